@@ -1,0 +1,48 @@
+# Needs make, Python 3.11 or later with venv, and on Linux libcurl.so.4; `make setup` looks first and names what to
+# install. Another Python: make setup PYTHON=python3.13
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON = $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$each -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$each && break; done)
+
+.PHONY: help setup demo test lint
+
+help:
+	@echo "make demo   set up, then the main job on embedded images"
+	@echo "make test   set up, then all tests"
+	@echo "make lint   set up, then ruff, mypy and the import rules"
+	@echo "make setup  only the environment in $(VENV); nothing to do when it is up to date"
+
+setup: $(STAMP)
+
+demo: setup
+	$(BIN)/winnow demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+# mypy finds the package `winnow` through a link, since the folder is not called so.
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	mkdir -p .types && ln -sfn .. .types/winnow
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(STAMP): pyproject.toml requirements.txt
+	@if [ -z "$(PYTHON)" ] || ! "$(PYTHON)" -c '$(IS_NEW_ENOUGH)'; then \
+		echo "Python 3.11 or later is missing. On Debian or Ubuntu: apt-get install -y python3 python3-venv"; \
+		echo "(where that is older: python3.11 python3.11-venv). On macOS: brew install python@3.13"; exit 1; fi
+	@if ! "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null; then \
+		version=$$("$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+		echo "Python's venv is missing. Run: apt-get install -y python$$version-venv"; exit 1; fi
+	@if [ "$$(uname -s)" = Linux ] && [ -z "$$FIFTYONE_DATABASE_URI" ] && \
+		! "$(PYTHON)" -c 'import ctypes; ctypes.CDLL("libcurl.so.4")' 2>/dev/null; then \
+		echo "libcurl.so.4 is missing; FiftyOne's MongoDB needs it. Run: apt-get install -y libcurl4"; exit 1; fi
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --editable '.[dev]'
+	$(BIN)/winnow doctor --fix
+	touch $(STAMP)

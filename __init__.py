@@ -1,0 +1,57 @@
+"""Winnow: find what is wrong with an image classification dataset, and train a classifier on what is left.
+
+The package root is also the FiftyOne plugin `@winnow/curation`. FiftyOne runs this file again on every call, under a
+name of its own, so it imports nothing heavy and holds no state.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fiftyone.plugins.context import PluginContext
+
+__version__ = "0.1.0"
+
+# Public name -> module that defines it; imported on first use, since some of them load torch.
+_PUBLIC = {
+    "compute_embeddings": "plugin.workflows.embed",
+    "EmbedParams": "plugin.workflows.embed",
+    "find_duplicates": "plugin.workflows.duplicates",
+    "DuplicateParams": "plugin.workflows.duplicates",
+    "find_leaks": "plugin.workflows.leaks",
+    "LeakParams": "plugin.workflows.leaks",
+    "find_label_issues": "plugin.workflows.label_issues",
+    "LabelIssueParams": "plugin.workflows.label_issues",
+    "train_classifier": "plugin.workflows.train",
+    "TrainParams": "plugin.workflows.train",
+    "apply_classifier": "plugin.workflows.predict",
+    "PredictParams": "plugin.workflows.predict",
+    "curate": "plugin.workflows.curate",
+    "CurateParams": "plugin.workflows.curate",
+    "load_classifier": "plugin.training.classifier",
+}
+
+__all__ = ["__version__", "register", *_PUBLIC]
+
+# One copy of the code in a process: loaded by FiftyOne under another name, this module answers to `winnow` too, unless
+# that is taken. Without it every class would exist twice, and `except` and `isinstance` would fail quietly.
+sys.modules.setdefault("winnow", sys.modules[__name__])
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562)."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'winnow' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"winnow.{_PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def register(plugin: PluginContext) -> None:
+    """Register the operators; called by FiftyOne each time it loads the plugin."""
+    importlib.import_module("winnow.operators").register(plugin)
