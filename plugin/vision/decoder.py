@@ -1,0 +1,139 @@
+"""The one decoder: any image file to upright 8-bit RGB, or a typed error that says why not.
+
+Pillow reads the formats; what is decided here is what Pillow leaves to its caller: EXIF orientation is applied, alpha
+is composited on white, the first frame of an animation is taken, and images of more than 8 bits are scaled by a range
+that the caller states. (Pillow's own `convert("RGB")` clips 16-bit grey to white and drops alpha.)
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ..errors import UnreadableImageError
+
+IMAGE_EXTENSIONS = frozenset(
+    f".{name}"
+    for name in (
+        *("jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "avif", "jp2"),
+        *("ppm", "pgm", "pbm", "pnm", "tga", "ico"),
+    )
+)
+# What Pillow raises on damaged files; which one depends on the format and on where the damage lies.
+_DECODING_ERRORS = (
+    *(OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, OverflowError, MemoryError),
+    *(struct.error, zlib.error),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decode:
+    """How a file becomes 8-bit RGB.
+
+    Attributes:
+        value_range: For images of more than 8 bits: the (low, high) values that become 0 and 255; values outside are
+            clipped. None = such images are an error, since no range is right for all of them (12-bit X-rays in 16-bit
+            files are the usual case). `value_range.detect_value_range` finds it for a set of files.
+        max_pixels: Larger images are refused before they are decoded (decompression bombs).
+    """
+
+    value_range: tuple[float, float] | None = None
+    max_pixels: int = 178_956_970
+
+    def __post_init__(self) -> None:
+        if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
+            raise ValueError(f"value_range must be (low, high) with low < high, got {self.value_range}")
+
+
+def decode(source: str | Path | BinaryIO, settings: Decode = Decode()) -> Image.Image:
+    """Return the image as Pillow's RGB mode, upright.
+
+    Args:
+        source: A path, or an open binary file.
+        settings: Value range and size limit.
+
+    Raises:
+        UnreadableImageError: For anything that is not a whole, readable image within the limits.
+    """
+    if isinstance(source, (str, Path)):
+        name = str(source)
+        file: BinaryIO = BytesIO(read_file(source))
+    else:
+        name, file = getattr(source, "name", "<bytes>"), source
+    try:
+        with Image.open(file) as image:
+            if image.width * image.height > settings.max_pixels:
+                raise UnreadableImageError(
+                    name, f"{image.width} x {image.height} pixels are more than the limit of {settings.max_pixels:,}"
+                )
+            image.load()
+            return _to_rgb(_upright(image), settings, name)
+    except UnidentifiedImageError:
+        raise UnreadableImageError(name, "not an image, or in a format that Pillow does not know") from None
+    except Image.DecompressionBombError:
+        raise UnreadableImageError(name, f"more pixels than the limit of {settings.max_pixels:,}") from None
+    except _DECODING_ERRORS as cause:
+        raise UnreadableImageError(name, f"damaged or truncated ({type(cause).__name__}: {cause})") from cause
+
+
+def is_high_bit_depth(mode: str) -> bool:
+    """Tell whether images of this Pillow mode hold more than 8 bits a channel."""
+    return mode.startswith("I") or mode == "F"
+
+
+def read_file(path: str | Path) -> bytes:
+    """Return a file's bytes, naming what stands in the way: whole files are small, and no handle outlives an error.
+
+    Raises:
+        UnreadableImageError: No such file, a dangling link, a folder or device, no permission, an empty file.
+    """
+    path = Path(path)
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise UnreadableImageError(str(path), "not a regular file")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        reason = "a link to a file that does not exist" if path.is_symlink() else "no such file"
+        raise UnreadableImageError(str(path), reason) from None
+    except PermissionError:
+        raise UnreadableImageError(str(path), "no permission to read it") from None
+    except (OSError, ValueError) as cause:
+        raise UnreadableImageError(str(path), f"{type(cause).__name__}: {cause}") from None
+    if not data:
+        raise UnreadableImageError(str(path), "empty file")
+    return data
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DECODING_ERRORS:  # damaged EXIF data: the pixels are whole, so they are taken as they lie
+        return image
+
+
+def _to_rgb(image: Image.Image, settings: Decode, name: str) -> Image.Image:
+    if is_high_bit_depth(image.mode):
+        if settings.value_range is None:
+            raise UnreadableImageError(name, f"more than 8 bits a pixel (mode {image.mode}) and no value range given")
+        return Image.fromarray(_scaled(np.asarray(image), settings.value_range)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _scaled(values: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
+    """Map (h, w) values of any type from `value_range` to uint8; NaN becomes 0."""
+    low, high = value_range
+    scaled = (values.astype(np.float32) - low) * (255.0 / (high - low))
+    return np.nan_to_num(np.clip(np.rint(scaled), 0, 255)).astype(np.uint8)

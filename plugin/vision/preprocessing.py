@@ -1,0 +1,102 @@
+"""From a file to a network's input: one value object, used by embedding, training, evaluation, serving and export.
+
+Training and serving that prepare images differently is the classic silent failure of the field; here there is no
+second way to prepare one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from PIL import Image
+from PIL import __version__ as pillow_version
+
+from .decoder import Decode, decode
+
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a network wants to see.
+
+    Attributes:
+        size: Height and width in pixels.
+        mode: "crop" scales the shorter side to `size / crop` and takes the centre square (timm's evaluation
+            transform); "squash" scales both sides to `size`, so that nothing of the image is cut off.
+        crop: Share of the shorter side that "crop" keeps, in (0, 1].
+        interpolation: "bicubic" or "bilinear", antialiased.
+        mean: Per channel, in the scale 0..1, subtracted first.
+        std: Per channel, divided by then.
+    """
+
+    size: int = 224
+    mode: Literal["crop", "squash"] = "crop"
+    crop: float = 0.875
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"size must be at least 1 pixel, got {self.size}")
+        if self.mode not in ("crop", "squash"):
+            raise ValueError(f"mode must be 'crop' or 'squash', got {self.mode!r}")
+        if not 0 < self.crop <= 1:
+            raise ValueError(f"crop must lie in (0, 1], got {self.crop}")
+        if self.interpolation not in _FILTERS:
+            raise ValueError(f"interpolation must be one of {sorted(_FILTERS)}, got {self.interpolation!r}")
+
+    def fit(self, image: Image.Image) -> np.ndarray:
+        """Return the RGB image as (size, size, 3) uint8."""
+        resample = _FILTERS[self.interpolation]
+        if self.mode == "squash":
+            return np.asarray(image.resize((self.size, self.size), resample))
+        scale = int(self.size / self.crop) / min(image.size)
+        width, height = (max(self.size, round(side * scale)) for side in image.size)
+        left, top = round((width - self.size) / 2), round((height - self.size) / 2)
+        image = image.resize((width, height), resample)
+        return np.asarray(image.crop((left, top, left + self.size, top + self.size)))
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How a file becomes a network's input: decoded, then fitted. Normalising is the network's first layer."""
+
+    decode: Decode = field(default_factory=Decode)
+    input: Input = field(default_factory=Input)
+
+    def __call__(self, source: str | Path | BinaryIO) -> np.ndarray:
+        """Return (size, size, 3) uint8.
+
+        Raises:
+            UnreadableImageError: See `decoder.decode`.
+        """
+        return self.input.fit(decode(source, self.decode))
+
+    def with_size(self, size: int) -> Preprocessing:
+        """Return the same with another input size."""
+        return replace(self, input=replace(self.input, size=size))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON; `from_dict` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Preprocessing:
+        """Read what `to_dict` wrote. Raises TypeError or ValueError where that is not what `data` holds."""
+        decoding, fitting = dict(data["decode"]), dict(data["input"])
+        if decoding["value_range"] is not None:
+            decoding["value_range"] = tuple(decoding["value_range"])
+        fitting["mean"], fitting["std"] = tuple(fitting["mean"]), tuple(fitting["std"])
+        return cls(Decode(**decoding), Input(**fitting))
+
+    def hash(self) -> str:
+        """Return a hash of all that decides the pixels, the decoder's version included."""
+        text = json.dumps({**self.to_dict(), "pillow": pillow_version}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
