@@ -1,0 +1,189 @@
+"""A classifier as a folder: `model.safetensors` and `classifier.json`. Never a pickle.
+
+What is loaded predicts exactly as what was saved: the folder holds classes, preprocessing, backbone and weights, and
+its `version` is a hash of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from scipy.special import expit, log_softmax
+
+from ..errors import ClassifierError, UnreadableImageError
+from ..failures import Failure
+from ..progress import Progress, silent
+from ..vision.ahead import work_ahead
+from ..vision.backbones import hash_weights
+from ..vision.engines import Engine, engine_for
+from ..vision.preprocessing import Preprocessing
+from .network import ClassifierNetwork, create_classifier_network
+
+_FORMAT = 1
+_DESCRIPTION, _WEIGHTS = "classifier.json", "model.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a classifier says of n images.
+
+    Attributes:
+        probabilities: (n, k) float32; each row sums to 1 (single-label) or holds independent probabilities
+            (multi-label). NaN where the image could not be read.
+        failures: The images that could not be read; `id` is the row number as a string.
+    """
+
+    probabilities: np.ndarray
+    failures: list[Failure]
+
+
+@dataclass(eq=False)
+class Classifier:
+    """A trained network with all that it needs to judge an image file.
+
+    Attributes:
+        network: (n, 3, h, w) float32, normalised -> (n, k) logits, calibrated.
+        architecture: timm's name of the backbone.
+        width: d, the length of the backbone's feature.
+        classes: Names in the order of the outputs.
+        preprocessing: How a file becomes the network's input.
+        multilabel: Outputs are independent (sigmoid) instead of exclusive (softmax).
+        details: What a reader may want to know: recipe, metrics, fingerprint of the training data, versions.
+    """
+
+    network: ClassifierNetwork
+    architecture: str
+    width: int
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    multilabel: bool = False
+    details: dict[str, Any] = field(default_factory=dict)
+    _engine: Engine | None = field(default=None, repr=False)
+
+    @cached_property
+    def version(self) -> str:
+        """What predictions carry everywhere: a hash of weights, classes and preprocessing, which no longer change."""
+        parts = [hash_weights(self.network), *self.classes, json.dumps(self.preprocessing.to_dict(), sort_keys=True)]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+    def use_engine(self, engine: Engine) -> None:
+        """Predict with this engine instead of the machine's fastest, which takes seconds to make."""
+        self._engine = engine
+
+    def predict(
+        self,
+        images: Sequence[str | Path | BinaryIO],
+        batch_size: int = 32,
+        progress: Progress = silent,
+    ) -> Predictions:
+        """Return the class probabilities of image files; one that cannot be read costs only its own row."""
+        if self._engine is None:
+            self._engine = engine_for(self.network, self.preprocessing.input, f"classifier-{self.version}")
+        logits = np.full((len(images), len(self.classes)), np.nan, np.float32)
+        failures: list[Failure] = []
+        waiting: list[tuple[int, np.ndarray]] = []
+        for row, found in enumerate(work_ahead(self._read, images, window=4 * batch_size)):
+            if isinstance(found, str):
+                failures.append(Failure(str(row), _name(images[row]), found))
+            else:
+                waiting.append((row, found))
+            if waiting and (len(waiting) == batch_size or row + 1 == len(images)):
+                logits[[row for row, _ in waiting]] = self._engine(np.stack([pixels for _, pixels in waiting]))
+                waiting.clear()
+            if (row + 1) % batch_size == 0 or row + 1 == len(images):
+                progress("predictions", row + 1, len(images))
+        return Predictions(expit(logits) if self.multilabel else np.exp(log_softmax(logits, axis=1)), failures)
+
+    def _read(self, source: str | Path | BinaryIO) -> np.ndarray | str:
+        try:
+            return self.preprocessing(source)
+        except UnreadableImageError as error:
+            return error.reason
+
+
+def save_classifier(classifier: Classifier, directory: Path) -> Path:
+    """Write the folder, each file whole or not at all; an earlier classifier in it is replaced.
+
+    Raises:
+        ClassifierError: The folder cannot be written, or holds something else.
+    """
+    directory = Path(directory)
+    if directory.exists() and any(directory.iterdir()) and not (directory / _DESCRIPTION).exists():
+        raise ClassifierError(f"'{directory}' holds other files; choose an empty or new folder for the classifier.")
+    description = {
+        "format": _FORMAT,
+        "version": classifier.version,
+        "classes": list(classifier.classes),
+        "multilabel": classifier.multilabel,
+        "architecture": classifier.architecture,
+        "width": classifier.width,
+        "preprocessing": classifier.preprocessing.to_dict(),
+        **classifier.details,
+    }
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=directory) as temporary:
+            tensors = {key: tensor.contiguous() for key, tensor in classifier.network.state_dict().items()}
+            save_file(tensors, Path(temporary) / _WEIGHTS)
+            text = json.dumps(description, indent=2, ensure_ascii=False)
+            (Path(temporary) / _DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+            for name in (_WEIGHTS, _DESCRIPTION):
+                os.replace(Path(temporary) / name, directory / name)
+    except OSError as cause:
+        raise ClassifierError(f"cannot write the classifier to '{directory}': {cause}") from cause
+    return directory
+
+
+def load_classifier(directory: Path) -> Classifier:
+    """Read a classifier folder.
+
+    Raises:
+        ClassifierError: No classifier there, a damaged one, or one of a later format.
+    """
+    directory = Path(directory)
+    try:
+        description = json.loads((directory / _DESCRIPTION).read_text(encoding="utf-8"))
+        tensors = load_file(directory / _WEIGHTS)
+        if description["format"] > _FORMAT:
+            raise ClassifierError(f"'{directory}' was written by a later version of Winnow; upgrade to read it.")
+        classes = tuple(description["classes"])
+        network = create_classifier_network(description["architecture"], description["width"], len(classes))
+        network.load_state_dict(tensors)
+        known = {"format", "version", "classes", "multilabel", "architecture", "width", "preprocessing"}
+        classifier = Classifier(
+            network=network,
+            architecture=description["architecture"],
+            width=description["width"],
+            classes=classes,
+            preprocessing=Preprocessing.from_dict(description["preprocessing"]),
+            multilabel=description["multilabel"],
+            details={key: value for key, value in description.items() if key not in known},
+        )
+    except FileNotFoundError as cause:
+        raise ClassifierError(
+            f"no classifier in '{directory}': {Path(str(cause.filename)).name} is missing. `winnow train` makes one."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as cause:
+        raise ClassifierError(
+            f"the classifier in '{directory}' is damaged ({type(cause).__name__}: {cause})"
+        ) from cause
+    if classifier.version != description["version"]:
+        raise ClassifierError(
+            f"the classifier in '{directory}' is damaged: weights, classes or preprocessing are not the saved ones."
+        )
+    return classifier
+
+
+def _name(source: str | Path | BinaryIO) -> str:
+    return str(source) if isinstance(source, (str, Path)) else getattr(source, "name", "<bytes>")

@@ -1,0 +1,38 @@
+"""The network of a classifier: a backbone, its feature at length 1, a linear layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..vision.backbones import create_network
+
+
+class ClassifierNetwork(nn.Module):
+    """(n, 3, h, w) float32, normalised -> (n, k) float32 logits."""
+
+    def __init__(self, backbone: nn.Module, width: int, n_classes: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.Linear(width, n_classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(nn.functional.normalize(self.backbone(images), dim=1))
+
+    def set_head(self, weights: np.ndarray, bias: np.ndarray) -> None:
+        """Take over (d, k) weights and (k,) bias, as a probe gives them."""
+        with torch.no_grad():
+            self.head.weight.copy_(torch.from_numpy(np.ascontiguousarray(weights.T)))
+            self.head.bias.copy_(torch.from_numpy(bias))
+
+    def scale_logits(self, factor: float) -> None:
+        """Multiply all logits: temperature scaling, folded into the last layer."""
+        with torch.no_grad():
+            self.head.weight.mul_(factor)
+            self.head.bias.mul_(factor)
+
+
+def create_classifier_network(architecture: str, width: int, n_classes: int) -> ClassifierNetwork:
+    """Return the network with random weights, in evaluation mode."""
+    return ClassifierNetwork(create_network(architecture), width, n_classes).eval()
