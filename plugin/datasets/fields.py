@@ -1,0 +1,187 @@
+"""Writes results into fields, in bulk and by sample id.
+
+A field that Winnow makes is marked as its own in the dataset's schema. Only such fields are ever overwritten or
+cleared, so that no job can destroy labels or anything else that a person put into the dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import fiftyone as fo
+import numpy as np
+
+from ..errors import FieldError
+from .views import Collection, dataset_of, describe_field
+
+Kind = Literal["int", "float", "bool", "str", "vector"]
+
+_FIELD_TYPES: dict[str, type[fo.Field]] = {
+    "int": fo.IntField,
+    "float": fo.FloatField,
+    "bool": fo.BooleanField,
+    "str": fo.StringField,
+    "vector": fo.VectorField,
+}
+_PLAIN_TYPES: dict[str, Callable[[Any], Any]] = {"int": int, "float": float, "bool": bool, "str": str}
+_MARK = "winnow"  # key in the field's `info`
+_CHUNK = 20_000
+
+
+def write_values(
+    view: Collection,
+    field: str,
+    ids: Sequence[str] | np.ndarray,
+    values: Sequence[Any] | np.ndarray,
+    *,
+    kind: Kind,
+    label_field: str | None = None,
+) -> None:
+    """Make `field` hold these values, and nothing of an earlier run: other samples of the view get None.
+
+    Args:
+        view: The collection that the job ran on; samples outside it keep what they have.
+        field: Name of the field, which is made, and indexed, when it does not exist.
+        ids: n sample ids.
+        values: n values (arrays are fine); None and NaN are stored as None, "no value".
+        kind: What the field holds, so that it exists even where every value is None.
+        label_field: Field that the job read its labels from; it can't be written to.
+
+    Raises:
+        FieldError: The field is the label field, is not Winnow's, holds something else, or its name is not possible.
+    """
+    _check_lengths(ids, values)
+    dataset = dataset_of(view)
+    if _check_writable(dataset, field, _FIELD_TYPES[kind], label_field):
+        dataset.add_sample_field(field, _FIELD_TYPES[kind], info={_MARK: True})
+        if kind != "vector":
+            dataset.create_index(field)
+    _replace(view, field, ids, values, _converter(kind))
+
+
+def write_labels(
+    view: Collection,
+    field: str,
+    ids: Sequence[str] | np.ndarray,
+    labels: Sequence[str | None],
+    confidences: Sequence[float | None],
+    *,
+    label_field: str | None = None,
+) -> None:
+    """Make `field` hold these labels as `fo.Classification`, and nothing of an earlier run, as `write_values` does.
+
+    Args:
+        view: The collection that the job ran on.
+        field: Name of the field.
+        ids: n sample ids.
+        labels: n labels; None leaves the sample without a prediction.
+        confidences: n numbers in 0..1, or None.
+        label_field: Field that the job read its labels from; it can't be written to.
+
+    Raises:
+        FieldError: As for `write_values`.
+    """
+    _check_lengths(ids, labels)
+    _check_lengths(ids, confidences)
+    dataset = dataset_of(view)
+    if _check_writable(dataset, field, fo.Classification, label_field):
+        dataset.add_sample_field(
+            field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification, info={_MARK: True}
+        )
+        dataset.create_index(f"{field}.label")
+        dataset.create_index(f"{field}.confidence")
+    _replace(view, field, ids, list(zip(labels, confidences, strict=True)), _classification)
+
+
+def clear_field(view: Collection, field: str) -> None:
+    """Remove a field that Winnow made: the field itself for a dataset, its values within a view.
+
+    Raises:
+        FieldError: Winnow did not make the field. A field that does not exist is fine.
+    """
+    dataset = dataset_of(view)
+    if not dataset.has_field(field):
+        return
+    if not is_own(dataset, field):
+        raise FieldError(f"field '{field}' of '{dataset.name}' was not made by Winnow, so Winnow does not delete it.")
+    if isinstance(view, fo.Dataset):
+        dataset.delete_sample_field(field)
+    else:
+        _replace(view, field, [], [], lambda value: value)
+
+
+def is_own(view: Collection, field: str) -> bool:
+    """Whether Winnow made the field."""
+    found = dataset_of(view).get_field(field)
+    return found is not None and _MARK in (found.info or {})
+
+
+def _check_lengths(ids: Sequence[str] | np.ndarray, values: Sequence[Any] | np.ndarray) -> None:
+    if len(ids) != len(values):
+        raise ValueError(f"{len(ids)} ids, but {len(values)} values")
+
+
+def _check_writable(dataset: fo.Dataset, field: str, wanted: type, label_field: str | None) -> bool:
+    """Return whether the field has yet to be made; raise where it can't be written to."""
+    if field == label_field:
+        raise FieldError(
+            f"field '{field}' holds the labels that were read, so no result is written there. Name another."
+        )
+    if not field.isidentifier() or field.startswith("_"):
+        raise FieldError(
+            f"'{field}' can't be the name of a field. Use letters, digits and underscores, a letter first."
+        )
+    existing = dataset.get_field(field)
+    if existing is None:
+        return True
+    if getattr(existing, "document_type", type(existing)) is not wanted:
+        raise FieldError(
+            f"field '{field}' of '{dataset.name}' holds {describe_field(existing)}, but the result is "
+            f"{wanted.__name__}. Name another field for the result, or delete this one first."
+        )
+    if not is_own(dataset, field):
+        raise FieldError(
+            f"field '{field}' of '{dataset.name}' was not made by Winnow, so it is not overwritten. Name another field "
+            "for the result, or rename or delete this one first."
+        )
+    return False
+
+
+def _replace(
+    view: Collection,
+    field: str,
+    ids: Sequence[str] | np.ndarray,
+    values: Sequence[Any] | np.ndarray,
+    convert: Callable[[Any], Any],
+) -> None:
+    """Set the values, then empty the field where the view still has one of an earlier run."""
+    # Read first and written through the dataset: a view that filters by the field would change under our hands.
+    stale = set(view.exists(field).values("id")).difference(ids)
+    dataset = dataset_of(view)
+    for start in range(0, len(ids), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        dataset.set_values(
+            field,
+            {str(key): convert(value) for key, value in zip(ids[part], values[part], strict=True)},
+            key_field="id",
+        )
+    _empty(dataset, field, sorted(stale))
+
+
+def _empty(dataset: fo.Dataset, field: str, ids: list[str]) -> None:
+    for start in range(0, len(ids), _CHUNK):
+        dataset.set_values(field, dict.fromkeys(ids[start : start + _CHUNK]), key_field="id")
+
+
+def _converter(kind: Kind) -> Callable[[Any], Any]:
+    """Return what turns a value, possibly numpy's, into what MongoDB keeps: NaN there would spoil the App's filters."""
+    if kind == "vector":
+        return lambda value: value
+    plain = _PLAIN_TYPES[kind]
+    return lambda value: None if value is None or value != value else plain(value)  # NaN differs from itself
+
+
+def _classification(prediction: tuple[str | None, float | None]) -> fo.Classification | None:
+    label, confidence = prediction
+    return None if label is None else fo.Classification(label=str(label), confidence=_converter("float")(confidence))

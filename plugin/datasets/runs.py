@@ -1,0 +1,180 @@
+"""Keeps what a job did with a dataset: its parameters, its fields and its summary, as FiftyOne's own custom runs.
+
+Nothing of ours is named in the database, so that runs can be listed and deleted where Winnow is not installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import fiftyone as fo
+from bson import ObjectId
+
+from ... import __version__
+from ..errors import DataError
+from .fields import clear_field, is_own
+from .views import Collection, dataset_of
+
+# Present in the configuration of our runs only.
+_OURS = "winnow"
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A job that was run on a dataset.
+
+    Attributes:
+        key: Name of the run, such as `duplicates`.
+        method: The job, such as `find_duplicates`.
+        params: The job's settings, plain JSON.
+        fields: Fields that the job wrote.
+        summary: What the job found, plain JSON.
+        time: When it was saved (UTC).
+        samples: Number of samples that the job looked at.
+        dataset_samples: Number of samples that the whole dataset had.
+        newest_sample: Largest sample id in the dataset, or None in an empty one; ids ascend with time.
+        version: Winnow's version.
+    """
+
+    key: str
+    method: str
+    params: dict[str, Any]
+    fields: tuple[str, ...]
+    summary: dict[str, Any]
+    time: datetime
+    samples: int
+    dataset_samples: int
+    newest_sample: str | None
+    version: str
+
+
+def save_run(
+    view: Collection,
+    key: str,
+    *,
+    method: str,
+    params: Mapping[str, Any],
+    fields: Sequence[str],
+    summary: Mapping[str, Any],
+    results: Mapping[str, Any] | None = None,
+) -> None:
+    """Save a run under `key`, in place of an earlier one.
+
+    Args:
+        view: The collection that the job ran on.
+        key: An identifier.
+        method: Name of the job.
+        params: The job's settings, plain JSON.
+        fields: Fields that the job wrote.
+        summary: What the job found, plain JSON.
+        results: More of what it found, plain JSON of any size; read only on demand.
+    """
+    dataset = dataset_of(view)
+    config = dataset.init_run(
+        method=method,
+        params=dict(params),
+        fields=list(fields),
+        summary=dict(summary),
+        samples=view.count(),
+        dataset_samples=dataset.count(),
+        newest_sample=_newest(dataset),
+    )
+    setattr(config, _OURS, __version__)
+    dataset.register_run(key, config, overwrite=True, cleanup=False)
+    if results is not None:
+        dataset.save_run_results(key, dataset.init_run_results(key, results=dict(results)), cache=False)
+
+
+def list_runs(view: Collection) -> list[SavedRun]:
+    """Return Winnow's runs on the dataset, the oldest first."""
+    dataset = dataset_of(view)
+    runs = [_saved_run(dataset, key) for key in dataset.list_runs() if _is_ours(dataset, key)]
+    return sorted(runs, key=lambda run: run.time)
+
+
+def load_run(view: Collection, key: str) -> SavedRun:
+    """Return a run.
+
+    Raises:
+        DataError: Winnow has no such run on the dataset.
+    """
+    dataset = dataset_of(view)
+    if not dataset.has_run(key) or not _is_ours(dataset, key):
+        known = ", ".join(run.key for run in list_runs(dataset)) or "none"
+        raise DataError(f"dataset '{dataset.name}' has no run '{key}' of Winnow; its runs are: {known}.")
+    return _saved_run(dataset, key)
+
+
+def load_results(view: Collection, key: str) -> dict[str, Any] | None:
+    """Return what was saved as `results` with a run, None where nothing was.
+
+    Raises:
+        DataError: Winnow has no such run on the dataset.
+    """
+    dataset = dataset_of(view)
+    load_run(dataset, key)
+    results = dataset.load_run_results(key, cache=False)
+    return None if results is None else results.results
+
+
+def delete_run(view: Collection, key: str) -> None:
+    """Delete a run together with its fields; a field that another run wrote too stays.
+
+    Raises:
+        DataError: Winnow has no such run on the dataset.
+    """
+    dataset = dataset_of(view)
+    fields = set(load_run(dataset, key).fields)
+    for run in list_runs(dataset):
+        if run.key != key:
+            fields.difference_update(run.fields)
+    for field in sorted(fields):
+        if is_own(dataset, field):
+            clear_field(dataset, field)
+    dataset.delete_run(key)
+
+
+def is_stale(view: Collection, key: str) -> str | None:
+    """Return why a run no longer tells about the whole dataset, None while it does.
+
+    Raises:
+        DataError: Winnow has no such run on the dataset.
+    """
+    dataset = dataset_of(view)
+    run = load_run(dataset, key)
+    newer = dataset.match(fo.ViewField("_id") > ObjectId(run.newest_sample)) if run.newest_sample else dataset
+    added = newer.count()
+    removed = run.dataset_samples + added - dataset.count()
+    if removed < 0:  # samples that came with ids of their own, as from another dataset
+        added, removed = added - removed, 0
+    changes = [f"{added} samples were added"] * (added > 0) + [f"{removed} samples were removed"] * (removed > 0)
+    return f"{' and '.join(changes)} since {run.time:%Y-%m-%d %H:%M} UTC" if changes else None
+
+
+def _is_ours(dataset: fo.Dataset, key: str) -> bool:
+    return hasattr(dataset.get_run_info(key).config, _OURS)
+
+
+def _saved_run(dataset: fo.Dataset, key: str) -> SavedRun:
+    info = dataset.get_run_info(key)
+    config = info.config
+    return SavedRun(
+        key=key,
+        method=config.method,
+        params=config.params,
+        fields=tuple(config.fields),
+        summary=config.summary,
+        time=info.timestamp.replace(tzinfo=UTC),
+        samples=config.samples,
+        dataset_samples=config.dataset_samples,
+        newest_sample=config.newest_sample,
+        version=getattr(config, _OURS),
+    )
+
+
+def _newest(dataset: fo.Dataset) -> str | None:
+    ids = dataset.sort_by("id", reverse=True).limit(1).values("id")
+    return ids[0] if ids else None

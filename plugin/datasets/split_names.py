@@ -1,0 +1,124 @@
+"""Finds out where a collection keeps its splits, and reads them under their standard names."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+
+from ..curation.splits import STANDARD_SPLITS, standard_split
+from ..errors import FieldError
+from .views import Collection, dataset_of, describe_field
+
+TAGS = "tags"
+DEFAULT_FIELD = "split"
+
+# Enough to tell a field of split names from other text without reading a whole column.
+_LOOK_AT = 1_000
+_NOT_SPLITS = ("id", "filepath")
+
+
+def split_sources(view: Collection) -> list[str]:
+    """Return what could hold the splits, the most likely first: text fields with split names, and "tags"."""
+    fields = [
+        name
+        for name, field in view.get_field_schema(flat=False).items()
+        if name not in _NOT_SPLITS and isinstance(field, fo.StringField) and _has_split_names(view, name)
+    ]
+    if any(standard_split(tag) for tag in view.distinct(TAGS)):
+        fields.append(TAGS)
+    return sorted(fields, key=lambda name: (name != DEFAULT_FIELD, name != TAGS))
+
+
+def read_splits(view: Collection, source: str | None) -> tuple[np.ndarray, str | None, list[str]]:
+    """Read the split of each sample.
+
+    Args:
+        view: n samples.
+        source: "tags", the name of a text field, or None to look for a field `split` and then for tags.
+
+    Returns:
+        splits (n,) object in the view's order ("" = no split), the source that was read (None where there is none),
+        and sentences about what was mapped or counted.
+
+    Raises:
+        FieldError: `source` is no text field, or no sample has a split there.
+    """
+    source = source or _detect(view)
+    if source is None:
+        return np.full(view.count(), "", dtype=object), None, []
+    names = _names(view, source)
+    splits = np.empty(len(names), dtype=object)
+    spelled: dict[str, Counter[str]] = defaultdict(Counter)
+    ambiguous = 0
+    for row, candidates in enumerate(names):
+        by_split = {standard_split(name) or name: name for name in candidates}
+        ambiguous += len(by_split) > 1
+        splits[row] = min(by_split, key=_precedence, default="")
+        if candidates:
+            spelled[splits[row]][by_split[splits[row]]] += 1
+    if not spelled:
+        raise FieldError(_nothing_there(view, source))
+    return splits, source, list(_notes(source, splits, spelled, ambiguous))
+
+
+def _detect(view: Collection) -> str | None:
+    field = view.get_field(DEFAULT_FIELD)
+    if isinstance(field, fo.StringField) and view.exists(DEFAULT_FIELD).limit(1).count():
+        return DEFAULT_FIELD
+    return TAGS if any(standard_split(tag) for tag in view.distinct(TAGS)) else None
+
+
+def _has_split_names(view: Collection, field: str) -> bool:
+    return any(name and standard_split(name) for name in view.limit(_LOOK_AT).values(field))
+
+
+def _names(view: Collection, source: str) -> list[list[str]]:
+    """Return each sample's names of splits as they are spelled. A tag counts only when it names a split."""
+    field = view.get_field(source)
+    if field is None:
+        raise FieldError(f"there is no field '{source}' for the splits in '{dataset_of(view).name}'. {_choices(view)}")
+    if isinstance(field, fo.StringField) and source not in _NOT_SPLITS:
+        return [[name] if name and name.strip() else [] for name in view.values(source)]
+    if isinstance(field, fo.ListField) and isinstance(field.field, fo.StringField):
+        return [[name for name in names or [] if standard_split(name)] for names in view.values(source)]
+    raise FieldError(
+        f"field '{source}' of '{dataset_of(view).name}' holds {describe_field(field)}, not the names of splits. "
+        f"{_choices(view)}"
+    )
+
+
+def _precedence(split: str) -> tuple[int, str]:
+    """Order in which a sample with several splits is decided: what was ever used to test must not train."""
+    return (STANDARD_SPLITS.index(split) if split in STANDARD_SPLITS else len(STANDARD_SPLITS), split)
+
+
+def _notes(source: str, splits: np.ndarray, spelled: dict[str, Counter[str]], ambiguous: int) -> Iterator[str]:
+    for split in sorted(spelled, key=_precedence):
+        names = spelled[split]
+        if set(names) != {split}:
+            yield f"{split}: {names.total()} samples from {', '.join(repr(name) for name in sorted(names))}"
+    if ambiguous:
+        yield f"{ambiguous} samples name more than one split in '{source}'; test goes before validation before train"
+    if pool := int(np.sum(splits == "")):
+        yield f"{pool} samples name no split in '{source}' and are treated as a pool"
+
+
+def _nothing_there(view: Collection, source: str) -> str:
+    if source == TAGS:
+        found: Sequence[Any] = view.distinct(TAGS)[:10]
+        tags = f"the tags are {', '.join(repr(tag) for tag in found)}" if found else "there are no tags"
+        return (
+            f"no tag in '{dataset_of(view).name}' names a split ({tags}). Tag samples 'train', 'validation' or 'test'."
+        )
+    return f"field '{source}' of '{dataset_of(view).name}' is empty, so it gives no splits. {_choices(view)}"
+
+
+def _choices(view: Collection) -> str:
+    sources = split_sources(view)
+    if sources:
+        return f"Splits were found in: {', '.join(sources)}."
+    return "Give each sample its split in a text field `split`, or as a tag 'train', 'validation' or 'test'."

@@ -1,0 +1,48 @@
+"""What a job may be given: a dataset or a view of single images."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import fiftyone as fo
+
+from ..errors import DataError
+
+Collection: TypeAlias = fo.Dataset | fo.DatasetView
+
+
+def dataset_of(view: Collection) -> fo.Dataset:
+    """Return the dataset that the view is a view of."""
+    return view if isinstance(view, fo.Dataset) else fo.load_dataset(view.dataset_name)
+
+
+def check_images(view: Collection) -> None:
+    """Make sure that each element of the collection is one whole image.
+
+    Raises:
+        DataError: It is empty, or holds videos, groups, object patches or anything else than images.
+    """
+    name = dataset_of(view).name
+    if isinstance(view, fo.DatasetView) and (view._is_patches or view._is_frames or view._is_clips):
+        raise DataError(
+            f"the view of '{name}' shows patches, frames or clips, but whole images are needed. Use the dataset, "
+            "or turn the view into a dataset of images first: view.clone('NAME')."
+        )
+    if view.media_type == "group":
+        raise DataError(
+            f"'{name}' is grouped (slices: {', '.join(view.group_slices or []) or 'dynamic'}), but single images are "
+            "needed. Make a flat dataset of one slice: dataset.select_group_slices('SLICE').clone('NAME')."
+        )
+    if view.count() == 0:
+        what = "dataset" if isinstance(view, fo.Dataset) else "view of dataset"
+        raise DataError(f"{what} '{name}' has no samples. Add images, or choose a view that shows some.")
+    if view.media_type != "image":
+        raise DataError(
+            f"'{name}' holds {view.media_type or 'unknown'} samples, but images are needed. "
+            + ("Extract images first: dataset.to_frames(sample_frames=True)." if view.media_type == "video" else "")
+        )
+
+
+def describe_field(field: fo.Field) -> str:
+    """Return the name of what a field holds, such as `Classification` or `FloatField`."""
+    return (getattr(field, "document_type", None) or type(field)).__name__
