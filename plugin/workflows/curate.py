@@ -1,0 +1,180 @@
+"""The main job: find what is wrong with a collection, train on what is left, measure, and write predictions back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..datasets.views import Collection, dataset_of
+from ..errors import DataError
+from ..failures import Failure
+from ..progress import Progress, silent
+from .duplicates import DuplicateParams, DuplicateReport, report_duplicates
+from .embed import EmbedParams, embed_collection, failure_lines
+from .evaluate import EvaluateReport, evaluate_rows
+from .label_issues import LabelIssueParams, LabelIssueReport, report_label_issues
+from .leaks import LeakParams, LeakReport, has_two_splits, report_leaks
+from .pairs import score_pairs
+from .predict import PredictParams, apply_classifier
+from .train import TrainParams, TrainReport, train_on
+
+
+@dataclass(frozen=True)
+class CurateParams:
+    """Settings of `curate`.
+
+    Attributes:
+        label_field: Field of the labels; None = detected.
+        split_field: Field of the splits, or "tags"; None = detected.
+        preset: Of the training: "probe" or "quick".
+        output: Folder of the classifier; None = below Winnow's home.
+        seed: Of everything random.
+    """
+
+    label_field: str | None = None
+    split_field: str | None = None
+    preset: str = "quick"
+    output: Path | str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class CurateReport:
+    """What `curate` found and made. `training` and `evaluation` are None where `no_classifier` says why."""
+
+    dataset_name: str
+    images: int
+    failures: tuple[Failure, ...]
+    duplicates: DuplicateReport
+    leaks: LeakReport | None
+    label_issues: LabelIssueReport | None
+    training: TrainReport | None
+    evaluation: EvaluateReport | None
+    no_classifier: str
+    seconds: dict[str, float]
+    notes: tuple[str, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        classifier: dict[str, Any] = {"reason": self.no_classifier}
+        if self.training is not None and self.evaluation is not None:
+            classifier = {**self.training.summary(), **self.evaluation.summary()}
+        return {
+            "dataset": self.dataset_name,
+            "images": self.images,
+            "failures": [asdict(failure) for failure in self.failures],
+            "duplicates": self.duplicates.summary(),
+            "leaks": self.leaks.summary() if self.leaks else None,
+            "label_issues": self.label_issues.summary() if self.label_issues else None,
+            "classifier": classifier,
+            "seconds": {step: round(seconds, 2) for step, seconds in self.seconds.items()},
+            "notes": list(self.notes),
+        }
+
+    def text(self) -> str:
+        """Return markdown for a person."""
+        parts = [f"**`{self.dataset_name}`: {self.images:,} images**", *failure_lines(self.failures)]
+        for report in (self.duplicates, self.leaks, self.label_issues, self.training, self.evaluation):
+            if report is not None:
+                parts.append(report.text().split("\n\nNext:")[0])
+        if self.no_classifier:
+            parts.append(f"**No classifier**: {self.no_classifier}")
+        parts.append(f"Next: `winnow app {self.dataset_name}` shows all of it in the FiftyOne App.")
+        return "\n\n".join(parts)
+
+
+class _Stopwatch:
+    """Seconds a step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, step: str) -> None:
+        now = time.monotonic()
+        self.seconds[step], self._last = now - self._last, now
+
+
+def curate(
+    view: Collection,
+    params: CurateParams = CurateParams(),
+    progress: Progress = silent,
+    *,
+    untrusted: Iterable[str] = (),
+) -> CurateReport:
+    """Do the whole job on a collection.
+
+    What the data does not allow is left out and said: without splits there are no leaks, without two classes of labels
+    no label issues and no classifier.
+
+    Args:
+        view: The collection.
+        params: Settings.
+        progress: Told along the way.
+        untrusted: Ids of samples whose labels are known to be wrong, left out of the clean accuracy.
+
+    Raises:
+        DataError, FieldError: See `embed_collection`.
+    """
+    watch = _Stopwatch()
+    embedded = embed_collection(
+        view, EmbedParams(), label_field=params.label_field, split_field=params.split_field, progress=progress
+    )
+    samples = embedded.samples
+    watch.lap("embeddings")
+    pairs = score_pairs(embedded, None, progress)
+    duplicates = report_duplicates(view, embedded, pairs, DuplicateParams())
+    watch.lap("duplicates")
+    leaks = report_leaks(view, embedded, pairs, LeakParams()) if has_two_splits(samples) else None
+    watch.lap("leaks")
+
+    label_issues = training = evaluation = None
+    reason = "" if samples.label_field else "the collection has no label field; add a field of classifications."
+    if not reason:
+        try:
+            issue_params = LabelIssueParams(label_field=params.label_field, seed=params.seed)
+            label_issues = report_label_issues(view, embedded, duplicates.groups, issue_params, progress)
+            watch.lap("label_issues")
+            training = train_on(view, embedded, _train_params(params), progress)
+            watch.lap("training")
+            predictions = apply_classifier(view, PredictParams(training.classifier_dir), progress)
+            watch.lap("predictions")
+            rows = training.selection.evaluation
+            evaluation = evaluate_rows(
+                view,
+                samples,
+                rows,
+                training.selection.evaluated_on,
+                predictions.prediction_field,
+                left_out=untrusted,
+            )
+            watch.lap("evaluation")
+        except DataError as error:
+            reason = str(error)
+    watch.seconds["total"] = sum(watch.seconds.values())
+    return CurateReport(
+        dataset_name=dataset_of(view).name,
+        images=len(samples) + len(embedded.failures),
+        failures=embedded.failures,
+        duplicates=duplicates,
+        leaks=leaks,
+        label_issues=label_issues,
+        training=training,
+        evaluation=evaluation,
+        no_classifier=reason,
+        seconds=watch.seconds,
+        notes=samples.notes,
+    )
+
+
+def _train_params(params: CurateParams) -> TrainParams:
+    return TrainParams(
+        label_field=params.label_field,
+        split_field=params.split_field,
+        preset=params.preset,
+        output=params.output,
+        seed=params.seed,
+    )

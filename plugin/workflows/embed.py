@@ -1,0 +1,235 @@
+"""Embed a collection: one vector an image, from the cache where its content is known."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..datasets import runs
+from ..datasets.fields import write_values
+from ..datasets.samples import Samples, read_samples
+from ..datasets.views import Collection
+from ..errors import DataError, FieldError
+from ..failures import Failure
+from ..progress import Progress, silent
+from ..vision.backbones import Backbone, load_backbone
+from ..vision.decoder import Decode
+from ..vision.embeddings import embed_images
+from ..vision.preprocessing import Preprocessing
+from ..vision.value_range import detect_value_range
+
+RUN = "winnow_embeddings"
+FAILURE_FIELD = "winnow_failure"
+_SMALL_SIDE = 96
+_SIZES_READ = 200
+
+
+@dataclass(frozen=True)
+class EmbedParams:
+    """Settings of `compute_embeddings`.
+
+    Attributes:
+        backbone: "lite0" (embedded) or a timm name.
+        image_size: Side of the network's input in pixels; None = the backbone's own, smaller for small images.
+        batch_size: Images a forward pass.
+        vector_field: Field to write the vectors to; None = they stay in the cache.
+    """
+
+    backbone: str = "lite0"
+    image_size: int | None = None
+    batch_size: int = 32
+    vector_field: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """The readable samples of a collection with their vectors.
+
+    Attributes:
+        samples: The m samples that could be read.
+        vectors: (m, d) float32.
+        thumbnails: (m, 32, 32) uint8.
+        failures: The samples that could not be read.
+        computed: Vectors that were not in the cache.
+        backbone: The network.
+        preprocessing: How files became its input.
+    """
+
+    samples: Samples
+    vectors: np.ndarray
+    thumbnails: np.ndarray
+    failures: tuple[Failure, ...]
+    computed: int
+    backbone: Backbone
+    preprocessing: Preprocessing
+
+
+@dataclass(frozen=True)
+class EmbedReport:
+    """What `compute_embeddings` did."""
+
+    images: int
+    computed: int
+    width: int
+    preprocessing: dict[str, Any]
+    failures: tuple[Failure, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {
+            "images": self.images,
+            "computed": self.computed,
+            "from_cache": self.images - self.computed,
+            "width": self.width,
+            "preprocessing": self.preprocessing,
+            "failures": [asdict(failure) for failure in self.failures],
+        }
+
+    def text(self) -> str:
+        """Return markdown for a person."""
+        lines = [
+            f"**{self.images:,} images** have a vector of {self.width} numbers; {self.computed:,} were computed now."
+        ]
+        lines += failure_lines(self.failures)
+        return "\n".join([*lines, "", "Next: find duplicates, leaks or label issues; they start from these vectors."])
+
+
+def compute_embeddings(
+    view: Collection, params: EmbedParams = EmbedParams(), progress: Progress = silent
+) -> EmbedReport:
+    """Embed a collection.
+
+    Raises:
+        DataError: No image can be read, or the collection does not hold single images.
+        FieldError: The vector field is taken.
+    """
+    embedded = embed_collection(view, params, progress=progress)
+    return EmbedReport(
+        images=len(embedded.samples),
+        computed=embedded.computed,
+        width=embedded.backbone.width,
+        preprocessing=embedded.preprocessing.to_dict(),
+        failures=embedded.failures,
+    )
+
+
+def embed_collection(
+    view: Collection,
+    params: EmbedParams,
+    *,
+    label_field: str | None = None,
+    split_field: str | None = None,
+    need_labels: bool = False,
+    progress: Progress = silent,
+) -> Embedded:
+    """Read a collection, embed it, mark the samples that could not be read, and remember how it was done.
+
+    Raises:
+        DataError, FieldError: See `datasets.samples.read_samples`; also where no image can be read.
+    """
+    samples = read_samples(view, label_field, split_field, need_labels=need_labels)
+    backbone = load_backbone(params.backbone)
+    preprocessing = _preprocessing(view, params, backbone, samples.paths)
+    found = embed_images(
+        samples.ids, samples.paths, backbone, preprocessing, batch_size=params.batch_size, progress=progress
+    )
+    write_values(
+        view,
+        FAILURE_FIELD,
+        [failure.id for failure in found.failures],
+        [failure.reason for failure in found.failures],
+        kind="str",
+    )
+    if not len(found.ids):
+        first = found.failures[0]
+        raise DataError(f"none of the {len(samples)} images can be read; the first, '{first.path}': {first.reason}.")
+    fields = [FAILURE_FIELD]
+    if params.vector_field:
+        write_values(view, params.vector_field, found.ids, found.vectors.tolist(), kind="vector")
+        fields.append(params.vector_field)
+    runs.save_run(
+        view,
+        RUN,
+        method="compute_embeddings",
+        params={**asdict(params), "preprocessing": preprocessing.to_dict(), "weights": backbone.weights_hash},
+        fields=fields,
+        summary={"images": len(found.ids), "failures": len(found.failures)},
+    )
+    readable = np.isin(samples.ids, found.ids)
+    return Embedded(
+        samples=select_samples(samples, readable),
+        vectors=found.vectors,
+        thumbnails=found.thumbnails,
+        failures=found.failures,
+        computed=found.computed,
+        backbone=backbone,
+        preprocessing=preprocessing,
+    )
+
+
+def select_samples(samples: Samples, keep: np.ndarray) -> Samples:
+    """Return the samples where (n,) `keep` is true; the classes stay as they are."""
+    return replace(
+        samples,
+        ids=samples.ids[keep],
+        paths=samples.paths[keep],
+        labels=samples.labels[keep],
+        splits=samples.splits[keep],
+    )
+
+
+def failure_lines(failures: tuple[Failure, ...], most: int = 5) -> list[str]:
+    """Return markdown lines that name the first failures and count the rest."""
+    if not failures:
+        return []
+    lines = [f"**{len(failures):,} images could not be used**:"]
+    lines += [f"- `{failure.path}`: {failure.reason}" for failure in failures[:most]]
+    if len(failures) > most:
+        lines.append(f"- and {len(failures) - most:,} more; filter by the field `{FAILURE_FIELD}`.")
+    return ["", *lines]
+
+
+def _preprocessing(view: Collection, params: EmbedParams, backbone: Backbone, paths: np.ndarray) -> Preprocessing:
+    """Choose the input: as asked, else as in the dataset's last run (so that a grown dataset keeps its cache)."""
+    fitted = backbone.input
+    earlier = _earlier_preprocessing(view, backbone)
+    value_range = earlier.decode.value_range if earlier else None
+    decoding = Decode(value_range or detect_value_range(list(paths)))
+    if params.image_size is not None:
+        if not backbone.resizable and params.image_size != fitted.size:
+            raise FieldError(
+                f"backbone '{params.backbone}' only takes images of {fitted.size} pixels; leave image_size."
+            )
+        fitted = replace(fitted, size=params.image_size)
+        return Preprocessing(decoding, replace(fitted, mode="squash") if _are_small(paths) else fitted)
+    if earlier is not None:
+        return Preprocessing(decoding, earlier.input)
+    if _are_small(paths):
+        # Nothing is gained by blowing 28 pixels up to 224, and a centre crop would cut off an eighth of them.
+        size = fitted.size * 5 // 7 // 32 * 32 if backbone.resizable else fitted.size
+        fitted = replace(fitted, mode="squash", size=max(32, size))
+    return Preprocessing(decoding, fitted)
+
+
+def _earlier_preprocessing(view: Collection, backbone: Backbone) -> Preprocessing | None:
+    for run in runs.list_runs(view):
+        same = run.key == RUN and run.params.get("weights") == backbone.weights_hash
+        if same and run.params.get("image_size") is None:
+            return Preprocessing.from_dict(run.params["preprocessing"])
+    return None
+
+
+def _are_small(paths: np.ndarray) -> bool:
+    """Tell whether the median of the longer sides, over up to 200 files evenly spaced, is at most 96 pixels."""
+    sides = []
+    for path in paths[:: max(1, len(paths) // _SIZES_READ)]:
+        try:
+            with Image.open(Path(path)) as image:
+                sides.append(max(image.size))
+        except (OSError, SyntaxError, ValueError):
+            continue
+    return bool(sides) and float(np.median(sides)) <= _SMALL_SIDE

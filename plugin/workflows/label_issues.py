@@ -1,0 +1,131 @@
+"""Find the labels of a collection that are probably wrong."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..curation.label_issues import LabelIssues
+from ..curation.label_issues import find_label_issues as find_in_arrays
+from ..datasets import runs
+from ..datasets.fields import write_labels, write_values
+from ..datasets.samples import Samples
+from ..datasets.views import Collection
+from ..failures import Failure
+from ..progress import Progress, silent
+from .embed import Embedded, EmbedParams, embed_collection, failure_lines
+from .findings import LABEL_ISSUES_RUN, read_findings
+
+
+@dataclass(frozen=True)
+class LabelIssueParams:
+    """Settings of `find_label_issues`.
+
+    Attributes:
+        embed: How images become vectors.
+        label_field: Field of the labels; None = detected.
+        quality_field: Field for the probability that the label is right.
+        issue_field: Field that is true for the flagged labels, false for the others.
+        suggestion_field: Field for the suggested class of flagged labels, with its probability as confidence.
+        seed: Of the cross-validation.
+    """
+
+    embed: EmbedParams = field(default_factory=EmbedParams)
+    label_field: str | None = None
+    quality_field: str = "label_quality"
+    issue_field: str = "label_issue"
+    suggestion_field: str = "suggested_label"
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class LabelIssueReport:
+    """What `find_label_issues` found, row for row with `samples`."""
+
+    samples: Samples
+    issues: LabelIssues
+    failures: tuple[Failure, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain JSON. `by_class`: flagged labels of each class that has any."""
+        flagged = self.issues.is_issue
+        counts = np.bincount(self.samples.labels[flagged], minlength=len(self.samples.classes))
+        precision = self.issues.expected_precision
+        return {
+            "images": len(self.samples),
+            "labelled": int((self.samples.labels >= 0).sum()),
+            "flagged": int(flagged.sum()),
+            "estimated": round(self.issues.estimated, 1),
+            "expected_precision": None if np.isnan(precision) else round(precision, 3),
+            "by_class": {name: int(count) for name, count in zip(self.samples.classes, counts, strict=True) if count},
+            "label_field": self.samples.label_field,
+            "failures": len(self.failures),
+            "notes": list(self.samples.notes),
+        }
+
+    def text(self) -> str:
+        """Return markdown for a person."""
+        found = self.summary()
+        lines = [
+            f"**{found['flagged']:,} labels are probably wrong**, of {found['labelled']:,} in `{found['label_field']}`."
+        ]
+        if found["flagged"]:
+            lines.append(
+                f"Expected: {found['estimated']:.0f} wrong labels in all; {found['expected_precision']:.0%} of the "
+                "flagged are wrong."
+            )
+            worst = sorted(found["by_class"].items(), key=lambda item: (-item[1], item[0]))[:5]
+            lines.append("Most in: " + ", ".join(f"{name} ({count})" for name, count in worst) + ".")
+        lines += [f"- {note}" for note in found["notes"]]
+        after = "Next: look at the flagged samples (`label_issue` is true), worst `label_quality` first."
+        return "\n".join([*lines, *failure_lines(self.failures), "", after])
+
+
+def find_label_issues(
+    view: Collection, params: LabelIssueParams = LabelIssueParams(), progress: Progress = silent
+) -> LabelIssueReport:
+    """Judge the labels of a collection, and write quality, flag and suggestion.
+
+    Raises:
+        DataError: One class, or hardly any labels.
+        FieldError: See `embed_collection`.
+    """
+    embedded = embed_collection(view, params.embed, label_field=params.label_field, need_labels=True, progress=progress)
+    groups = read_findings(view, embedded.samples.ids).groups
+    return report_label_issues(view, embedded, groups, params, progress)
+
+
+def report_label_issues(
+    view: Collection, embedded: Embedded, groups: np.ndarray, params: LabelIssueParams, progress: Progress
+) -> LabelIssueReport:
+    """Judge labels on vectors that are at hand; `groups` (m,) keeps duplicates from vouching for each other."""
+    samples = embedded.samples
+    issues = find_in_arrays(
+        samples.labels, embeddings=embedded.vectors, groups=groups, seed=params.seed, progress=progress
+    )
+    report = LabelIssueReport(samples, issues, embedded.failures)
+    judged, flagged = ~np.isnan(issues.quality), issues.is_issue
+    label_field = samples.label_field
+    write_values(
+        view, params.quality_field, samples.ids[judged], issues.quality[judged], kind="float", label_field=label_field
+    )
+    write_values(view, params.issue_field, samples.ids[judged], flagged[judged], kind="bool", label_field=label_field)
+    write_labels(
+        view,
+        params.suggestion_field,
+        samples.ids[flagged],
+        [samples.classes[index] for index in issues.suggested[flagged]],
+        issues.confidence[flagged].tolist(),
+        label_field=label_field,
+    )
+    runs.save_run(
+        view,
+        LABEL_ISSUES_RUN,
+        method="find_label_issues",
+        params=asdict(params),
+        fields=[params.quality_field, params.issue_field, params.suggestion_field],
+        summary=report.summary(),
+    )
+    return report
