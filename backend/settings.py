@@ -1,0 +1,116 @@
+"""The backend's settings; the environment is read here, once, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ..plugin.errors import WinnowError
+from ..plugin.labeling.host_rules import HostRules
+
+
+class SettingsError(WinnowError):
+    """A setting that is malformed, or that would leave the backend open."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the operator decides. Names in the environment are given in brackets.
+
+    Attributes:
+        basic_auth: User and password that every call but `/health` must bring [BASIC_AUTH_USER, BASIC_AUTH_PASS].
+        label_studio_url: Where Label Studio is reached from here [LABEL_STUDIO_URL]. The address that Label Studio
+            sends to /setup is not used: whoever can call the backend could have the token sent anywhere.
+        label_studio_token: Personal access token or legacy token, to fetch uploads [LABEL_STUDIO_API_KEY].
+        document_root: The folder that Label Studio serves as local files, as it is mounted here
+            [LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT].
+        image_hosts: Other hosts that images may be fetched from [WINNOW_IMAGE_HOSTS, with commas].
+        max_image_bytes: Larger images are not read [WINNOW_MAX_IMAGE_MB].
+        max_request_bytes: Larger requests are refused [WINNOW_MAX_REQUEST_MB].
+        max_requests: Prediction requests in hand at the same time; more are answered 503 at once
+            [WINNOW_MAX_REQUESTS].
+        batch_size: Images brought and predicted together [WINNOW_BATCH_SIZE].
+    """
+
+    basic_auth: tuple[str, str] | None = field(default=None, repr=False)
+    label_studio_url: str | None = None
+    label_studio_token: str | None = field(default=None, repr=False)
+    document_root: Path | None = None
+    image_hosts: HostRules = field(default_factory=HostRules)
+    max_image_bytes: int = 32 * 1024 * 1024
+    max_request_bytes: int = 64 * 1024 * 1024
+    max_requests: int = 16
+    batch_size: int = 32
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the settings; what is not set, or set to nothing, keeps its default.
+
+        Raises:
+            SettingsError: Names the variable, what is wrong with it, and what it should hold.
+        """
+        return cls(
+            basic_auth=_basic_auth(environment),
+            label_studio_url=_url(environment, "LABEL_STUDIO_URL"),
+            label_studio_token=environment.get("LABEL_STUDIO_API_KEY") or None,
+            document_root=_folder(environment, "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT"),
+            image_hosts=_hosts(environment, "WINNOW_IMAGE_HOSTS"),
+            max_image_bytes=_positive(environment, "WINNOW_MAX_IMAGE_MB", 32) * 1024 * 1024,
+            max_request_bytes=_positive(environment, "WINNOW_MAX_REQUEST_MB", 64) * 1024 * 1024,
+            max_requests=_positive(environment, "WINNOW_MAX_REQUESTS", cls.max_requests),
+            batch_size=_positive(environment, "WINNOW_BATCH_SIZE", cls.batch_size),
+        )
+
+
+def _basic_auth(environment: Mapping[str, str]) -> tuple[str, str] | None:
+    user, password = environment.get("BASIC_AUTH_USER", ""), environment.get("BASIC_AUTH_PASS", "")
+    if bool(user) != bool(password):
+        raise SettingsError("only one of BASIC_AUTH_USER and BASIC_AUTH_PASS is set. Set both, or neither.")
+    if ":" in user:
+        raise SettingsError("BASIC_AUTH_USER must not hold a colon: HTTP could not tell it from the password.")
+    return (user, password) if user else None
+
+
+def _url(environment: Mapping[str, str], name: str) -> str | None:
+    value = environment.get(name, "").strip().rstrip("/")
+    if not value:
+        return None
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and parts.hostname and not (parts.username or parts.query)
+    except ValueError:
+        good = False
+    if not good:
+        raise SettingsError(f"{name} is not a plain http(s) address. Set it to e.g. http://localhost:8080.")
+    return value
+
+
+def _folder(environment: Mapping[str, str], name: str) -> Path | None:
+    value = environment.get(name, "").strip()
+    if not value:
+        return None
+    folder = Path(value).expanduser()
+    if not folder.is_dir():
+        raise SettingsError(f"{name} is '{value}', which is no folder. Set it to the folder as it is mounted here.")
+    if folder.resolve() == Path(folder.resolve().anchor):
+        raise SettingsError(f"{name} is '{value}', the whole disk. Set it to the folder that holds the images.")
+    return folder
+
+
+def _hosts(environment: Mapping[str, str], name: str) -> HostRules:
+    entries = [entry.strip() for entry in environment.get(name, "").split(",") if entry.strip()]
+    try:
+        return HostRules.from_entries(entries)
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}. Separate several with commas.") from None
+
+
+def _positive(environment: Mapping[str, str], name: str, default: int) -> int:
+    value = environment.get(name, "").strip()
+    if not value:
+        return default
+    if not (value.isascii() and value.isdigit() and int(value) > 0):
+        raise SettingsError(f"{name} is '{value}'; it must be a whole number above 0 (default {default}).")
+    return int(value)

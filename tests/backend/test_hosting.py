@@ -1,0 +1,71 @@
+"""The classifier in its process."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from winnow.backend.hosting import ModelHost, NotReadyError
+from winnow.plugin.errors import ClassifierError
+
+
+def test_starting_does_not_wait_for_the_classifier(colours: Any) -> None:
+    loaded = threading.Event()
+    host = ModelHost(lambda: loaded.wait(20) and colours())
+
+    host.start()
+    state_before = host.state
+    loaded.set()
+
+    assert state_before == "loading"
+    assert host.wait(20)
+    assert (host.state, host.version) == ("ready", "colours-1")
+
+
+def test_classifier_that_cannot_be_loaded_says_why_to_every_request() -> None:
+    def load() -> Any:
+        raise ClassifierError("classifier.json is damaged")
+
+    host = ModelHost(load)
+    host.start()
+    host.wait(20)
+
+    assert host.state == "failed"
+    with pytest.raises(NotReadyError, match=r"classifier\.json is damaged"):
+        _ = host.served
+
+
+def test_unexpected_loading_error_stays_in_the_log() -> None:
+    def load() -> Any:
+        raise RuntimeError("internal detail")
+
+    host = ModelHost(load)
+    host.start()
+    host.wait(20)
+
+    with pytest.raises(NotReadyError, match="the log has it"):
+        _ = host.served
+
+
+def test_places_are_given_back_also_after_an_error(colours: Any) -> None:
+    host = ModelHost(colours, max_requests=1)
+    host.start()
+    host.wait(20)
+
+    for _ in range(3):
+        with pytest.raises(RuntimeError), host.place():
+            raise RuntimeError
+
+    with host.place() as served:
+        assert served.version == "colours-1"
+
+
+def test_one_place_too_many_is_refused(colours: Any) -> None:
+    host = ModelHost(colours, max_requests=1)
+    host.start()
+    host.wait(20)
+
+    with host.place(), pytest.raises(NotReadyError, match="too many"), host.place():
+        pass

@@ -1,0 +1,63 @@
+"""The environment, read once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from winnow.backend.settings import Settings, SettingsError
+
+
+def test_empty_environment_gives_the_defaults() -> None:
+    assert Settings.from_environment({"BASIC_AUTH_USER": "", "LABEL_STUDIO_URL": " "}) == Settings()
+
+
+def test_every_setting_is_read(tmp_path: Path) -> None:
+    settings = Settings.from_environment(
+        {
+            "BASIC_AUTH_USER": "anna",
+            "BASIC_AUTH_PASS": "secret",
+            "LABEL_STUDIO_URL": "http://studio:8080/sub/",
+            "LABEL_STUDIO_API_KEY": "a.b.c",
+            "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(tmp_path),
+            "WINNOW_IMAGE_HOSTS": "images.example.org, 10.1.0.0/16",
+            "WINNOW_MAX_IMAGE_MB": "1",
+            "WINNOW_MAX_REQUEST_MB": "2",
+            "WINNOW_MAX_REQUESTS": "3",
+            "WINNOW_BATCH_SIZE": "4",
+        }
+    )
+
+    assert settings.basic_auth == ("anna", "secret")
+    assert (settings.label_studio_url, settings.label_studio_token) == ("http://studio:8080/sub", "a.b.c")
+    assert settings.document_root == tmp_path
+    assert settings.image_hosts.names == {"images.example.org"}
+    assert [str(network) for network in settings.image_hosts.networks] == ["10.1.0.0/16"]
+    assert (settings.max_image_bytes, settings.max_request_bytes) == (2**20, 2 * 2**20)
+    assert (settings.max_requests, settings.batch_size) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BASIC_AUTH_USER", "anna"),
+        ("LABEL_STUDIO_URL", "studio:8080"),
+        ("LABEL_STUDIO_URL", "http://anna:pw@studio"),
+        ("LABEL_STUDIO_URL", "http://[::1"),
+        ("LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT", "/no/such/folder"),
+        ("LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT", "/"),
+        ("WINNOW_IMAGE_HOSTS", "http://images.example.org"),
+        ("WINNOW_MAX_REQUESTS", "0"),
+        ("WINNOW_BATCH_SIZE", "many"),
+    ],
+)
+def test_malformed_setting_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        Settings.from_environment({name: value})
+
+
+def test_secrets_are_not_shown_when_settings_are_printed() -> None:
+    settings = Settings(basic_auth=("anna", "hidden-password"), label_studio_token="hidden-token")
+
+    assert "hidden" not in repr(settings)

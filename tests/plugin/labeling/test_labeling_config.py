@@ -1,0 +1,107 @@
+"""Labeling configs: what is understood, and what is declined with a reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from winnow.plugin.labeling.labeling_config import (
+    MAX_CONFIG_CHARACTERS,
+    Choice,
+    LabelingConfigError,
+    parse_labeling_config,
+)
+
+IMAGE = '<Image name="img" value="$image"/>'
+CHOICE = '<Choice value="a"/>'
+
+
+def test_alias_is_what_is_written_and_value_is_what_is_shown() -> None:
+    xml = (
+        f'<View>{IMAGE}<Choices name="c" toName="img"><Choice value="Cat" alias="cat"/>'
+        '<Choice value="Dög"/></Choices></View>'
+    )
+
+    (control,) = parse_labeling_config(xml).controls
+
+    assert control.choices == (Choice("Cat", "cat"), Choice("Dög", "Dög"))
+
+
+@pytest.mark.parametrize(("choice", "multiple"), [("single", False), ("single-radio", False), ("multiple", True)])
+def test_several_choices_are_allowed_only_where_the_config_says_multiple(choice: str, multiple: bool) -> None:
+    xml = f'<View>{IMAGE}<Choices name="c" toName="img" choice="{choice}">{CHOICE}</Choices></View>'
+
+    (control,) = parse_labeling_config(xml).controls
+
+    assert control.multiple is multiple
+
+
+def test_control_knows_its_image_and_where_the_task_keeps_it() -> None:
+    xml = (
+        '<View><Image name="left" value="$photo"/><Image name="right" value="$scan.url"/>'
+        f'<Choices name="c" toName="right">{CHOICE}</Choices></View>'
+    )
+
+    (control,) = parse_labeling_config(xml).controls
+
+    assert (control.name, control.image_name, control.data_key) == ("c", "right", "scan.url")
+
+
+def test_text_control_beside_an_image_control_is_declined_not_dropped() -> None:
+    xml = (
+        f'<View>{IMAGE}<Text name="txt" value="$text"/><Choices name="good" toName="img">{CHOICE}</Choices>'
+        f'<Choices name="bad" toName="txt">{CHOICE}</Choices></View>'
+    )
+
+    config = parse_labeling_config(xml)
+
+    assert [control.name for control in config.controls] == ["good"]
+    assert config.declined == ("Choices 'bad' is about a Text, not an Image",)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (f'{IMAGE}<Choices name="c" toName="img" perRegion="true">{CHOICE}</Choices>', "perRegion"),
+        (f'{IMAGE}<Choices name="c" toName="img" perItem="true">{CHOICE}</Choices>', "perItem"),
+        (f'{IMAGE}<Choices name="c" toName="img" allowNested="true">{CHOICE}</Choices>', "allowNested"),
+        (f'{IMAGE}<Choices name="c" toName="img" value="$options"/>', r'value="\$options"'),
+        (f'{IMAGE}<Choices name="c" toName="img"/>', "has no choices"),
+        (f'{IMAGE}<Choices name="c" toName="nowhere">{CHOICE}</Choices>', "'nowhere', which the config does not have"),
+        (f'{IMAGE}<Choices name="c" toName="img,other">{CHOICE}</Choices>', "several objects"),
+        (f'<Image name="i" valueList="$images"/><Choices name="c" toName="i">{CHOICE}</Choices>', "list of images"),
+        (f'<Image name="i" value="x.png"/><Choices name="c" toName="i">{CHOICE}</Choices>', "rather than a variable"),
+        (f'{IMAGE}<Taxonomy name="c" toName="img">{CHOICE}</Taxonomy>', "is a Taxonomy"),
+        (IMAGE, "there is none"),
+    ],
+)
+def test_config_without_a_usable_control_is_refused_with_the_reason(body: str, reason: str) -> None:
+    with pytest.raises(LabelingConfigError, match=reason):
+        parse_labeling_config(f"<View>{body}</View>")
+
+
+@pytest.mark.parametrize(
+    "xml", ["", "<View", "no xml", "<View>\0</View>", '<?xml version="1.0" encoding="utf-8"?><View/>']
+)
+def test_text_that_is_not_xml_is_refused(xml: str) -> None:
+    with pytest.raises(LabelingConfigError, match="cannot parse the labeling config"):
+        parse_labeling_config(xml)
+
+
+def test_entities_are_refused_before_the_parser_sees_them() -> None:
+    bomb = '<!DOCTYPE v [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><View>&b;</View>'
+
+    with pytest.raises(LabelingConfigError, match="document type"):
+        parse_labeling_config(bomb)
+
+
+def test_huge_config_is_refused() -> None:
+    with pytest.raises(LabelingConfigError, match="at most 1,000,000"):
+        parse_labeling_config("x" * (MAX_CONFIG_CHARACTERS + 1))
+
+
+def test_same_config_is_parsed_once() -> None:
+    xml = f'<View>{IMAGE}<Choices name="once" toName="img">{CHOICE}</Choices></View>'
+
+    first = parse_labeling_config(xml)
+
+    assert parse_labeling_config(xml) is first
