@@ -1,0 +1,45 @@
+"""The options of the command line, each declared once; commands put them together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def _in_a_folder(path: Path | None) -> Path | None:
+    """Refuse a file that could not be written, before a long job rather than after it."""
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise typer.BadParameter(f"'{path}' is a folder, or its folder does not exist. Name a file in an existing one.")
+    return path
+
+
+Target = Annotated[
+    str, typer.Argument(metavar="TARGET", show_default=False, help="Dataset name, folder, or CSV/JSONL table.")
+]
+Json = Annotated[bool, typer.Option("--json", help="End stdout with one line of JSON; everything else to stderr.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Delimiter = Annotated[str | None, typer.Option("--label-delimiter", help="What separates several labels in a table.")]
+LabelField = Annotated[str | None, typer.Option("--label-field", help="Classification field with the labels.")]
+SplitField = Annotated[str | None, typer.Option("--split-field", help="Field with the split, or 'tags'.")]
+PredictionField = Annotated[str | None, typer.Option("--prediction-field", help="Field of the predictions.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Same seed, same result.")]
+Backbone = Annotated[str | None, typer.Option("--backbone", help="'lite0' (embedded) or a timm architecture.")]
+ImageSize = Annotated[int | None, typer.Option("--image-size", min=16, help="Side of the network's input, in pixels.")]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Images a batch.")]
+Threshold = Annotated[float | None, typer.Option("--threshold", min=0, max=1, help="Score from which a pair counts.")]
+Pairs = Annotated[
+    Path | None, typer.Option("--pairs", callback=_in_a_folder, help="Write every candidate pair to this CSV file.")
+]
+Preset = Annotated[str | None, typer.Option("--preset", help="How thoroughly to train: 'probe' or 'quick'.")]
+Output = Annotated[Path | None, typer.Option("--output", help="Folder for the classifier.")]
+OpenApp = Annotated[bool, typer.Option("--app", help="Open the App on the result, with a worker beside it.")]
+Port = Annotated[int, typer.Option("--port", min=1, max=65535)]
+VectorField = Annotated[str | None, typer.Option("--vector-field", help="Also store the vectors in this field.")]
+KeepLabelIssues = Annotated[bool, typer.Option("--keep-label-issues", help="Train on images with a label issue too.")]
+ClassifierFolder = Annotated[Path, typer.Option("--classifier", help="Folder of a trained classifier.")]
+PredictionsFile = Annotated[
+    Path | None, typer.Option("--output", callback=_in_a_folder, help="Also write path,label,confidence here.")
+]
+DemoFolder = Annotated[Path | None, typer.Option("--folder", help="Where to make the working copy.")]

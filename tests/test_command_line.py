@@ -1,0 +1,289 @@
+"""`winnow COMMAND`: exit statuses, what goes to stdout and what to stderr, and each command on real images."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from winnow import __version__
+from winnow.__main__ import app
+from winnow.plugin.errors import DataError
+from winnow.plugin.progress import Progress
+from winnow.terminal import run_job
+
+COMMANDS = (
+    "curate", "embed", "duplicates", "leaks", "label-issues", "train", "predict", "evaluate",
+    "demo", "app", "serve", "doctor", "install",
+)  # fmt: skip
+COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40)}
+
+
+class Outcome:
+    """A report like those of the workflows."""
+
+    def summary(self) -> dict[str, int]:
+        return {"images": 3}
+
+    def text(self) -> str:
+        return "3 images"
+
+
+def winnow(*arguments: str | Path) -> Result:
+    """Run a command inside this process."""
+    import fiftyone  # noqa: F401 - its log handler would keep the runner's stream, which is closed afterwards
+
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def last_json(output: str) -> dict:
+    return json.loads(output.splitlines()[-1])
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Make 12 training and 4 test images of each of two classes; a test image is a copy of a training image."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "images"
+    for split, count in (("train", 12), ("test", 4)):
+        for name, colour in COLOURS.items():
+            (folder / split / name).mkdir(parents=True)
+            for index in range(count):
+                pixels = np.clip(rng.normal(colour, 40, (8, 8, 3)), 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).resize((48, 48), Image.Resampling.BICUBIC).save(
+                    folder / split / name / f"{index}.png"
+                )
+    Image.open(folder / "train" / "red" / "0.png").save(folder / "test" / "red" / "copy.png")
+    return folder
+
+
+@pytest.fixture
+def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give FiftyOne an empty plugins folder."""
+    import fiftyone as fo
+
+    monkeypatch.setattr(fo.config, "plugins_dir", str(tmp_path / "plugins"))
+    return tmp_path / "plugins"
+
+
+def test_help_names_every_command() -> None:
+    result = winnow("--help")
+
+    assert result.exit_code == 0
+    assert all(f" {command} " in result.stdout for command in COMMANDS)
+
+
+def test_version_is_told() -> None:
+    assert winnow("--version").stdout == f"{__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-command"],
+        ["embed"],
+        ["embed", "target", "--batch-size", "0"],
+        ["predict", "target"],
+        ["duplicates", "target", "--pairs", "/no/such/folder/pairs.csv"],
+    ],
+)
+def test_wrong_usage_ends_with_status_2(arguments: list[str]) -> None:
+    assert winnow(*arguments).exit_code == 2
+
+
+def test_unknown_target_ends_with_status_1_and_a_message_on_stderr(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "winnow", "embed", "no-such-target"]
+
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert "no-such-target" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_failure_with_json_is_an_object_too() -> None:
+    result = winnow("embed", "no-such-target", "--json")
+
+    assert result.exit_code == 1
+    assert "no-such-target" in last_json(result.stdout)["error"]
+
+
+def test_report_is_printed_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    run_job(lambda progress: Outcome(), as_json=False, debug=False)
+
+    assert capsys.readouterr().out == "3 images\n"
+
+
+def test_with_json_stdout_holds_the_summary_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    def job(progress: Progress) -> Outcome:
+        print("a library speaks")
+        return Outcome()
+
+    run_job(job, as_json=True, debug=False)
+
+    captured = capsys.readouterr()
+    assert captured.out == '{"images": 3}\n'
+    assert "a library speaks" in captured.err
+
+
+def test_progress_is_drawn_on_stderr_with_a_bar_for_each_step(capsys: pytest.CaptureFixture[str]) -> None:
+    def job(progress: Progress) -> Outcome:
+        progress("reading", 0, 0)
+        progress("reading", 2, 2)
+        progress("training", 1, 4)
+        return Outcome()
+
+    run_job(job, as_json=True, debug=False)
+
+    lines = [line for line in capsys.readouterr().err.splitlines() if "/" in line]
+    assert [line.split()[0] for line in lines] == ["reading", "training"]
+
+
+def test_error_of_ours_is_a_message_without_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    def job(progress: Progress) -> Outcome:
+        raise DataError("the dataset is empty. Add images.")
+
+    with pytest.raises(typer.Exit) as exit_of:
+        run_job(job, as_json=False, debug=False)
+
+    assert exit_of.value.exit_code == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "winnow: the dataset is empty. Add images."
+
+
+def test_traceback_of_an_unexpected_error_is_kept_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WINNOW_HOME", str(tmp_path))
+
+    with pytest.raises(typer.Exit):
+        run_job(lambda progress: {}["absent"], as_json=False, debug=False)
+
+    (log,) = (tmp_path / "logs").iterdir()
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith("winnow: unexpected KeyError: 'absent'.")
+    assert str(log) in message
+    assert "Traceback" in log.read_text("utf-8")
+
+
+def test_debug_shows_an_unexpected_error_itself() -> None:
+    with pytest.raises(KeyError):
+        run_job(lambda progress: {}["absent"], as_json=False, debug=True)
+
+
+def test_ctrl_c_says_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    def job(progress: Progress) -> Outcome:
+        raise KeyboardInterrupt
+
+    with pytest.raises(typer.Exit) as exit_of:
+        run_job(job, as_json=False, debug=False)
+
+    assert exit_of.value.exit_code == 1
+    assert "what was finished before stays" in capsys.readouterr().err
+
+
+def test_doctor_ends_with_status_1_when_something_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("WINNOW_HOME", str(tmp_path / "file" / "home"))
+
+    result = winnow("doctor", "--json")
+
+    assert result.exit_code == 1
+    summary = last_json(result.stdout)
+    assert summary["ok"] is False
+    assert [check["name"] for check in summary["checks"] if check["status"] == "problem"] == ["home"]
+
+
+def test_install_puts_the_plugin_in_the_plugins_folder(plugins: Path) -> None:
+    result = winnow("install")
+
+    assert result.exit_code == 0
+    assert (plugins / "@winnow" / "curation" / "fiftyone.yml").is_file()
+
+
+def test_uninstall_takes_the_plugin_out_again(plugins: Path) -> None:
+    winnow("install")
+
+    result = winnow("install", "--uninstall")
+
+    assert result.exit_code == 0
+    assert not (plugins / "@winnow" / "curation").exists()
+
+
+def test_serve_without_a_classifier_ends_with_status_1(tmp_path: Path) -> None:
+    result = winnow("serve", tmp_path / "absent")
+
+    assert result.exit_code == 1
+    assert str(tmp_path / "absent") in result.stderr
+
+
+def test_app_on_an_unknown_dataset_ends_with_status_1() -> None:
+    result = winnow("app", "no-such-dataset")
+
+    assert result.exit_code == 1
+    assert "no-such-dataset" in result.stderr
+
+
+def test_embed_reads_a_folder(images: Path) -> None:
+    result = winnow("embed", images, "--image-size", "64", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    assert last_json(result.stdout)["images"] == 33
+
+
+def test_duplicates_writes_its_pairs_with_paths_below_the_folder(images: Path, tmp_path: Path) -> None:
+    result = winnow("duplicates", images, "--pairs", tmp_path / "pairs.csv", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    best = next(csv.DictReader((tmp_path / "pairs.csv").open(encoding="utf-8")))
+    assert list(best) == ["path_a", "path_b", "split_a", "split_b", "score", "flagged"]
+    assert {best["path_a"], best["path_b"]} == {"train/red/0.png", "test/red/copy.png"}
+    assert best["flagged"] == "1"
+
+
+def test_leaks_name_the_evaluation_side_first(images: Path, tmp_path: Path) -> None:
+    result = winnow("leaks", images, "--pairs", tmp_path / "pairs.csv")
+
+    assert result.exit_code == 0, result.stderr
+    best = next(csv.DictReader((tmp_path / "pairs.csv").open(encoding="utf-8")))
+    assert (best["path_a"], best["path_b"]) == ("test/red/copy.png", "train/red/0.png")
+    assert (best["split_a"], best["split_b"]) == ("test", "train")
+
+
+def test_label_issues_are_looked_for(images: Path) -> None:
+    result = winnow("label-issues", images, "--json")
+
+    assert result.exit_code == 0, result.stderr
+    assert last_json(result.stdout)["labelled"] == 33
+
+
+def test_trained_classifier_predicts_and_is_evaluated(images: Path, tmp_path: Path) -> None:
+    trained = winnow("train", images, "--output", tmp_path / "classifier", "--preset", "probe", "--json")
+    predicted = winnow(
+        "predict", images, "--classifier", tmp_path / "classifier", "--output", tmp_path / "predictions.csv"
+    )
+    evaluated = winnow("evaluate", images, "--json")
+
+    assert trained.exit_code == 0, trained.stderr
+    assert predicted.exit_code == 0, predicted.stderr
+    assert evaluated.exit_code == 0, evaluated.stderr
+    rows = list(csv.DictReader((tmp_path / "predictions.csv").open(encoding="utf-8")))
+    assert list(rows[0]) == ["path", "label", "confidence"]
+    assert len(rows) == 33
+
+
+def test_images_added_to_the_folder_join_the_same_dataset(images: Path) -> None:
+    first = winnow("embed", images, "--json")
+    Image.open(images / "train" / "red" / "1.png").rotate(90).save(images / "train" / "red" / "new.png")
+    second = winnow("embed", images, "--json")
+
+    assert first.exit_code == 0, first.stderr
+    assert last_json(second.stdout)["images"] == last_json(first.stdout)["images"] + 1
