@@ -1,0 +1,23 @@
+"""Winnow: compute embeddings."""
+
+from __future__ import annotations
+
+from .forms import Form
+from .workflow_operator import Workflow, WorkflowOperator
+
+
+class ComputeEmbeddings(WorkflowOperator):
+    operator_name = "compute_embeddings"
+    title = "compute embeddings"
+    summary = "Turn each image into a vector; kept by content, so the other jobs start at once"
+    icon = "scatter_plot"
+    next_step = ("find_duplicates", "find near-duplicates")
+
+    def workflow(self) -> tuple[type, Workflow]:
+        from ..plugin.workflows.embed import EmbedParams, compute_embeddings
+
+        return EmbedParams, compute_embeddings
+
+    def fill(self, form: Form) -> None:
+        form.embedding()
+        form.text("vector_field", "Field for the vectors", "Empty: they stay in Winnow's cache only.")

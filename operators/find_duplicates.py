@@ -1,0 +1,36 @@
+"""Winnow: find near-duplicates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone as fo
+from fiftyone import ViewField
+from fiftyone.core.collections import SampleCollection
+
+from .forms import Form
+from .workflow_operator import Workflow, WorkflowOperator
+
+
+class FindDuplicates(WorkflowOperator):
+    operator_name = "find_duplicates"
+    title = "find near-duplicates"
+    summary = "Group images that are copies of each other: re-encoded, cropped, shifted or resized"
+    icon = "filter_none"
+    next_step = ("find_leaks", "find leaks between splits")
+
+    def workflow(self) -> tuple[type, Workflow]:
+        from ..plugin.workflows.duplicates import DuplicateParams, find_duplicates
+
+        return DuplicateParams, find_duplicates
+
+    def fill(self, form: Form) -> None:
+        form.threshold()
+        if form.wants_more():
+            form.field_name("group_field", "Field for the group's number")
+            form.field_name("score_field", "Field for the score")
+            form.embedding()
+
+    def finding(self, dataset: fo.Dataset, params: Any) -> tuple[str, SampleCollection]:
+        field = params.group_field
+        return "Show the groups", dataset.match(ViewField(field) != None).sort_by(field)  # noqa: E711

@@ -1,0 +1,38 @@
+"""Winnow: find label issues."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone as fo
+from fiftyone import ViewField
+from fiftyone.core.collections import SampleCollection
+
+from .forms import Form
+from .workflow_operator import Workflow, WorkflowOperator
+
+
+class FindLabelIssues(WorkflowOperator):
+    operator_name = "find_label_issues"
+    title = "find label issues"
+    summary = "Find labels that disagree with the images around them, and suggest better ones"
+    icon = "rule"
+    next_step = ("train_classifier", "train a classifier")
+
+    def workflow(self) -> tuple[type, Workflow]:
+        from ..plugin.workflows.label_issues import LabelIssueParams, find_label_issues
+
+        return LabelIssueParams, find_label_issues
+
+    def fill(self, form: Form) -> None:
+        form.label_field()
+        if form.wants_more():
+            form.field_name("quality_field", "Field for the label's quality")
+            form.field_name("issue_field", "Field for the flag")
+            form.field_name("suggestion_field", "Field for the suggested label")
+            form.embedding()
+            form.seed()
+
+    def finding(self, dataset: fo.Dataset, params: Any) -> tuple[str, SampleCollection]:
+        flagged = dataset.match(ViewField(params.issue_field) == True)  # noqa: E712
+        return "Show the flagged labels", flagged.sort_by(params.quality_field)

@@ -1,0 +1,36 @@
+"""Winnow: find leaks between splits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone as fo
+from fiftyone import ViewField
+from fiftyone.core.collections import SampleCollection
+
+from .forms import Form
+from .workflow_operator import Workflow, WorkflowOperator
+
+
+class FindLeaks(WorkflowOperator):
+    operator_name = "find_leaks"
+    title = "find leaks between splits"
+    summary = "Find test and validation images of which the training split holds a copy"
+    icon = "water_drop"
+    next_step = ("find_label_issues", "find label issues")
+
+    def workflow(self) -> tuple[type, Workflow]:
+        from ..plugin.workflows.leaks import LeakParams, find_leaks
+
+        return LeakParams, find_leaks
+
+    def fill(self, form: Form) -> None:
+        form.split_field(required=2)
+        form.threshold()
+        if form.wants_more():
+            form.field_name("score_field", "Field for the score")
+            form.embedding()
+
+    def finding(self, dataset: fo.Dataset, params: Any) -> tuple[str, SampleCollection]:
+        field = params.score_field
+        return "Show the leaks", dataset.match(ViewField(field) != None).sort_by(field, reverse=True)  # noqa: E711

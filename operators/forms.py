@@ -1,0 +1,230 @@
+"""The parts that Winnow's forms are made of: label field, splits, classifier, field names, notices."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+from fiftyone.operators import types
+
+from ..plugin.datasets import jobs
+from ..plugin.datasets.samples import label_fields
+from ..plugin.datasets.split_names import read_splits, split_sources
+from ..plugin.datasets.views import check_images
+from ..plugin.errors import TargetError
+from ..plugin.home import winnow_home
+from ..plugin.training.recipe import PRESETS
+from .params import defaults_of
+
+MORE = "more_settings"
+_PRESET_HINTS = {"quick": "a short fine-tune of the backbone", "probe": "a linear model on the embeddings, in seconds"}
+
+
+class Form:
+    """A form that is being built for one context.
+
+    It reads the defaults of a params dataclass, and marks what can't work where the user sees it: an invalid part
+    keeps the App from executing, and gives a call from Python the same message.
+
+    Args:
+        ctx: The operator's execution context.
+        params_type: Dataclass with the job's settings.
+
+    Raises:
+        TargetError: No dataset is open.
+    """
+
+    def __init__(self, ctx: Any, params_type: type) -> None:
+        if ctx.dataset is None:
+            raise TargetError("no dataset is open: open one in the App, or pass dataset=... from Python")
+        self.ctx = ctx
+        self.inputs = types.Object()
+        self.view = ctx.target_view()
+        self._defaults = defaults_of(params_type)
+
+    @property
+    def dataset(self) -> fo.Dataset:
+        return self.ctx.dataset
+
+    def note(self, name: str, text: str) -> None:
+        """Show a neutral remark."""
+        self.inputs.view(name, types.Notice(label=text))
+
+    def warning(self, name: str, label: str, description: str) -> None:
+        """Show a warning that does not keep the job from running."""
+        self.inputs.view(name, types.Warning(label=label, description=description))
+
+    def problem(self, name: str, label: str, description: str) -> None:
+        """Show why the job can't run; the form can't be executed while it stands."""
+        shown = self.inputs.view(name, types.Error(label=label, description=description))
+        mark_invalid(shown, f"{label}. {description}")
+
+    def images(self) -> None:
+        """Say how many images the job will work on.
+
+        Raises:
+            DataError: There are none, or the view holds something else than images.
+        """
+        check_images(self.view)
+        count = self.view.count()
+        self.note("images", f"{count:,} {'image' if count == 1 else 'images'}")
+
+    def label_field(self, name: str = "label_field") -> None:
+        """Offer the dataset's Classification fields, and say how many classes the chosen one has."""
+        offered = label_fields(self.view)
+        if not offered:
+            self.problem(
+                name + "_problem",
+                f"Dataset '{self.dataset.name}' has no Classification field",
+                "Add one label an image in a field of type fiftyone.Classification, then open this form again.",
+            )
+            return
+        chosen = self.ctx.params.get(name) or offered[0]
+        shown = self.choice(name, offered, "Label field", "One Classification an image.", default=offered[0])
+        if chosen not in offered:
+            names = ", ".join(offered)
+            mark_invalid(shown, f"'{chosen}' is no Classification field of '{self.dataset.name}'; choose from: {names}")
+            return
+        classes = self.view.distinct(f"{chosen}.label")
+        if len(classes) < 2:
+            self.problem(
+                "classes",
+                f"This job needs two classes, '{chosen}' has {', '.join(classes) or 'no label'}",
+                "Label images of another class, or choose another label field or a larger view.",
+            )
+        else:
+            self.note("classes", f"{len(classes):,} classes: {', '.join(classes[:5])}{' …' * (len(classes) > 5)}")
+
+    def split_field(self, name: str = "split_field", *, required: int = 1) -> None:
+        """Offer where the splits come from, and show what is found there.
+
+        Args:
+            name: Name of the parameter.
+            required: Number of different splits without which the job can't work.
+        """
+        sources = split_sources(self.view)
+        chosen = self.ctx.params.get(name) or (sources[0] if sources else None)
+        if sources:
+            labels = {"tags": "sample tags"}
+            self.choice(name, sources, "Splits from", default=sources[0], labels=labels)
+        splits = read_splits(self.view, chosen)[0].tolist() if chosen else []
+        sizes = Counter(split for split in splits if split)
+        if len(sizes) < required:
+            self.problem(
+                name + "_problem",
+                f"This job needs {required} splits, found: {', '.join(sizes) or 'none'}",
+                "Tag the samples train, validation and test, or fill a text field named split with these names.",
+            )
+        elif sizes:
+            found = " · ".join(f"{split} {size:,}" for split, size in sizes.most_common())
+            pool = len(splits) - sizes.total()
+            self.note(name + "_note", f"Splits: {found}" + (f" · without a split {pool:,}" if pool else ""))
+
+    def choice(
+        self,
+        name: str,
+        values: list[str],
+        label: str,
+        description: str | None = None,
+        *,
+        default: str | None = None,
+        labels: dict[str, str] | None = None,
+    ) -> types.Property:
+        """Offer one of a few values."""
+        view = types.DropdownView(label=label, description=description)
+        for value in values:
+            view.add_choice(value, label=(labels or {}).get(value, value))
+        return self.inputs.enum(name, values, default=default or self._defaults.get(name), view=view)
+
+    def number(
+        self, name: str, label: str, description: str, *, low: float | None = None, high: float | None = None
+    ) -> None:
+        """Offer a number; left empty, the job decides."""
+        make = self.inputs.int if isinstance(self._defaults.get(name), int) else self.inputs.float
+        make(name, min=low, max=high, label=label, description=description, default=self._defaults.get(name))
+
+    def text(self, name: str, label: str, description: str | None = None) -> None:
+        """Offer a line of text."""
+        self.inputs.str(name, label=label, description=description, default=self._defaults.get(name), allow_empty=True)
+
+    def switch(self, name: str, label: str, description: str | None = None) -> None:
+        """Offer a yes or no."""
+        self.inputs.bool(
+            name,
+            label=label,
+            description=description,
+            default=bool(self._defaults.get(name)),
+            view=types.SwitchView(label=label, description=description),
+        )
+
+    def field_name(self, name: str, label: str) -> None:
+        """Offer the name of a field that the job writes."""
+        self.text(name, label, "Written by this job; an earlier run's values are replaced.")
+
+    def wants_more(self) -> bool:
+        """Offer a switch for the settings that few people need; return whether it is on."""
+        self.switch(MORE, "More settings")
+        return bool(self.ctx.params.get(MORE))
+
+    def threshold(self) -> None:
+        """Offer the score from which a pair counts."""
+        self.number("threshold", "Threshold", "Score from 0 to 1; empty: decided from the scores.", low=0, high=1)
+
+    def seed(self) -> None:
+        """Offer the seed."""
+        self.number("seed", "Seed", "The same seed gives the same result.", low=0)
+
+    def preset(self) -> None:
+        """Offer the training presets."""
+        labels = {name: f"{name}: {hint}" for name, hint in _PRESET_HINTS.items()}
+        self.choice("preset", list(PRESETS), "Preset", labels=labels)
+
+    def classifier(self) -> None:
+        """Offer the classifiers in Winnow's home; any other folder can be typed in."""
+        known = registered_classifiers(winnow_home())
+        choices = types.AutocompleteView(
+            label="Classifier", description="One that Winnow trained, or the path of its folder.", allow_clearing=True
+        )
+        for folder in known:
+            choices.add_choice(str(folder), label=folder.name)
+        default = str(known[0]) if known else None
+        shown = self.inputs.str("classifier", required=True, default=default, view=choices)
+        chosen = self.ctx.params.get("classifier") or default
+        if chosen is None:
+            self.problem("no_classifier", "There is no classifier yet", "Run `Winnow: train a classifier` first.")
+        elif not (Path(chosen) / "classifier.json").is_file():
+            mark_invalid(shown, f"'{chosen}' is no classifier folder: it holds no classifier.json; choose another one")
+
+    def embedding(self) -> None:
+        """Offer how images become vectors."""
+        self.text("backbone", "Backbone", "lite0 (built in), any timm model name, or the path of a checkpoint.")
+        self.number("image_size", "Image size", "Pixels a side; empty: what the backbone was trained with.", low=32)
+        self.number("batch_size", "Batch size", "Images at a time; the result does not depend on it.", low=1)
+
+    def worker(self) -> None:
+        """Say so when a scheduled job would not be taken up."""
+        if not jobs.can_schedule():
+            self.warning(
+                "worker",
+                "No delegated worker is running",
+                "Jobs run inside the App for now: keep it open until they end. `winnow app DATASET` opens the App "
+                "with a worker beside it, to which long jobs are scheduled.",
+            )
+
+    def property(self, label: str) -> types.Property:
+        """Return the finished form."""
+        return types.Property(self.inputs, view=types.PromptView(label=label))
+
+
+def mark_invalid(shown: types.Property, message: str) -> None:
+    """Keep the form from being executed, for this reason."""
+    shown.invalid = True
+    shown.error_message = message
+
+
+def registered_classifiers(home: Path) -> list[Path]:
+    """Return the classifier folders below Winnow's home, newest first."""
+    found = home.glob("classifiers/*/classifier.json")
+    return [path.parent for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]

@@ -1,0 +1,71 @@
+"""The forms offer what the dataset has, and show what they found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+from fiftyone.operators.executor import ExecutionContext, Executor
+
+
+def form_of(name: str, dataset: fo.Dataset, *, selected: list[str] | None = None, **params: Any) -> dict[str, Any]:
+    """Return the properties of an operator's form, as the App gets them: name -> JSON."""
+    operator = foo.get_operator(f"@winnow/curation/{name}")
+    request = {"dataset_name": dataset.name, "view": [], "params": params, "selected": selected or [], "filters": {}}
+    context = ExecutionContext(request, executor=Executor(), operator_uri=operator.uri)
+    return operator.resolve_type(context, "inputs").to_json()["type"]["properties"]
+
+
+def test_only_classification_fields_are_offered_as_label_field(colours: fo.Dataset) -> None:
+    form = form_of("find_label_issues", colours)
+
+    assert form["label_field"]["type"]["values"] == ["ground_truth"]
+
+
+def test_splits_found_in_tags_are_shown_with_their_sizes(colours: fo.Dataset) -> None:
+    form = form_of("find_leaks", colours)
+
+    assert form["split_field"]["default"] == "tags"
+    assert form["split_field_note"]["view"]["label"] == "Splits: train 30 · test 12"
+
+
+def test_splits_found_in_a_field_come_first(colours: fo.Dataset) -> None:
+    colours.set_values("split", ["Training" if "train" in tags else "val" for tags in colours.values("tags")])
+
+    form = form_of("find_leaks", colours)
+
+    assert form["split_field"]["type"]["values"] == ["split", "tags"]
+    assert form["split_field_note"]["view"]["label"] == "Splits: train 30 · validation 12"
+
+
+def test_number_of_images_follows_the_selection(colours: fo.Dataset) -> None:
+    selected = colours.take(5, seed=0).values("id")
+
+    form = form_of("find_duplicates", colours, selected=selected, view_target="SELECTED_SAMPLES")
+
+    assert form["images"]["view"]["label"] == "5 images"
+    assert "SELECTED_SAMPLES" in form["view_target"]["type"]["values"]
+
+
+def test_defaults_are_those_of_the_params(colours: fo.Dataset) -> None:
+    from winnow.plugin.workflows.duplicates import DuplicateParams
+
+    form = form_of("find_duplicates", colours, more_settings=True)
+
+    assert form["group_field"]["default"] == DuplicateParams().group_field
+    assert form["backbone"]["default"] == DuplicateParams().embed.backbone
+
+
+def test_rare_settings_appear_on_request(colours: fo.Dataset) -> None:
+    plain = form_of("find_duplicates", colours)
+    more = form_of("find_duplicates", colours, more_settings=True)
+
+    assert "backbone" not in plain
+    assert "backbone" in more
+
+
+def test_word_is_said_when_no_worker_is_alive(colours: fo.Dataset) -> None:
+    form = form_of("find_duplicates", colours)
+
+    assert form["worker"]["view"]["label"] == "No delegated worker is running"

@@ -1,0 +1,64 @@
+"""An operator that the App executes at once streams its progress and ends with a readable output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+from fiftyone.operators.executor import ExecutionContext, Executor
+
+
+def stream_of(name: str, dataset: fo.Dataset, *, cancel: bool = False, **params: Any) -> list[dict[str, Any]]:
+    """Execute an operator as the App does, and return the requests that it is sent.
+
+    With `cancel`, the button that is shown during the job is pressed as soon as it appears.
+    """
+    operator = foo.get_operator(f"@winnow/curation/{name}")
+    request = {"dataset_name": dataset.name, "view": [], "params": params, "filters": {}}
+    context = ExecutionContext(request, executor=Executor(), operator_uri=operator.uri)
+    sent = []
+    for message in operator.execute(context):
+        sent.append(message.body.to_json())
+        if cancel and len(sent) == 1:
+            button = shown_in(sent[0])["cancel"]["view"]
+            foo.execute_operator(button["operator"], dataset=dataset, params=button["params"])
+    return sent
+
+
+def shown_in(request: dict[str, Any]) -> dict[str, Any]:
+    return request["params"]["outputs"]["type"]["properties"]
+
+
+def test_progress_comes_first_and_the_output_last(colours: fo.Dataset) -> None:
+    sent = stream_of("find_duplicates", colours)
+
+    assert "progress" in shown_in(sent[0])
+    assert "text" in shown_in(sent[-2])
+    assert sent[-1]["operator_uri"] == "reload_dataset"
+
+
+def test_output_offers_a_look_at_the_finding_and_the_next_step(colours: fo.Dataset) -> None:
+    output = shown_in(stream_of("find_duplicates", colours)[-2])
+
+    assert output["show"]["view"]["operator"] == "set_view"
+    assert output["next"]["view"]["operator"] == "@winnow/curation/find_leaks"
+
+
+def test_error_is_shown_as_its_message_without_a_traceback(colours: fo.Dataset) -> None:
+    output = shown_in(stream_of("find_duplicates", colours, group_field="ground_truth")[-2])
+
+    assert "ground_truth" in output["error"]["view"]["label"]
+    assert "Traceback" not in str(output)
+
+
+def test_cancel_button_ends_the_job(colours: fo.Dataset) -> None:
+    output = shown_in(stream_of("find_duplicates", colours, cancel=True)[-2])
+
+    assert output["error"]["view"]["label"].startswith("cancelled")
+
+
+def test_names_that_the_apps_buttons_add_are_passed_over(colours: fo.Dataset) -> None:
+    output = shown_in(stream_of("find_duplicates", colours, path="next")[-2])
+
+    assert "text" in output

@@ -1,0 +1,134 @@
+"""Each operator does its job when it is called from Python, and says clearly why it can't."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import pytest
+from fiftyone.operators.executor import ExecutionError
+
+from winnow.plugin.home import winnow_home
+
+
+def execute(name: str, target: fo.Dataset | fo.DatasetView, /, **params: Any) -> dict[str, Any]:
+    """Execute an operator of the plugin from Python and return its result."""
+    where = {"view": target} if isinstance(target, fo.DatasetView) else {"dataset": target}
+    return foo.execute_operator(f"@winnow/curation/{name}", params=params, **where).result
+
+
+def test_compute_embeddings_fills_the_vector_field(colours: fo.Dataset) -> None:
+    result = execute("compute_embeddings", colours, vector_field="vector")
+
+    assert len(colours.first().vector) > 100
+    assert result["text"]
+
+
+def test_find_duplicates_groups_the_copy_with_its_source(colours: fo.Dataset) -> None:
+    execute("find_duplicates", colours)
+
+    groups = colours.values("duplicate_group")
+    assert groups[0] is not None
+    assert groups[0] == groups[10]
+
+
+def test_find_leaks_scores_the_copy_in_the_test_split(colours: fo.Dataset) -> None:
+    result = execute("find_leaks", colours)
+
+    scores = colours.values("leak_score")
+    assert scores[10] == max(score for score in scores if score is not None)
+    assert result["show"]["label"] == "Show the leaks"
+
+
+def test_find_label_issues_flags_the_wrong_label(colours: fo.Dataset) -> None:
+    execute("find_label_issues", colours)
+
+    wrong = colours.skip(3).first()
+    assert wrong.label_quality == min(colours.values("label_quality"))
+
+
+def test_trained_classifier_can_be_applied(colours: fo.Dataset) -> None:
+    execute("train_classifier", colours, preset="probe", name="colours")
+    folder = next(winnow_home().glob("**/classifier.json")).parent
+
+    execute("apply_classifier", colours, classifier=str(folder))
+
+    right = [
+        prediction == label
+        for prediction, label in zip(*colours.values(["prediction.label", "ground_truth.label"]), strict=True)
+    ]
+    assert sum(right) > 0.9 * len(right)
+
+
+def test_operator_works_on_the_given_view_only(colours: fo.Dataset) -> None:
+    execute("find_label_issues", colours.match_tags("train"))
+
+    assert colours.match_tags("train").exists("label_quality").count() == 30
+    assert colours.match_tags("test").exists("label_quality").count() == 0
+
+
+def test_chosen_field_name_is_used(colours: fo.Dataset) -> None:
+    execute("find_label_issues", colours, quality_field="trust")
+
+    assert colours.has_field("trust")
+    assert not colours.has_field("label_quality")
+
+
+def message_of(name: str, dataset: fo.Dataset, /, **params: Any) -> str:
+    """Execute an operator that can't do its job, and return what the user is told."""
+    with pytest.raises(ExecutionError) as caught:
+        execute(name, dataset, **params)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["boxes", "note", "no_such_field"])
+def test_field_that_holds_no_classification_is_refused_with_those_that_do(colours: fo.Dataset, field: str) -> None:
+    message = message_of("find_label_issues", colours, label_field=field)
+
+    assert f"'{field}' is no Classification field" in message
+    assert "choose from: ground_truth" in message
+    assert "Traceback" not in message
+
+
+@pytest.mark.parametrize("name", ["compute_embeddings", "find_duplicates", "find_leaks", "find_label_issues"])
+def test_empty_dataset_is_refused(dataset: Callable[..., fo.Dataset], name: str) -> None:
+    message = message_of(name, dataset())
+
+    assert "has no samples" in message
+    assert "Traceback" not in message
+
+
+@pytest.mark.parametrize("name", ["find_label_issues", "train_classifier"])
+def test_single_class_is_refused(colours: fo.Dataset, name: str) -> None:
+    one_class = colours.match(fo.ViewField("ground_truth.label") == "red").clone()
+
+    message = message_of(name, one_class)
+
+    assert "needs two classes, 'ground_truth' has red" in message
+    assert "Traceback" not in message
+
+
+def test_dataset_without_splits_is_refused_by_find_leaks(colours: fo.Dataset) -> None:
+    colours.untag_samples(["train", "test"])
+
+    message = message_of("find_leaks", colours)
+
+    assert "needs 2 splits, found: none" in message
+    assert "Traceback" not in message
+
+
+def test_folder_without_classifier_is_refused(colours: fo.Dataset, tmp_path: Path) -> None:
+    message = message_of("apply_classifier", colours, classifier=str(tmp_path))
+
+    assert "holds no classifier.json" in message
+    assert "Traceback" not in message
+
+
+def test_misspelt_parameter_is_refused_with_the_right_names(colours: fo.Dataset) -> None:
+    message = message_of("find_duplicates", colours, treshold=0.9)
+
+    assert "unknown parameter 'treshold'" in message
+    assert "threshold" in message.split("takes")[1]
