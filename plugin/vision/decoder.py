@@ -29,9 +29,9 @@ IMAGE_EXTENSIONS = frozenset(
     )
 )
 # What Pillow raises on damaged files; which one depends on the format and on where the damage lies.
-_DECODING_ERRORS = (
+DECODING_ERRORS = (
     *(OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, OverflowError, MemoryError),
-    *(struct.error, zlib.error),
+    *(RuntimeError, struct.error, zlib.error),
 )
 
 
@@ -81,7 +81,7 @@ def decode(source: str | Path | BinaryIO, settings: Decode = Decode()) -> Image.
         raise UnreadableImageError(name, "not an image, or in a format that Pillow does not know") from None
     except Image.DecompressionBombError:
         raise UnreadableImageError(name, f"more pixels than the limit of {settings.max_pixels:,}") from None
-    except _DECODING_ERRORS as cause:
+    except DECODING_ERRORS as cause:
         raise UnreadableImageError(name, f"damaged or truncated ({type(cause).__name__}: {cause})") from cause
 
 
@@ -116,7 +116,7 @@ def read_file(path: str | Path) -> bytes:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except _DECODING_ERRORS:  # damaged EXIF data: the pixels are whole, so they are taken as they lie
+    except DECODING_ERRORS:  # damaged EXIF data: the pixels are whole, so they are taken as they lie
         return image
 
 

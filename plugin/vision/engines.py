@@ -5,6 +5,7 @@ Normalising is the first layer of what an engine runs, so an exported network ca
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import tempfile
@@ -85,7 +86,8 @@ def engine_for(network: nn.Module, fitted: Input, key: str) -> Engine:
     """
     if torch.cuda.is_available():
         return TorchEngine(network, fitted)
-    path = winnow_home() / "cache" / "onnx" / f"{key}-{fitted.size}.onnx"
+    constants = hashlib.sha256(repr((fitted.mean, fitted.std)).encode()).hexdigest()[:8]  # they are in the file too
+    path = winnow_home() / "cache" / "onnx" / f"{key}-{fitted.size}-{constants}.onnx"
     try:
         if not path.exists():
             export_onnx(network, fitted, path)

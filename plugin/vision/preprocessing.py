@@ -18,6 +18,8 @@ from PIL import __version__ as pillow_version
 
 from .decoder import Decode, decode
 
+_VERSION = 1  # raised with every change of the pixels that decoding or fitting give
+_LONGEST = 16  # of a longer strip the middle is scaled: 1 x 60,000 pixels, scaled as a whole, would take 12 GB
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
@@ -57,11 +59,12 @@ class Input:
         resample = _FILTERS[self.interpolation]
         if self.mode == "squash":
             return np.asarray(image.resize((self.size, self.size), resample))
-        scale = int(self.size / self.crop) / min(image.size)
-        width, height = (max(self.size, round(side * scale)) for side in image.size)
-        left, top = round((width - self.size) / 2), round((height - self.size) / 2)
-        image = image.resize((width, height), resample)
-        return np.asarray(image.crop((left, top, left + self.size, top + self.size)))
+        shorter = min(image.size)
+        if max(image.size) > _LONGEST * shorter:
+            image = _middle(image, min(image.width, _LONGEST * shorter), min(image.height, _LONGEST * shorter))
+        scaled = int(self.size / self.crop)
+        image = image.resize((int(scaled * image.width / shorter), int(scaled * image.height / shorter)), resample)
+        return np.asarray(_middle(image, self.size, self.size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,11 @@ class Preprocessing:
         return cls(Decode(**decoding), Input(**fitting))
 
     def hash(self) -> str:
-        """Return a hash of all that decides the pixels, the decoder's version included."""
-        text = json.dumps({**self.to_dict(), "pillow": pillow_version}, sort_keys=True)
+        """Return a hash of all that decides the pixels, the versions of this code and of Pillow included."""
+        text = json.dumps({**self.to_dict(), "version": _VERSION, "pillow": pillow_version}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _middle(image: Image.Image, width: int, height: int) -> Image.Image:
+    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
+    return image.crop((left, top, left + width, top + height))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from .decoder import is_high_bit_depth
+from .decoder import DECODING_ERRORS, is_high_bit_depth
 
 _EIGHT_BIT_FORMATS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".webp"})
 _SAMPLE = 256
+_UNREADABLE = (*DECODING_ERRORS, Image.DecompressionBombError)
 
 
 def detect_value_range(paths: Sequence[str]) -> tuple[float, float] | None:
@@ -24,11 +26,11 @@ def detect_value_range(paths: Sequence[str]) -> tuple[float, float] | None:
     """
     high_bit = [path for path in paths if Path(path).suffix.lower() not in _EIGHT_BIT_FORMATS and _is_high_bit(path)]
     low, high, whole = np.inf, -np.inf, True
-    for path in high_bit[:: max(1, len(high_bit) // _SAMPLE)]:
+    for path in high_bit[:: max(1, math.ceil(len(high_bit) / _SAMPLE))]:
         try:
             with Image.open(path) as image:
                 values = np.asarray(image)
-        except (OSError, SyntaxError, ValueError):
+        except _UNREADABLE:
             continue
         finite = values[np.isfinite(values)]
         if finite.size:
@@ -48,5 +50,5 @@ def _is_high_bit(path: str) -> bool:
     try:
         with Image.open(path) as image:
             return is_high_bit_depth(image.mode)
-    except (OSError, SyntaxError, ValueError):
+    except _UNREADABLE:
         return False

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from winnow.plugin.errors import JobCancelled
+from winnow.plugin.vision.backbones import Backbone
+from winnow.plugin.vision.decoder import decode
+from winnow.plugin.vision.embeddings import Embeddings, embed_images
+from winnow.plugin.vision.preprocessing import Preprocessing
+from winnow.plugin.vision.thumbnails import thumbnail
+
+N = 12
+Embed = Callable[..., Embeddings]
+
+
+@pytest.fixture
+def paths(image_folder: Callable[..., Path]) -> list[str]:
+    """Return twelve different images."""
+    folder = image_folder(*(f"{number}.png" for number in range(N)))
+    return [str(folder / f"{number}.png") for number in range(N)]
+
+
+@pytest.fixture
+def embed(tiny_vit: Backbone, tmp_path: Path) -> Embed:
+    """Return `embed_images` by the tiny backbone, with ids "0", "1", ... unless given; the cache starts empty."""
+    preprocessing = Preprocessing(input=tiny_vit.input)
+    run = partial(embed_images, backbone=tiny_vit, preprocessing=preprocessing, cache_root=tmp_path / "cache")
+
+    def call(paths: list[str], ids: list[str] | None = None, **settings: object) -> Embeddings:
+        return run(ids or [str(number) for number in range(len(paths))], paths, **settings)
+
+    return call
+
+
+def test_each_image_has_its_row(embed: Embed, paths: list[str], tiny_vit: Backbone) -> None:
+    found = embed(paths)
+
+    assert found.ids.tolist() == [str(number) for number in range(N)]
+    assert (found.vectors.shape, found.vectors.dtype) == ((N, tiny_vit.width), np.float32)
+    assert found.vectors.std(axis=0).min() > 1e-3
+    assert (found.failures, found.computed) == ((), N)
+
+
+def test_thumbnails_come_along(embed: Embed, paths: list[str]) -> None:
+    found = embed(paths[:2])
+
+    for row, path in enumerate(paths[:2]):
+        np.testing.assert_array_equal(found.thumbnails[row], thumbnail(decode(path)))
+
+
+def test_no_images_give_no_rows(embed: Embed, tiny_vit: Backbone) -> None:
+    assert embed([]).vectors.shape == (0, tiny_vit.width)
+
+
+def test_unreadable_images_cost_only_themselves(embed: Embed, paths: list[str], tmp_path: Path) -> None:
+    bad = [1, 6, 11]  # one in every batch of four
+    clean = embed([path for row, path in enumerate(paths) if row not in bad], cache_root=tmp_path / "other")
+    Path(paths[1]).write_bytes(b"no image")
+    Path(paths[6]).write_bytes(Path(paths[6]).read_bytes()[:60])
+    Path(paths[11]).unlink()
+
+    found = embed(paths, batch_size=4)
+
+    assert [(failure.id, failure.path) for failure in found.failures] == [(str(row), paths[row]) for row in bad]
+    assert all(failure.reason for failure in found.failures)
+    assert found.ids.tolist() == [str(row) for row in range(N) if row not in bad]
+    np.testing.assert_allclose(found.vectors, clean.vectors, atol=1e-4)
+
+
+def test_nothing_but_unreadable_images_gives_no_rows(embed: Embed, tmp_path: Path, tiny_vit: Backbone) -> None:
+    found = embed([str(tmp_path / "gone.png")] * 3)
+
+    assert found.vectors.shape == (0, tiny_vit.width)
+    assert [failure.reason for failure in found.failures] == ["no such file"] * 3
+
+
+def test_the_second_run_computes_nothing(embed: Embed, paths: list[str]) -> None:
+    first = embed(paths)
+
+    second = embed(paths)
+
+    assert second.computed == 0
+    np.testing.assert_array_equal(second.vectors, first.vectors)
+    np.testing.assert_array_equal(second.thumbnails, first.thumbnails)
+
+
+def test_renamed_images_are_known(embed: Embed, paths: list[str]) -> None:
+    first = embed(paths)
+    renamed = [str(Path(path).rename(Path(path).with_name(f"moved-{Path(path).name}"))) for path in paths]
+
+    second = embed(renamed)
+
+    assert second.computed == 0
+    np.testing.assert_array_equal(second.vectors, first.vectors)
+
+
+def test_an_edited_image_is_computed_again(embed: Embed, paths: list[str]) -> None:
+    first = embed(paths)
+    with Image.open(paths[3]) as image:
+        image.transpose(Image.Transpose.ROTATE_180).save(paths[3])
+
+    second = embed(paths)
+
+    assert second.computed == 1
+    changed = np.flatnonzero(np.abs(second.vectors - first.vectors).max(axis=1) > 1e-3)
+    assert changed.tolist() == [3]
+
+
+def test_another_preprocessing_has_vectors_of_its_own(embed: Embed, paths: list[str], tiny_vit: Backbone) -> None:
+    embed(paths)
+    darker = Preprocessing(input=replace(tiny_vit.input, mean=(0.9, 0.9, 0.9)))
+
+    second = embed(paths, preprocessing=darker)
+
+    assert second.computed == N
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 64])
+def test_vectors_depend_on_neither_order_nor_batch_size(
+    batch_size: int, embed: Embed, paths: list[str], tmp_path: Path
+) -> None:
+    first = embed(paths)
+    order = np.random.default_rng(0).permutation(N)
+
+    second = embed(
+        [paths[row] for row in order],
+        [str(row) for row in order],
+        batch_size=batch_size,
+        cache_root=tmp_path / "other",
+    )
+
+    assert second.computed == N
+    assert second.ids.tolist() == [str(row) for row in order]
+    np.testing.assert_allclose(second.vectors, first.vectors[order], atol=1e-4)
+
+
+def test_a_cancelled_run_keeps_what_it_computed(embed: Embed, paths: list[str]) -> None:
+    def cancel_in_the_third_batch(step: str, done: int, total: int) -> None:
+        if done > 8:
+            raise JobCancelled
+
+    with pytest.raises(JobCancelled):
+        embed(paths, batch_size=4, progress=cancel_in_the_third_batch)
+
+    assert embed(paths).computed == N - 8
+
+
+def test_progress_is_told_every_batch_and_at_the_end(embed: Embed, paths: list[str]) -> None:
+    told: list[tuple[str, int, int]] = []
+
+    embed(paths, batch_size=4, progress=lambda *call: told.append(call))
+
+    assert {(step, total) for step, _, total in told} == {("embeddings", N)}
+    done = [count for _, count, _ in told]
+    assert done == sorted(done)
+    assert done[-1] == N
+    assert len(done) >= N / 4
+
+
+def test_a_cache_that_cannot_be_written_costs_only_the_caching(
+    embed: Embed, paths: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+
+    with caplog.at_level(logging.WARNING):
+        found = embed(paths, cache_root=tmp_path / "file")
+
+    assert len(found.vectors) == N
+    assert [record.getMessage() for record in caplog.records if "not cached" in record.getMessage()]
