@@ -112,6 +112,20 @@ class Classifier:
             return error.reason
 
 
+def check_folder(directory: Path) -> None:
+    """Make the folder, and make sure that a classifier may be written there: to be called before the work.
+
+    Raises:
+        ClassifierError: It cannot be made, or holds something else than a classifier.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()) and not (directory / _DESCRIPTION).exists():
+            raise ClassifierError(f"'{directory}' holds other files; choose an empty or new folder for the classifier.")
+    except OSError as cause:
+        raise ClassifierError(f"cannot write the classifier to '{directory}': {cause}") from cause
+
+
 def save_classifier(classifier: Classifier, directory: Path) -> Path:
     """Write the folder, each file whole or not at all; an earlier classifier in it is replaced.
 
@@ -119,8 +133,6 @@ def save_classifier(classifier: Classifier, directory: Path) -> Path:
         ClassifierError: The folder cannot be written, or holds something else.
     """
     directory = Path(directory)
-    if directory.exists() and any(directory.iterdir()) and not (directory / _DESCRIPTION).exists():
-        raise ClassifierError(f"'{directory}' holds other files; choose an empty or new folder for the classifier.")
     description = {
         "format": _FORMAT,
         "version": classifier.version,
@@ -131,8 +143,8 @@ def save_classifier(classifier: Classifier, directory: Path) -> Path:
         "preprocessing": classifier.preprocessing.to_dict(),
         **classifier.details,
     }
+    check_folder(directory)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=directory) as temporary:
             tensors = {key: tensor.contiguous() for key, tensor in classifier.network.state_dict().items()}
             save_file(tensors, Path(temporary) / _WEIGHTS)
@@ -152,6 +164,9 @@ def load_classifier(directory: Path) -> Classifier:
         ClassifierError: No classifier there, a damaged one, or one of a later format.
     """
     directory = Path(directory)
+    for name in (_DESCRIPTION, _WEIGHTS):
+        if not (directory / name).exists():
+            raise ClassifierError(f"no classifier in '{directory}': {name} is missing. `winnow train` makes one.")
     try:
         description = json.loads((directory / _DESCRIPTION).read_text(encoding="utf-8"))
         tensors = load_file(directory / _WEIGHTS)
@@ -170,15 +185,12 @@ def load_classifier(directory: Path) -> Classifier:
             multilabel=description["multilabel"],
             details={key: value for key, value in description.items() if key not in known},
         )
-    except FileNotFoundError as cause:
-        raise ClassifierError(
-            f"no classifier in '{directory}': {Path(str(cause.filename)).name} is missing. `winnow train` makes one."
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as cause:
+        unchanged = classifier.version == description["version"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as cause:
         raise ClassifierError(
             f"the classifier in '{directory}' is damaged ({type(cause).__name__}: {cause})"
         ) from cause
-    if classifier.version != description["version"]:
+    if not unchanged:
         raise ClassifierError(
             f"the classifier in '{directory}' is damaged: weights, classes or preprocessing are not the saved ones."
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import bootstrap
-from sklearn.metrics import balanced_accuracy_score, f1_score
+from sklearn.metrics import f1_score, recall_score
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def evaluate(labels: np.ndarray, predicted: np.ndarray, seed: int = 0) -> Evalua
         *counts,
         accuracy=float(right.mean()),
         interval=_interval(right, seed),
-        balanced_accuracy=float(balanced_accuracy_score(truth, guess)) if len(set(truth)) > 1 else float(right.mean()),
+        balanced_accuracy=float(recall_score(truth, guess, labels=np.unique(truth), average="macro")),
         macro_f1=float(f1_score(truth, guess, average="macro")),
     )
 

@@ -51,8 +51,8 @@ class Recipe:
             raise ValueError(f"epochs must be 0 or more, got {self.epochs}")
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
-        if not 0 < self.validation_share < 1:
-            raise ValueError(f"validation_share must lie in (0, 1), got {self.validation_share}")
+        if not 0 < self.validation_share <= 0.5:
+            raise ValueError(f"validation_share must lie in (0, 0.5], got {self.validation_share}")
         if not 0 <= self.frozen_share <= 1:
             raise ValueError(f"frozen_share must lie in [0, 1], got {self.frozen_share}")
 

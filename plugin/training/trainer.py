@@ -13,7 +13,7 @@ from ..errors import DataError, UnreadableImageError
 from ..progress import Progress, silent
 from ..vision.ahead import work_ahead
 from ..vision.engines import ImageNetwork
-from ..vision.preprocessing import Preprocessing
+from ..vision.preprocessing import Input, Preprocessing
 from .augmentation import augment
 from .network import ClassifierNetwork
 from .recipe import Recipe
@@ -42,10 +42,7 @@ def fine_tune(
     Raises:
         DataError: The loss is no longer finite.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = ImageNetwork(network, preprocessing.input).to(device).to(memory_format=torch.channels_last).eval()
-    _freeze_first_blocks(network.backbone, recipe.frozen_share)
-    optimizer = torch.optim.AdamW(_parameter_groups(network, recipe))
+    model, optimizer, device = prepare_training(network, preprocessing.input, recipe)
     steps = recipe.epochs * math.ceil(len(paths) / recipe.batch_size)
     peaks = [group["lr"] for group in optimizer.param_groups]
     batches = _batches(paths, labels, preprocessing, recipe)
@@ -65,6 +62,16 @@ def fine_tune(
         optimizer.step()
         progress("fine-tuning", min((step + 1), steps), steps)
     network.to("cpu").to(memory_format=torch.contiguous_format).eval().requires_grad_(True)
+
+
+def prepare_training(
+    network: ClassifierNetwork, fitted: Input, recipe: Recipe
+) -> tuple[nn.Module, torch.optim.Optimizer, torch.device]:
+    """Return the model that takes (n, h, w, 3) uint8 images, its optimizer, and the device that it lies on."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = ImageNetwork(network, fitted).to(device).to(memory_format=torch.channels_last).eval()
+    _freeze_first_blocks(network.backbone, recipe.frozen_share)
+    return model, torch.optim.AdamW(_parameter_groups(network, recipe)), device
 
 
 def _batches(
