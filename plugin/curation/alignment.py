@@ -105,7 +105,7 @@ def align_finely(
         results = []
         for source in (images, details):
             moved, inside = _sample(source[second], rows, columns)
-            results.append(_masked_correlation(source[first].reshape(len(block), -1), moved, inside))
+            results.append(_masked_correlation(source[first].reshape(-1, SIDE * SIDE), moved, inside))
         return results[0], results[1]
 
     return Agreement(*_blockwise(agree, np.arange(len(pairs)), "aligning pixels", progress))
@@ -147,7 +147,8 @@ def _overlap(first: np.ndarray, second: np.ndarray, down: int, right: int) -> tu
     height, width = first.shape[1:]
     one = first[:, max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)]
     two = second[:, max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)]
-    return one.reshape(len(one), -1), two.reshape(len(two), -1)
+    pixels = one.shape[1] * one.shape[2]
+    return one.reshape(-1, pixels), two.reshape(-1, pixels)
 
 
 def _correlation(one: np.ndarray, two: np.ndarray) -> np.ndarray:
@@ -192,7 +193,7 @@ def _sample(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> tuple[
     top = np.clip(np.floor(rows).astype(np.int32), 0, SIDE - 2)
     left = np.clip(np.floor(columns).astype(np.int32), 0, SIDE - 2)
     below, beside = (rows - top).astype(np.float32), (columns - left).astype(np.float32)
-    flat, at, own = images.reshape(len(images), -1), top * SIDE + left, np.arange(len(images))[:, None]
+    flat, at, own = images.reshape(-1, SIDE * SIDE), top * SIDE + left, np.arange(len(images))[:, None]
     upper = flat[own, at] * (1 - beside) + flat[own, at + 1] * beside
     lower = flat[own, at + SIDE] * (1 - beside) + flat[own, at + SIDE + 1] * beside
     return upper * (1 - below) + lower * below, inside
@@ -201,7 +202,7 @@ def _sample(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> tuple[
 def _refine(first: np.ndarray, second: np.ndarray, placement: np.ndarray) -> np.ndarray:
     """Return the (m, 4) placements after Gauss-Newton steps on every second row and column, best seen kept."""
     down, right = _grid(2)
-    wanted = first[:, 1::2, 1::2].reshape(len(first), -1)
+    wanted = first[:, 1::2, 1::2].reshape(-1, len(down))
     current, best = placement.astype(np.float32), placement.astype(np.float32)
     agreement = np.full(len(first), -2, np.float32)
     damping = np.diag([1, 1, SIDE, SIDE, 1, 1]).astype(np.float32)

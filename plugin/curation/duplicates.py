@@ -85,10 +85,11 @@ def find_duplicates(
         for rows, step in ((cosine_rows, "nearest embeddings"), (pixel_rows, "nearest thumbnails"))
     ]
     pairs = np.unique(np.concatenate(found), axis=0)
-    coarse = align_coarsely(thumbnails, pairs, progress)
+    oriented = _content_first(pairs, thumbnails)
+    coarse = align_coarsely(thumbnails, oriented, progress)
     kept = _best(coarse.correlation, _FINE_PER_IMAGE * len(embeddings))
-    pairs, placement = pairs[kept], coarse.placement[kept]
-    agreement = align_finely(thumbnails, pairs, placement, progress)
+    pairs = pairs[kept]
+    agreement = align_finely(thumbnails, *_closer_first(oriented[kept], coarse.placement[kept]), progress)
     evidence = (
         -np.log10(np.maximum(1 - agreement.correlation, 1e-4))
         - np.log10(np.maximum(1 - agreement.detail, 1e-3))
@@ -145,6 +146,29 @@ def _neighbor_pairs(rows: np.ndarray, splits: np.ndarray | None, step: str, prog
 def _as_pairs(rows: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
     pairs = np.stack([np.repeat(rows, neighbors.shape[1]), neighbors.ravel()], axis=1)
     return np.sort(pairs, axis=1)
+
+
+def _content_first(pairs: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
+    """Return the pairs, each turned so that its two pictures, not the order of their rows, decide which is first.
+
+    The second image is laid on the first, and the other way round agrees a little differently.
+    """
+    order = sorted(range(len(thumbnails)), key=lambda row: thumbnails[row].tobytes())
+    rank = np.argsort(order)
+    turned = rank[pairs[:, 0]] > rank[pairs[:, 1]]
+    return np.where(turned[:, None], pairs[:, ::-1], pairs)
+
+
+def _closer_first(pairs: np.ndarray, placement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Turn each pair so that the closer view, such as a crop, is first: all of it then lies on the other image.
+
+    Returns:
+        The pairs, and the placement (m, 4) of their now second image.
+    """
+    scale = np.exp(placement[:, 2:])
+    inverse = np.hstack([-placement[:, :2] / scale, -placement[:, 2:]])
+    turned = placement[:, 2:3] > 0
+    return np.where(turned, pairs[:, ::-1], pairs), np.where(turned, inverse, placement)
 
 
 def _best(correlation: np.ndarray, most: int) -> np.ndarray:

@@ -78,6 +78,10 @@ def fit_probe(
     features = unit_length(embeddings)
     centre, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
     standard = np.hstack([(features - centre) / spread, np.ones((len(features), 1))])
+    rotation = np.eye(standard.shape[1])
+    if len(standard) < standard.shape[1]:  # fewer rows than columns: the same solution in the rows' own span, faster
+        rotation = np.linalg.svd(standard, full_matrices=False)[2].T
+        standard = standard @ rotation
     targets = np.eye(n_classes)[labels]
     gram, moments = standard.T @ standard, standard.T @ targets
     folds = stratified_folds(labels, groups, seed)
@@ -94,7 +98,7 @@ def fit_probe(
     penalty = min(fits, key=lambda name: (round(fits[name][1], 4), -name))
     temperature = fits[penalty][0]
     values, vectors = np.linalg.eigh(gram)
-    solution = vectors @ ((vectors.T @ moments) / (values + penalty * len(labels))[:, None])
+    solution = rotation @ (vectors @ ((vectors.T @ moments) / (values + penalty * len(labels))[:, None]))
     weights = solution[:-1] / spread[:, None]
     bias = solution[-1] - centre @ weights
     return Probe(weights * temperature, bias * temperature, scores[penalty], temperature, penalty)

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from winnow.plugin.curation.alignment import SIDE
+from winnow.plugin.curation.duplicates import DuplicatePairs, crowd_evidence, find_duplicates
+
+from .conftest import Garments
+
+
+def flagged(pairs: DuplicatePairs) -> set[tuple[int, int]]:
+    return {(a, b) for a, b in pairs.rows[pairs.flagged].tolist()}
+
+
+def random_images(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return embeddings (n, 16) and thumbnails (n, 32, 32) of images that have nothing in common."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (n, 8, 8), dtype=np.uint8)
+    return rng.normal(size=(n, 16)).astype(np.float32), coarse.repeat(4, axis=1).repeat(4, axis=2)
+
+
+@pytest.fixture(scope="module")
+def found(garments: Garments) -> DuplicatePairs:
+    return find_duplicates(garments.embeddings, garments.thumbnails, garments.splits)
+
+
+def test_most_planted_copies_are_found(garments: Garments, found: DuplicatePairs) -> None:
+    pairs = np.array(sorted(flagged(found)))
+
+    same_shot = pairs[garments.shot[pairs[:, 0]] == garments.shot[pairs[:, 1]]]
+
+    assert np.isin(np.flatnonzero(garments.is_copy), same_shot).mean() >= 0.9
+
+
+def test_most_flagged_pairs_are_copies(garments: Garments, found: DuplicatePairs) -> None:
+    pairs = np.array(sorted(flagged(found)))
+
+    assert (garments.shot[pairs[:, 0]] == garments.shot[pairs[:, 1]]).mean() >= 0.9
+
+
+def test_pairs_come_best_first_and_each_once(found: DuplicatePairs) -> None:
+    assert (np.diff(found.score) <= 0).all()
+    assert (found.rows[:, 0] < found.rows[:, 1]).all()
+    assert len(np.unique(found.rows, axis=0)) == len(found.rows)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_flagged_pairs_do_not_depend_on_the_order_of_the_images(
+    garments: Garments, found: DuplicatePairs, seed: int
+) -> None:
+    order = np.random.default_rng(seed).permutation(len(garments.shot))
+    shuffled = garments[order]
+
+    again = find_duplicates(shuffled.embeddings, shuffled.thumbnails, shuffled.splits)
+
+    assert {tuple(sorted(order[list(pair)].tolist())) for pair in flagged(again)} == flagged(found)
+
+
+def test_a_larger_threshold_flags_the_best_pairs_only(garments: Garments, found: DuplicatePairs) -> None:
+    strict = find_duplicates(garments.embeddings, garments.thumbnails, garments.splits, threshold=0.99)
+
+    assert strict.rows.tolist() == found.rows.tolist()
+    assert flagged(strict) == {tuple(pair) for pair in found.rows[found.score >= 0.99].tolist()}
+
+
+def test_a_crowd_of_copies_in_its_own_split_does_not_hide_a_leak(garments: Garments) -> None:
+    source = int(np.flatnonzero(garments.is_copy)[0])
+    rows = np.array([source] * 30 + np.flatnonzero(garments.shot == garments.shot[source]).tolist())
+    near = garments[np.concatenate([rows, np.flatnonzero(garments.shot != garments.shot[source])])]
+    splits = near.splits.copy()
+    splits[:30] = "train"
+    splits[30:32] = "test"
+
+    alone = find_duplicates(near.embeddings, near.thumbnails)
+    across = find_duplicates(near.embeddings, near.thumbnails, splits)
+
+    def leaked_rows(pairs: DuplicatePairs) -> set[int]:
+        return {a for a, b in pairs.rows.tolist() if a < 30 and splits[b] == "test" and b < 32}
+
+    assert len(leaked_rows(alone)) < 30
+    assert len(leaked_rows(across)) == 30
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_fewer_than_two_images_have_no_pairs(n: int) -> None:
+    pairs = find_duplicates(*random_images(n))
+
+    assert pairs.rows.shape == (0, 2)
+    assert pairs.score.shape == (0,)
+
+
+def test_two_copies_alone_are_found() -> None:
+    embeddings, thumbnails = random_images(1)
+
+    pairs = find_duplicates(embeddings.repeat(2, axis=0), thumbnails.repeat(2, axis=0))
+
+    assert flagged(pairs) == {(0, 1)}
+
+
+def test_two_different_images_alone_are_no_duplicates() -> None:
+    assert flagged(find_duplicates(*random_images(2))) == set()
+
+
+def test_random_images_are_no_duplicates() -> None:
+    assert flagged(find_duplicates(*random_images(100))) == set()
+
+
+def test_of_two_hundred_equal_images_every_one_is_flagged() -> None:
+    embeddings, thumbnails = random_images(1)
+
+    pairs = find_duplicates(embeddings.repeat(200, axis=0), thumbnails.repeat(200, axis=0))
+
+    assert set(pairs.rows[pairs.flagged].ravel()) == set(range(200))
+
+
+def test_a_file_that_occurs_twice_scores_best(garments: Garments) -> None:
+    rows = np.concatenate([np.arange(len(garments.shot)), [5]])
+    doubled = garments[rows]
+
+    pairs = find_duplicates(doubled.embeddings, doubled.thumbnails)
+
+    scores = {tuple(pair): score for pair, score in zip(pairs.rows.tolist(), pairs.score.tolist(), strict=True)}
+    assert scores[(5, len(rows) - 1)] == pytest.approx(pairs.score.max(), abs=1e-3)
+
+
+def test_thumbnails_of_another_shape_are_an_error() -> None:
+    with pytest.raises(ValueError, match=r"shape \(3, 32, 32\), got \(2, 32, 32\)"):
+        find_duplicates(np.ones((3, 4)), np.zeros((2, SIDE, SIDE), np.uint8))
+
+
+def test_an_embedding_that_is_no_number_is_an_error() -> None:
+    embeddings, thumbnails = random_images(3)
+    embeddings[1, 0] = np.nan
+
+    with pytest.raises(ValueError, match="row 1"):
+        find_duplicates(embeddings, thumbnails)
+
+
+def test_pairs_and_scores_of_different_length_are_an_error() -> None:
+    with pytest.raises(ValueError, match=r"shape \(1, 2\), got \(2, 2\)"):
+        DuplicatePairs(np.array([[0, 1], [1, 2]]), np.array([1.0]), 0.5)
+
+
+def test_crowd_is_the_mean_of_the_pairs_after_an_images_best() -> None:
+    pairs = np.array([[0, 1], [0, 2], [0, 3], [4, 5]])
+    evidence = np.array([9.0, 2.0, 4.0, 1.0])
+
+    crowd = crowd_evidence(evidence, pairs, 6)
+
+    assert crowd.tolist() == [3, 3, 3, 3]  # images with one pair have no crowd of their own and take the median
+
+
+def test_no_pair_after_the_best_means_no_crowd() -> None:
+    assert crowd_evidence(np.array([5.0]), np.array([[0, 1]]), 2).tolist() == [0]

@@ -1,0 +1,332 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import expit, softmax
+
+from winnow.plugin.curation.label_issues import (
+    LabelIssues,
+    best_expected_f1,
+    find_label_issues,
+    fit_noise_channel,
+    neighbor_votes,
+    whitened,
+)
+from winnow.plugin.errors import DataError
+
+N, K = 400, 4
+
+
+def blobs(n: int = N, n_classes: int = K, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return embeddings (n, 16) that a line can tell apart by class, and the true classes (n,)."""
+    rng = np.random.default_rng(seed)
+    true = np.arange(n) % n_classes
+    return 4 * rng.normal(size=(n_classes, 16))[true] + rng.normal(size=(n, 16)), true
+
+
+def flipped(true: np.ndarray, share: float = 0.05, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels of which a share is wrong, and which are (n,) bool."""
+    rng = np.random.default_rng(seed)
+    wrong = np.zeros(len(true), bool)
+    wrong[rng.choice(len(true), round(share * len(true)), replace=False)] = True
+    return np.where(wrong, (true + rng.integers(1, K, len(true))) % K, true), wrong
+
+
+def likely(true: np.ndarray, n_classes: int = K, seed: int = 2) -> np.ndarray:
+    """Return (n, k) probabilities of a model that is mostly sure and mostly right."""
+    scores = np.random.default_rng(seed).normal(size=(len(true), n_classes))
+    scores[np.arange(len(true)), true] += 5
+    return softmax(scores, axis=1)
+
+
+def evidence_of(kind: str) -> dict[str, np.ndarray]:
+    embeddings, true = blobs()
+    return {
+        "embeddings": {"embeddings": embeddings},
+        "probabilities": {"pred_probs": likely(true)},
+        "both": {"embeddings": embeddings, "pred_probs": likely(true)},
+    }[kind]
+
+
+KINDS = pytest.mark.parametrize("kind", ["embeddings", "probabilities", "both"])
+
+
+@KINDS
+def test_planted_wrong_labels_are_flagged(kind: str) -> None:
+    labels, wrong = flipped(blobs()[1])
+
+    found = find_label_issues(labels, **evidence_of(kind))
+
+    assert found.is_issue[wrong].mean() >= 0.9
+    assert wrong[found.is_issue].mean() >= 0.9
+
+
+@KINDS
+def test_suggested_class_of_a_wrong_label_is_the_true_one(kind: str) -> None:
+    true = blobs()[1]
+    labels, wrong = flipped(true)
+
+    found = find_label_issues(labels, **evidence_of(kind))
+
+    assert (found.suggested[wrong] == true[wrong]).mean() >= 0.95
+
+
+@KINDS
+def test_hardly_any_clean_label_is_flagged(kind: str) -> None:
+    _, true = blobs()
+
+    found = find_label_issues(true, **evidence_of(kind))
+
+    assert found.is_issue.sum() <= 2
+
+
+@KINDS
+def test_the_same_input_gives_the_same_result(kind: str) -> None:
+    labels, _ = flipped(blobs()[1])
+
+    first, second = (find_label_issues(labels, **evidence_of(kind), seed=3) for _ in range(2))
+
+    assert np.array_equal(first.quality, second.quality)
+    assert np.array_equal(first.is_issue, second.is_issue)
+    assert np.array_equal(first.suggested, second.suggested)
+
+
+def test_expected_numbers_are_close_to_the_planted_ones() -> None:
+    embeddings, true = blobs()
+    labels, wrong = flipped(true, share=0.1)
+
+    found = find_label_issues(labels, embeddings=embeddings)
+
+    assert found.estimated == pytest.approx(wrong.sum(), abs=8)
+    assert found.expected_precision > 0.9
+
+
+def test_quality_is_a_rounded_probability() -> None:
+    labels, _ = flipped(blobs()[1])
+
+    found = find_label_issues(labels, **evidence_of("embeddings"))
+
+    assert found.quality.dtype == np.float32
+    assert ((found.quality >= 0) & (found.quality <= 1)).all()
+    np.testing.assert_allclose(found.quality, np.round(found.quality, 4), atol=1e-7)
+
+
+def test_an_issues_suggestion_is_never_the_given_class() -> None:
+    labels, _ = flipped(blobs()[1], share=0.3)
+
+    found = find_label_issues(labels, **evidence_of("embeddings"))
+
+    assert found.is_issue.any()
+    assert (found.suggested != labels)[found.is_issue].all()
+
+
+@KINDS
+def test_an_unlabelled_image_is_not_judged(kind: str) -> None:
+    labels, _ = flipped(blobs()[1])
+    labels[::7] = -1
+
+    found = find_label_issues(labels, **evidence_of(kind))
+
+    unlabelled = labels < 0
+    assert np.isnan(found.quality[unlabelled]).all()
+    assert not found.is_issue[unlabelled].any()
+    assert (found.suggested[unlabelled] == -1).all()
+    assert not np.isnan(found.quality[~unlabelled]).any()
+
+
+def test_unlabelled_images_do_not_change_the_judgement_of_the_others() -> None:
+    embeddings, true = blobs()
+    labels, _ = flipped(true)
+    keep = np.arange(N) % 3 > 0
+
+    among = find_label_issues(np.where(keep, labels, -1), embeddings=embeddings)
+    alone = find_label_issues(labels[keep], embeddings=embeddings[keep])
+
+    assert np.array_equal(among.quality[keep], alone.quality)
+    assert np.array_equal(among.is_issue[keep], alone.is_issue)
+
+
+@KINDS
+def test_an_image_that_is_alone_in_its_class_is_not_judged(kind: str) -> None:
+    _, true = blobs()
+    labels = np.where(true == K - 1, 0, true)
+    labels[0] = K - 1
+
+    found = find_label_issues(labels, **evidence_of(kind))
+
+    assert np.isnan(found.quality[0])
+    assert not found.is_issue[0]
+    assert found.suggested[0] == -1
+
+
+def test_copies_with_the_same_wrong_label_do_not_vouch_for_each_other() -> None:
+    embeddings, true = blobs()
+    labels, groups = true.copy(), np.full(N, -1)
+    copies = np.arange(0, 8 * K, K)  # eight images of one class
+    embeddings[copies], labels[copies], groups[copies] = embeddings[0], 1, 0
+
+    grouped = find_label_issues(labels, embeddings=embeddings, groups=groups)
+    alone = find_label_issues(labels, embeddings=embeddings)
+
+    assert grouped.is_issue[copies].all()
+    assert (grouped.quality[copies] < alone.quality[copies]).all()
+
+
+@pytest.mark.parametrize("n", [0, 5])
+def test_without_any_label_nothing_is_judged(n: int) -> None:
+    found = find_label_issues(np.full(n, -1), embeddings=np.ones((n, 3)))
+
+    assert np.isnan(found.quality).all()
+    assert not found.is_issue.any()
+    assert len(found.suggested) == n
+
+
+def test_neither_kind_of_evidence_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"give pred_probs \(n, k\), embeddings \(n, d\), or both"):
+        find_label_issues(np.array([0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("labels", "evidence", "message"),
+    [
+        (np.zeros((2, 2, 2)), {"embeddings": np.ones((2, 3))}, r"labels must have shape .* got \(2, 2, 2\)"),
+        (np.array([0, 1]), {"embeddings": np.ones((3, 3))}, r"embeddings must have shape \(2, ...\).* got \(3, 3\)"),
+        (np.array([0, 1]), {"embeddings": np.ones(2)}, r"embeddings must have shape \(2, ...\).* got \(2,\)"),
+        (np.array([0, 1]), {"pred_probs": np.ones((1, 2))}, r"pred_probs must have shape \(2, ...\).* got \(1, 2\)"),
+        (np.array([0, 1]), {"pred_probs": np.full((2, 2), np.nan)}, "pred_probs holds NaN or infinity"),
+        (np.array([0, 1]), {"embeddings": np.full((2, 2), np.inf)}, "embeddings holds NaN or infinity"),
+        (np.array([0, 1]), {"pred_probs": np.array([[3.0, -1], [0, 1]])}, "probabilities, not logits"),
+        (np.array([0, 2]), {"pred_probs": np.full((2, 2), 0.5)}, "labels go up to 2, but pred_probs has only 2"),
+        (np.zeros((2, 3)), {"pred_probs": np.full((2, 2), 0.5)}, r"pred_probs must have shape \(2, 3\).* got \(2, 2\)"),
+        (np.array([[0.0, 2.0]]), {"pred_probs": np.full((1, 2), 0.5)}, "must be 0, 1 or NaN"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_an_error(labels: np.ndarray, evidence: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        find_label_issues(labels, **evidence)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_embeddings_alone_with_one_class_are_an_error(label: int) -> None:
+    with pytest.raises(DataError, match="same class"):
+        find_label_issues(np.full(20, label), embeddings=np.ones((20, 3)))
+
+
+def test_probabilities_serve_where_there_are_too_few_labels_for_a_probe() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 1])
+
+    found = find_label_issues(labels, likely(labels, 2), np.ones((6, 3)))
+
+    assert np.isfinite(found.quality).all()
+
+
+# Multi-label: three classes, each present in about half of the images, independent of each other.
+
+
+def multilabel_blobs() -> tuple[np.ndarray, np.ndarray]:
+    """Return embeddings (N, 12), in which each class has four dimensions of its own, and labels (N, 3) in {0, 1}."""
+    rng = np.random.default_rng(0)
+    present = rng.integers(0, 2, (N, 3))
+    return 3 * np.repeat(present, 4, axis=1) + rng.normal(size=(N, 12)), present.astype(float)
+
+
+def multilabel_issues(kind: str) -> tuple[LabelIssues, np.ndarray, np.ndarray]:
+    """Return the findings, the labels with some wrong and some not annotated, and which are wrong (N, 3)."""
+    embeddings, labels = multilabel_blobs()
+    rng = np.random.default_rng(1)
+    wrong, absent = rng.random((N, 3)) < 0.05, rng.random((N, 3)) < 0.2
+    probabilities = expit(4 * (2 * labels - 1) + rng.normal(size=labels.shape))
+    labels = np.where(wrong, 1 - labels, labels)
+    labels[absent] = np.nan
+    evidence = {"embeddings": {"embeddings": embeddings}, "probabilities": {"pred_probs": probabilities}}[kind]
+    return find_label_issues(labels, **evidence), labels, wrong & ~absent
+
+
+@pytest.mark.parametrize("kind", ["embeddings", "probabilities"])
+def test_multilabel_wrong_labels_are_flagged_class_by_class(kind: str) -> None:
+    found, labels, wrong = multilabel_issues(kind)
+
+    assert found.quality.shape == found.is_issue.shape == found.suggested.shape == labels.shape
+    assert found.is_issue[wrong].mean() >= 0.9
+    assert wrong[found.is_issue].mean() >= 0.9
+    assert (found.suggested[wrong & found.is_issue] == 1 - labels[wrong & found.is_issue]).all()
+
+
+def test_multilabel_what_is_not_annotated_is_not_judged() -> None:
+    found, labels, _ = multilabel_issues("embeddings")
+
+    absent = np.isnan(labels)
+    assert np.isnan(found.quality[absent]).all()
+    assert not found.is_issue[absent].any()
+    assert set(found.suggested[~absent]) == {0, 1}
+
+
+def test_multilabel_a_class_that_is_hardly_annotated_does_not_stop_the_others() -> None:
+    embeddings, labels = multilabel_blobs()
+    labels[6:, 1] = np.nan
+    labels[:, 2] = 0
+
+    found = find_label_issues(labels, embeddings=embeddings)
+
+    assert np.isfinite(found.quality[:, 0]).all()
+    assert np.isnan(found.quality[:, 1:]).all()
+
+
+def test_votes_are_those_of_a_plain_double_loop() -> None:
+    embeddings, labels = blobs(n=80)
+    groups = np.where(np.arange(80) < 12, np.arange(80) % 4, -1)
+
+    votes = neighbor_votes(embeddings, labels, K, groups)
+
+    white = whitened(embeddings).astype(np.float64)
+    expected = np.zeros((80, K))
+    for row in range(80):
+        others = [other for other in range(80) if other != row and (groups[row] < 0 or groups[other] != groups[row])]
+        for other in sorted(others, key=lambda other: -white[row] @ white[other])[:30]:
+            expected[row, labels[other]] += np.exp(white[row] @ white[other] / 0.1)
+    leading = expected.argmax(axis=1)
+    assert votes.argmax(axis=1).tolist() == leading.tolist()
+    np.testing.assert_allclose(votes.sum(axis=1), 1)
+    ratio = votes / expected.sum(axis=1, keepdims=True) / (expected / expected.sum(axis=1, keepdims=True) ** 2 + 1e-300)
+    assert ratio[np.arange(80), leading] == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05, 0.2])
+def test_noise_channel_recovers_the_share_of_wrong_labels(noise: float) -> None:
+    true = np.random.default_rng(0).integers(0, K, 2000)
+    labels, _ = flipped(true, share=noise)
+
+    _, found = fit_noise_channel([np.log(likely(true))], labels)
+
+    assert found == pytest.approx(noise, abs=0.01)
+
+
+def test_more_labels_than_the_fit_uses_are_all_judged() -> None:
+    true = np.arange(21_000) % K
+
+    true_class, _ = fit_noise_channel([np.log(likely(true))], true)
+
+    assert (true_class.argmax(axis=1) == true).mean() > 0.95
+
+
+def test_cut_is_where_the_expected_f1_is_largest() -> None:
+    wrong = np.random.default_rng(0).beta(0.3, 2, 60)
+
+    cut = best_expected_f1(wrong)
+
+    scores = {
+        threshold: 2 * wrong[wrong >= threshold].sum() / ((wrong >= threshold).sum() + wrong.sum())
+        for threshold in wrong
+    }
+    assert cut == max(0.3, max(scores, key=scores.__getitem__))
+
+
+@pytest.mark.parametrize("wrong", [[], [0.0, 0.0]])
+def test_nothing_is_cut_where_nothing_can_be_wrong(wrong: list[float]) -> None:
+    assert best_expected_f1(np.array(wrong)) == float("inf")
+
+
+def test_a_label_that_is_probably_right_is_never_cut() -> None:
+    assert best_expected_f1(np.full(100, 0.1)) == pytest.approx(0.3)
