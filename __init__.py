@@ -29,6 +29,8 @@ _PUBLIC = {
     "TrainParams": "plugin.workflows.train",
     "apply_classifier": "plugin.workflows.predict",
     "PredictParams": "plugin.workflows.predict",
+    "evaluate_predictions": "plugin.workflows.evaluate",
+    "EvaluateParams": "plugin.workflows.evaluate",
     "curate": "plugin.workflows.curate",
     "CurateParams": "plugin.workflows.curate",
     "load_classifier": "plugin.training.classifier",

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from .isolation import isolated_home
+from .isolation import isolate
 from .report import Target, finish, peak_memory
 
 _RATE_IMAGES = 320
@@ -28,9 +28,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one seed, probe preset: a smoke test")
     parser.add_argument("--json", action="store_true", help="last line of stdout: one JSON object")
     arguments = parser.parse_args()
-    with isolated_home() as home:
-        targets, details = measure(home, quick=arguments.quick)
-        finish(targets, details, as_json=arguments.json)
+    targets, details = measure(isolate(), quick=arguments.quick)
+    finish(targets, details, as_json=arguments.json)
 
 
 def measure(home: Path, *, quick: bool) -> tuple[list[Target], dict[str, Any]]:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..datasets.samples import read_samples
 from ..datasets.views import Collection, dataset_of
-from ..errors import DataError
+from ..errors import DataError, WinnowError
 from ..failures import Failure
 from ..progress import Progress, silent
 from .duplicates import DuplicateParams, DuplicateReport, report_duplicates
-from .embed import EmbedParams, embed_collection, failure_lines
-from .evaluate import EvaluateReport, evaluate_rows
+from .embed import EmbedParams, embed_collection
+from .evaluate import EvaluateReport, evaluate_rows, shown
 from .label_issues import LabelIssueParams, LabelIssueReport, report_label_issues
 from .leaks import LeakParams, LeakReport, has_two_splits, report_leaks
 from .pairs import score_pairs
 from .predict import PredictParams, apply_classifier
 from .train import TrainParams, TrainReport, train_on
+from .wording import failure_lines
 
 
 @dataclass(frozen=True)
@@ -76,14 +78,34 @@ class CurateReport:
 
     def text(self) -> str:
         """Return markdown for a person."""
-        parts = [f"**`{self.dataset_name}`: {self.images:,} images**", *failure_lines(self.failures)]
-        for report in (self.duplicates, self.leaks, self.label_issues, self.training, self.evaluation):
-            if report is not None:
-                parts.append(report.text().split("\n\nNext:")[0])
+        table = ["| what | found |", "|---|---|", *(f"| {what} | {found} |" for what, found in self._findings())]
+        parts = [f"**`{self.dataset_name}`**", "\n".join(table)]
+        if self.training is not None:
+            parts.append(self.training.text().split("\n\nNext:")[0])
+        elif self.notes:
+            parts.append("\n".join(f"- {note}" for note in self.notes))
+        if self.failures and self.training is None:
+            parts.append("\n".join(failure_lines(self.failures)).strip())
         if self.no_classifier:
             parts.append(f"**No classifier**: {self.no_classifier}")
         parts.append(f"Next: `winnow app {self.dataset_name}` shows all of it in the FiftyOne App.")
         return "\n\n".join(parts)
+
+    def _findings(self) -> Iterator[tuple[str, str]]:
+        """Yield the rows of the table."""
+        yield "images", f"{self.images:,}, of which {len(self.failures):,} could not be read"
+        copies = self.duplicates.summary()
+        yield "near-duplicates", f"{copies['images_in_groups']:,} images in {copies['groups']:,} groups"
+        if self.leaks is not None:
+            leaked = self.leaks.summary()["by_splits"]
+            yield "leaks", ", ".join(f"{count:,} of {name}" for name, count in leaked.items()) or "none"
+        if self.label_issues is not None:
+            issues = self.label_issues.summary()
+            yield "wrong labels", f"{issues['flagged']:,} flagged, {issues['estimated']:.0f} expected in all"
+        if self.evaluation is not None:
+            yield f"accuracy, clean {self.evaluation.evaluated_on}", shown(self.evaluation.clean)
+            yield f"accuracy, {self.evaluation.evaluated_on} as given", shown(self.evaluation.given)
+        yield "time", ", ".join(f"{step.replace('_', ' ')} {found:.0f} s" for step, found in self.seconds.items())
 
 
 class _Stopwatch:
@@ -128,11 +150,15 @@ def curate(
     pairs = score_pairs(embedded, None, progress)
     duplicates = report_duplicates(view, embedded, pairs, DuplicateParams())
     watch.lap("duplicates")
-    leaks = report_leaks(view, embedded, pairs, LeakParams()) if has_two_splits(samples) else None
+    leaks = (
+        report_leaks(view, embedded, pairs, LeakParams(split_field=params.split_field))
+        if has_two_splits(samples)
+        else None
+    )
     watch.lap("leaks")
 
     label_issues = training = evaluation = None
-    reason = "" if samples.label_field else "the collection has no label field; add a field of classifications."
+    reason = "" if samples.label_field else _why_no_labels(view)
     if not reason:
         try:
             issue_params = LabelIssueParams(label_field=params.label_field, seed=params.seed)
@@ -168,6 +194,14 @@ def curate(
         seconds=watch.seconds,
         notes=samples.notes,
     )
+
+
+def _why_no_labels(view: Collection) -> str:
+    try:
+        read_samples(view, need_labels=True)
+    except WinnowError as error:
+        return str(error)
+    return ""
 
 
 def _train_params(params: CurateParams) -> TrainParams:

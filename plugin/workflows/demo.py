@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,8 @@ class Score:
         return {
             "planted": self.planted,
             "found": self.found,
-            "precision": round(self.precision, 4),
-            "recall": round(self.recall, 4),
+            "precision": None if isnan(self.precision) else round(self.precision, 4),
+            "recall": None if isnan(self.recall) else round(self.recall, 4),
         }
 
 

@@ -16,9 +16,10 @@ from ..datasets.samples import Samples
 from ..datasets.views import Collection
 from ..failures import Failure
 from ..progress import Progress, silent
-from .embed import Embedded, EmbedParams, embed_collection, failure_lines
+from .embed import Embedded, EmbedParams, embed_collection
 from .findings import DUPLICATES_RUN
 from .pairs import best_scores, score_pairs, write_pairs
+from .wording import counted, failure_lines
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ class DuplicateReport:
             lines = [f"**No near-duplicates** among {found['images']:,} images."]
         else:
             lines = [
-                f"**{found['groups']:,} groups of near-duplicates** with {found['images_in_groups']:,} of "
-                f"{found['images']:,} images; the largest group has {found['largest_group']:,}."
+                f"**{counted(found['groups'], 'group')} of near-duplicates** with {found['images_in_groups']:,} of "
+                f"{counted(found['images'], 'image')}; the largest group has {found['largest_group']:,}."
             ]
         return "\n".join([*lines, *failure_lines(self.failures), "", "Next: find leaks, the duplicates across splits."])
 

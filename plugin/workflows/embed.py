@@ -21,6 +21,7 @@ from ..vision.decoder import Decode
 from ..vision.embeddings import embed_images
 from ..vision.preprocessing import Preprocessing
 from ..vision.value_range import detect_value_range
+from .wording import failure_lines
 
 RUN = "winnow_embeddings"
 FAILURE_FIELD = "winnow_failure"
@@ -180,17 +181,6 @@ def select_samples(samples: Samples, keep: np.ndarray) -> Samples:
         labels=samples.labels[keep],
         splits=samples.splits[keep],
     )
-
-
-def failure_lines(failures: tuple[Failure, ...], most: int = 5) -> list[str]:
-    """Return markdown lines that name the first failures and count the rest."""
-    if not failures:
-        return []
-    lines = [f"**{len(failures):,} images could not be used**:"]
-    lines += [f"- `{failure.path}`: {failure.reason}" for failure in failures[:most]]
-    if len(failures) > most:
-        lines.append(f"- and {len(failures) - most:,} more; filter by the field `{FAILURE_FIELD}`.")
-    return ["", *lines]
 
 
 def _preprocessing(view: Collection, params: EmbedParams, backbone: Backbone, paths: np.ndarray) -> Preprocessing:

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import fiftyone as fo
 import numpy as np
 
 from ..datasets.samples import Samples, read_samples
-from ..datasets.views import Collection
-from ..errors import DataError, FieldError
+from ..datasets.views import Collection, describe_field
+from ..errors import FieldError
 from ..progress import Progress, silent
 from ..training.evaluation import Evaluation, evaluate
 from .findings import read_findings
@@ -37,7 +38,7 @@ class EvaluateReport:
 
     Attributes:
         evaluated_on: Name of the split, "held out", or "all labelled images".
-        given: On every labelled image of it.
+        given: On every image of it.
         clean: The same without leaked images (and unreadable ones, which have no prediction).
         leaked: How many leaked images `clean` leaves out.
         notes: What a reader should know about the figures.
@@ -66,13 +67,16 @@ class EvaluateReport:
         if not self.given.images:
             lines = [f"**Nothing to measure** on {self.evaluated_on}: no image has both a label and a prediction."]
         else:
-            clean, (low, high) = self.clean, self.clean.interval
             lines = [
-                f"**Accuracy on {self.evaluated_on}: {clean.accuracy:.1%}** (95 % interval {low:.1%} to {high:.1%}) "
-                f"on {clean.images:,} images without the {self.leaked:,} leaked ones; {self.given.accuracy:.1%} on all "
-                f"{self.given.images:,} as given.",
-                f"Balanced accuracy {clean.balanced_accuracy:.1%}, macro F1 {clean.macro_f1:.1%}.",
+                f"**Accuracy on {self.evaluated_on}: {shown(self.clean)}** on {self.clean.images:,} images without the "
+                f"{self.leaked:,} leaked ones; {self.given.accuracy:.1%} on all {self.given.images:,} as given."
             ]
+            if self.clean.images:
+                lines.append(
+                    f"Balanced accuracy {self.clean.balanced_accuracy:.1%}, macro F1 {self.clean.macro_f1:.1%}."
+                )
+        if self.given.without_label:
+            lines.append(f"- {self.given.without_label:,} images have no label; they are not counted.")
         if self.given.without_prediction:
             lines.append(
                 f"- {self.given.without_prediction:,} labelled images have no prediction; they are not counted."
@@ -91,10 +95,10 @@ def evaluate_predictions(
     """
     samples = read_samples(view, params.label_field, params.split_field, need_labels=True)
     for name in ("test", "validation"):
-        rows = (samples.splits == name) & (samples.labels >= 0)
-        if rows.any():
+        rows = samples.splits == name
+        if (rows & (samples.labels >= 0)).any():
             return evaluate_rows(view, samples, rows, name, params.prediction_field)
-    everything = samples.labels >= 0
+    everything: np.ndarray = np.ones(len(samples), bool)
     note = "there is no test split, so images that the classifier was trained on are among these: an optimistic figure"
     return evaluate_rows(view, samples, everything, "all labelled images", params.prediction_field, notes=(note,))
 
@@ -122,21 +126,29 @@ def evaluate_rows(
     )
 
 
+def shown(measured: Evaluation) -> str:
+    """Return accuracy and interval for a person."""
+    if not measured.images:
+        return "not known"
+    low, high = measured.interval
+    return f"{measured.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%})"
+
+
 def _predicted(view: Collection, samples: Samples, field: str) -> np.ndarray:
     """Return (n,) int64 predicted classes, -1 = none; a class that no label has gets a number of its own."""
-    if not view.has_field(field):
+    found = view.get_field(field)
+    if found is None:
         raise FieldError(f"there is no field `{field}` with predictions; apply a classifier first, or name the field.")
-    try:
-        found_ids, labels = view.values(["id", f"{field}.label"])
-    except (AttributeError, ValueError):
-        raise FieldError(f"the field `{field}` holds no classifications; name the field of the predictions.") from None
+    if getattr(found, "document_type", None) is not fo.Classification:
+        raise FieldError(
+            f"the field `{field}` holds {describe_field(found)}, not Classification; name the field of the predictions."
+        )
+    found_ids, labels = view.values(["id", f"{field}.label"])
     by_id = dict(zip(found_ids, labels, strict=True))
     number = {name: index for index, name in enumerate(samples.classes)}
     predicted = np.full(len(samples), -1, np.int64)
     for row, sample_id in enumerate(samples.ids):
         label = by_id.get(sample_id)
-        if isinstance(label, list):
-            raise DataError(f"the field `{field}` holds several labels a sample; only single-label can be evaluated.")
         if label is not None:
             predicted[row] = number.setdefault(label, len(number))
     return predicted

@@ -35,7 +35,8 @@ class Findings:
 
 def read_findings(view: Collection, ids: np.ndarray) -> Findings:
     """Return what the duplicate, leak and label-issue jobs last found about these samples."""
-    known = {run.key: run for run in runs.list_runs(view)}
+    # A user may have deleted the fields of a run; then it is as if the job had never run.
+    known = {run.key: run for run in runs.list_runs(view) if all(view.has_field(name) for name in run.fields)}
 
     def column(key: str, position: int) -> list:
         if key not in known:

@@ -15,8 +15,9 @@ from ..datasets.samples import Samples
 from ..datasets.views import Collection
 from ..failures import Failure
 from ..progress import Progress, silent
-from .embed import Embedded, EmbedParams, embed_collection, failure_lines
+from .embed import Embedded, EmbedParams, embed_collection
 from .findings import LABEL_ISSUES_RUN, read_findings
+from .wording import counted, failure_lines
 
 
 @dataclass(frozen=True)
@@ -68,18 +69,19 @@ class LabelIssueReport:
     def text(self) -> str:
         """Return markdown for a person."""
         found = self.summary()
-        lines = [
-            f"**{found['flagged']:,} labels are probably wrong**, of {found['labelled']:,} in `{found['label_field']}`."
-        ]
-        if found["flagged"]:
-            lines.append(
-                f"Expected: {found['estimated']:.0f} wrong labels in all; {found['expected_precision']:.0%} of the "
-                "flagged are wrong."
-            )
+        labelled = f"{counted(found['labelled'], 'label')} in `{found['label_field']}`"
+        if not found["flagged"]:
+            lines, after = [f"**No label is probably wrong**, of {labelled}."], "Next: train a classifier."
+        else:
             worst = sorted(found["by_class"].items(), key=lambda item: (-item[1], item[0]))[:5]
-            lines.append("Most in: " + ", ".join(f"{name} ({count})" for name, count in worst) + ".")
+            lines = [
+                f"**{found['flagged']:,} of {labelled} probably wrong.** Expected: {found['estimated']:.0f} wrong in "
+                f"all, and {found['expected_precision']:.0%} of the flagged.",
+                "",
+                "Most in: " + ", ".join(f"{name} ({count})" for name, count in worst) + ".",
+            ]
+            after = "Next: look at the flagged samples (`label_issue` is true), worst `label_quality` first."
         lines += [f"- {note}" for note in found["notes"]]
-        after = "Next: look at the flagged samples (`label_issue` is true), worst `label_quality` first."
         return "\n".join([*lines, *failure_lines(self.failures), "", after])
 
 

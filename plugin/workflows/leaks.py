@@ -16,9 +16,10 @@ from ..datasets.views import Collection
 from ..errors import DataError
 from ..failures import Failure
 from ..progress import Progress, silent
-from .embed import Embedded, EmbedParams, embed_collection, failure_lines
+from .embed import Embedded, EmbedParams, embed_collection
 from .findings import LEAKS_RUN
 from .pairs import best_scores, score_pairs, write_pairs
+from .wording import counted, failure_lines
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class LeakReport:
         """Return markdown for a person."""
         leaked = self._leaked_images()
         lines = [
-            f"- **{count:,} images of {first}** are repeated in **{second}**"
+            f"- **{counted(count, 'image')} of {first}** repeated in **{second}**"
             for (first, second), count in leaked.items()
         ] or ["**No leaks** between the splits."]
         notes = [f"- {note}" for note in self.samples.notes]

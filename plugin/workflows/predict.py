@@ -16,7 +16,8 @@ from ..datasets.views import Collection
 from ..failures import Failure
 from ..progress import Progress, silent
 from ..training.classifier import load_classifier
-from .embed import FAILURE_FIELD, failure_lines
+from .embed import FAILURE_FIELD
+from .wording import counted, failure_lines
 
 RUN = "winnow_predictions"
 
@@ -71,7 +72,7 @@ class PredictReport:
     def text(self) -> str:
         """Return markdown for a person."""
         lines = [
-            f"**{len(self.paths):,} predictions** of classifier `{self.version}` are in the field "
+            f"**{counted(len(self.paths), 'prediction')}** of classifier `{self.version}` are in the field "
             f"`{self.prediction_field}`."
         ]
         return "\n".join([*lines, *failure_lines(self.failures), "", "Next: evaluate them, or look at unsure ones."])

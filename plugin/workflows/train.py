@@ -17,12 +17,13 @@ from ..errors import DataError
 from ..failures import Failure
 from ..home import winnow_home
 from ..progress import Progress, silent
-from ..training.classifier import save_classifier
+from ..training.classifier import check_folder, save_classifier
 from ..training.exclusion import LARGEST_SHARE, excluded_issues
 from ..training.recipe import Recipe, preset_recipe
 from ..training.training import LabelledImages, Trained, train
-from .embed import Embedded, EmbedParams, embed_collection, failure_lines
+from .embed import Embedded, EmbedParams, embed_collection
 from .findings import Findings, read_findings
+from .wording import counted, failure_lines
 
 RUN = "winnow_training"
 _HELD_OUT_FOLDS = 5
@@ -105,7 +106,8 @@ class TrainReport:
         accuracy = ", ".join(f"{name} {value:.1%}" for name, value in self.trained.validation_accuracy.items())
         lines = [
             f"**Classifier `{classifier.version}`** for {len(classifier.classes)} classes, trained on "
-            f"{int(selection.train.sum()):,} images; validation accuracy: {accuracy}; kept: {self.trained.kept}.",
+            f"{counted(int(selection.train.sum()), 'image')}; validation accuracy: {accuracy}; "
+            f"kept: {self.trained.kept}.",
             f"Saved in `{self.classifier_dir}`.",
         ]
         if selection.excluded:
@@ -141,7 +143,8 @@ def train_classifier(view: Collection, params: TrainParams = TrainParams(), prog
 
 def train_on(view: Collection, embedded: Embedded, params: TrainParams, progress: Progress) -> TrainReport:
     """Train on vectors that are at hand."""
-    recipe, samples = _recipe(params), embedded.samples
+    recipe, samples, output = _recipe(params), embedded.samples, _output(view, params)
+    check_folder(output)
     findings = read_findings(view, samples.ids)
     selection = select_rows(samples, findings, params)
     images = LabelledImages(samples.paths, samples.labels, embedded.vectors, findings.groups)
@@ -166,7 +169,7 @@ def train_on(view: Collection, embedded: Embedded, params: TrainParams, progress
         recipe,
         progress,
     )
-    folder = save_classifier(trained.classifier, _output(view, params))
+    folder = save_classifier(trained.classifier, output)
     missing = sorted(set(samples.classes) - set(classes))
     notes = list(findings.notes)
     if missing:

@@ -1,0 +1,144 @@
+"""Which samples are trained and evaluated on; see `train.select_rows`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from winnow.plugin.datasets.samples import Samples
+from winnow.plugin.workflows.findings import Findings
+from winnow.plugin.workflows.train import Selection, TrainParams, select_rows
+
+N = 100
+
+
+def select(
+    splits: list[str], findings: Findings | None = None, labels: np.ndarray | None = None, **params: object
+) -> Selection:
+    """Select among 100 samples of two classes, alternating where no labels are given."""
+    numbers = np.array([f"{row:03d}" for row in range(N)], object)
+    labels = np.arange(N) % 2 if labels is None else labels
+    samples = Samples(numbers, numbers, labels, ("cat", "dog"), np.array(splits, object), "ground_truth", "split")
+    return select_rows(samples, findings or nothing_found(), TrainParams(**params))
+
+
+def nothing_found(**changed: np.ndarray) -> Findings:
+    """Return findings about 100 samples, with some of the arrays replaced."""
+    arrays = {
+        "groups": np.full(N, -1),
+        "leaked": np.zeros(N, bool),
+        "is_issue": np.zeros(N, bool),
+        "quality": np.ones(N, np.float32),
+    }
+    return Findings(**arrays | changed, notes=())
+
+
+def rows(*chosen: int) -> np.ndarray:
+    """Return (100,) bool, true at these rows."""
+    return np.isin(np.arange(N), chosen)
+
+
+def test_train_split_is_trained_on_and_test_split_evaluated() -> None:
+    found = select(["train"] * 60 + ["validation"] * 20 + ["test"] * 20)
+
+    assert np.flatnonzero(found.train).tolist() == list(range(60))
+    assert np.flatnonzero(found.validation).tolist() == list(range(60, 80))
+    assert np.flatnonzero(found.evaluation).tolist() == list(range(80, 100))
+    assert found.evaluated_on == "test"
+
+
+def test_without_a_test_split_the_validation_split_is_evaluated_and_nothing_else() -> None:
+    found = select(["train"] * 60 + ["validation"] * 40)
+
+    assert found.evaluated_on == "validation"
+    assert found.evaluation.sum() == 40
+    assert not found.validation.any()
+
+
+@pytest.mark.parametrize("splits", [[""] * N, ["train"] * N], ids=["no splits", "only train"])
+def test_without_an_evaluation_split_a_fifth_is_held_out(splits: list[str]) -> None:
+    found = select(splits)
+
+    assert found.evaluated_on == "held out"
+    assert found.evaluation.sum() == 20
+    assert not (found.train & found.evaluation).any()
+    assert (found.train | found.evaluation).all()
+
+
+def test_duplicates_are_never_on_both_sides_of_what_is_held_out() -> None:
+    groups = np.where(np.arange(N) < 60, np.arange(N) // 4, -1)
+
+    found = select([""] * N, nothing_found(groups=groups))
+
+    assert all(len(set(found.evaluation[groups == group])) == 1 for group in range(15))
+
+
+def test_what_is_held_out_depends_on_the_seed_alone() -> None:
+    held_out = [select([""] * N, seed=seed).evaluation.tolist() for seed in (1, 1, 2)]
+
+    assert held_out[0] == held_out[1] != held_out[2]
+
+
+def test_the_pool_is_not_trained_on_where_there_is_a_train_split() -> None:
+    found = select(["train"] * 60 + [""] * 20 + ["test"] * 20)
+
+    assert found.train.sum() == 60
+
+
+def test_all_but_the_test_split_is_trained_on_where_no_split_is_named_train() -> None:
+    found = select([""] * 80 + ["test"] * 20)
+
+    assert np.flatnonzero(found.train).tolist() == list(range(80))
+    assert found.evaluated_on == "test"
+
+
+def test_unlabelled_samples_are_neither_trained_nor_evaluated_on() -> None:
+    labels = np.where(np.arange(N) % 5 == 0, -1, np.arange(N) % 2)
+
+    found = select(["train"] * 80 + ["test"] * 20, labels=labels)
+
+    assert not ((found.train | found.evaluation) & (labels < 0)).any()
+
+
+def test_training_images_that_an_evaluation_split_repeats_are_left_out() -> None:
+    found = select(["train"] * 80 + ["test"] * 20, nothing_found(leaked=rows(0, 1, 80, 81)))
+
+    assert np.flatnonzero(~found.train).tolist() == [0, 1, *range(80, 100)]
+    assert found.evaluation.sum() == 20
+    assert found.leaked == 2
+
+
+def test_flagged_labels_are_left_out_and_counted_by_class() -> None:
+    findings = nothing_found(is_issue=rows(0, 2, 3, 80))
+
+    found = select(["train"] * 80 + ["test"] * 20, findings)
+
+    assert not found.train[[0, 2, 3]].any()
+    assert found.evaluation[80]
+    assert found.excluded == {"cat": (2, 40), "dog": (1, 40)}
+
+
+def test_at_most_a_quarter_of_a_class_is_left_out_the_worst_first() -> None:
+    flagged = np.arange(0, 40, 2)  # twenty of forty cats
+    quality = np.ones(N, np.float32)
+    quality[flagged] = np.linspace(0.01, 0.2, 20)
+
+    found = select(["train"] * 80 + ["test"] * 20, nothing_found(is_issue=rows(*flagged), quality=quality))
+
+    assert np.flatnonzero(~found.train[:80]).tolist() == flagged[:10].tolist()
+    assert found.excluded == {"cat": (10, 40)}
+
+
+def test_nothing_of_a_class_below_twenty_images_is_left_out() -> None:
+    labels = np.where(np.arange(N) < 19, 0, 1)
+
+    found = select(["train"] * 80 + ["test"] * 20, nothing_found(is_issue=rows(*range(10))), labels)
+
+    assert found.train[:80].all()
+    assert found.excluded == {}
+
+
+def test_flagged_labels_stay_where_that_is_asked_for() -> None:
+    found = select(["train"] * 80 + ["test"] * 20, nothing_found(is_issue=rows(0)), exclude_label_issues=False)
+
+    assert found.train[0]

@@ -1,0 +1,25 @@
+"""The benchmarks run; what they measure is not judged here, since the machine that tests run on is shared and noisy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def test_main_job_benchmark_reports_its_targets_as_one_json_object() -> None:
+    command = [sys.executable, "-m", "benchmarks.main_job", "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    names = [target["name"] for target in report["targets"]]
+    assert names[:4] == [
+        f"{kind}: mean {of}" for kind in ("duplicates", "label_issues") for of in ("precision", "recall")
+    ]
+    assert all(("at_least" in target) != ("at_most" in target) for target in report["targets"])
+    assert report["timing"]["images"] == 3090
