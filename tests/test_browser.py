@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fiftyone as fo
-import numpy as np
 import psutil
 import pytest
-from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 from winnow.plugin.datasets.jobs import list_jobs
+from winnow.plugin.datasets.targets import open_target
+from winnow.plugin.workflows.planting import plant
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -28,8 +28,7 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 )
-IMAGES = 200
-PATIENCE_MS = 90_000
+PATIENCE_MS = 240_000
 PATIENCE_S = PATIENCE_MS / 1000
 
 pytestmark = pytest.mark.skipif(
@@ -39,37 +38,24 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def shapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fo.Dataset]:
-    """Return a dataset of two classes, of which the first image is there twice."""
-    folder = tmp_path_factory.mktemp("shapes")
-    rng = np.random.default_rng(0)
-    samples = []
-    for number in range(IMAGES):
-        label, colour = ("red", (200, 40, 50)) if number % 2 else ("blue", (40, 60, 200))
-        patches = np.clip(np.array(colour) + rng.normal(0, 40, (8, 8, 3)), 0, 255).astype(np.uint8)
-        path = folder / f"{number:03d}.png"
-        Image.fromarray(patches).resize((96, 96), Image.Resampling.BICUBIC).save(path)
-        split = "test" if number % 5 == 0 else "train"
-        samples.append(fo.Sample(filepath=str(path), tags=[split], ground_truth=fo.Classification(label=label)))
-    Image.open(samples[0].filepath).save(folder / "copy.jpg", quality=85)
-    samples.append(
-        fo.Sample(filepath=str(folder / "copy.jpg"), tags=["train"], ground_truth=fo.Classification(label="blue"))
-    )
-    dataset = fo.Dataset("shapes", persistent=True)
-    dataset.add_samples(samples)
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fo.Dataset]:
+    """Return the demo's dataset, as `winnow demo` makes it before it looks for anything."""
+    folder = tmp_path_factory.mktemp("demo") / "garments"
+    plant(folder, seed=0)
+    dataset = open_target(str(folder)).dataset
     yield dataset
-    fo.delete_dataset("shapes")
+    fo.delete_dataset(dataset.name)
 
 
 @pytest.fixture(scope="module")
-def app(shapes: fo.Dataset) -> Iterator[tuple[str, psutil.Process]]:
+def app(demo: fo.Dataset) -> Iterator[tuple[str, psutil.Process]]:
     """Run `winnow app` on the dataset; yield its address and the process of its worker."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    script = f"from winnow.plugin.workflows.app import run_app; run_app('shapes', port={port}, remote=True)"
+    script = f"from winnow.plugin.workflows.app import run_app; run_app({demo.name!r}, port={port}, remote=True)"
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}/datasets/shapes"
+    url = f"http://127.0.0.1:{port}/datasets/{demo.name}"
     try:
         wait_until(lambda: answers(url), "the App answers")
         (worker,) = (
@@ -139,7 +125,7 @@ def test_result_of_an_operator_appears_in_the_sidebar(page: Page, tmp_path: Path
 
 
 def test_scheduled_job_goes_from_queued_to_running_to_cancelled(
-    page: Page, app: tuple[str, psutil.Process], shapes: fo.Dataset
+    page: Page, app: tuple[str, psutil.Process], demo: fo.Dataset
 ) -> None:
     _, worker = app
     jobs_form = page.get_by_role("dialog").last
@@ -153,7 +139,7 @@ def test_scheduled_job_goes_from_queued_to_running_to_cancelled(
     page.get_by_role("button", name="Cancel", exact=True).click()
 
     worker.resume()
-    wait_until(lambda: list_jobs(shapes)[0].state == "running", "the job runs")
+    wait_until(lambda: list_jobs(demo)[0].state == "running", "the job runs")
     worker.suspend()  # so that it does not end while we look
     open_operator(page, "Winnow: show and cancel jobs")
     expect(jobs_form.get_by_role("cell", name="running")).to_be_visible(timeout=PATIENCE_MS)
@@ -162,6 +148,6 @@ def test_scheduled_job_goes_from_queued_to_running_to_cancelled(
     page.get_by_role("button", name="Close").click()
 
     worker.resume()
-    wait_until(lambda: list_jobs(shapes)[0].state == "cancelled", "the job is cancelled")
+    wait_until(lambda: list_jobs(demo)[0].state == "cancelled", "the job is cancelled")
     open_operator(page, "Winnow: show and cancel jobs")
     expect(jobs_form.get_by_role("cell", name="cancelled", exact=True)).to_be_visible(timeout=PATIENCE_MS)
