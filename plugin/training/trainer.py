@@ -100,12 +100,13 @@ def _batches(
 
 
 def _freeze_first_blocks(backbone: nn.Module, share: float) -> None:
-    """Stop gradients in the first blocks (timm's `blocks` or `stages`), and in the stem before them."""
-    blocks = getattr(backbone, "blocks", None) or getattr(backbone, "stages", None)
-    if blocks is None or share == 0:
+    """Stop gradients in the first blocks (timm's `blocks`, `stages` or `layer1`...), and in the stem before them."""
+    layers = [child for name, child in backbone.named_children() if name.startswith("layer")]
+    blocks = list(getattr(backbone, "blocks", None) or getattr(backbone, "stages", None) or layers)
+    if not blocks or share == 0:
         return
-    frozen = {id(p) for block in list(blocks)[: round(share * len(blocks))] for p in block.parameters()}
-    inside = {id(parameter) for parameter in blocks.parameters()}
+    frozen = {id(p) for block in blocks[: round(share * len(blocks))] for p in block.parameters()}
+    inside = {id(parameter) for block in blocks for parameter in block.parameters()}
     before = True
     for parameter in backbone.parameters():  # in the order of the layers: what comes before the blocks is the stem
         before = before and id(parameter) not in inside

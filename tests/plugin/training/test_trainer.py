@@ -125,6 +125,22 @@ def test_a_transformer_is_tuned_too(stripes: LabelledImages) -> None:
     assert any(name.startswith("backbone.blocks.") for name in trained)
 
 
+def test_first_half_of_a_resnet_is_frozen(stripes: LabelledImages) -> None:
+    import timm
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        backbone = timm.create_model("test_resnet", num_classes=0)
+        network = ClassifierNetwork(backbone, backbone.num_features, 2).eval()
+    before = copied(network)
+
+    fine_tune(network, stripes.paths.tolist()[:16], stripes.labels[:16], Preprocessing().with_size(160), RECIPE)
+
+    trained = changed(before, network.state_dict())
+    assert not [name for name in trained if name.startswith(("backbone.conv1", "backbone.layer1", "backbone.layer2"))]
+    assert any(name.startswith("backbone.layer4.") for name in trained)
+
+
 def test_a_diverging_loss_is_an_error(network: ClassifierNetwork, tune: Callable[..., State]) -> None:
     with pytest.raises(DataError, match=r"diverged at step \d+ of 8.*learning rate"):
         tune(network, replace(RECIPE, learning_rate=1e30, head_learning_rate=1e30))
