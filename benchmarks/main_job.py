@@ -89,8 +89,8 @@ def _timing(home: Path, preset: str) -> dict[str, Any]:
         },
         "bare_forward_images_per_second": round(forward, 1),
         "bare_training_images_per_second": round(step, 1),
-        "bare_seconds": round(bare, 2),
-        "ratio": wall / bare,
+        "bare_seconds": round(float(bare), 2),
+        "ratio": float(wall / bare),
     }
 
 
