@@ -215,7 +215,7 @@ def predict(
         params = PredictParams(classifier=classifier, **given)
         report = apply_classifier(_open(target, label_delimiter), params, progress)
         if output is not None:
-            report.write_csv(output)
+            report.write_csv(output, _root(target))
         return report
 
     run_job(job, as_json=json, debug=debug)

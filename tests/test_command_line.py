@@ -278,6 +278,8 @@ def test_trained_classifier_predicts_and_is_evaluated(images: Path, tmp_path: Pa
     rows = list(csv.DictReader((tmp_path / "predictions.csv").open(encoding="utf-8")))
     assert list(rows[0]) == ["path", "label", "confidence"]
     assert len(rows) == 33
+    assert (images / rows[0]["path"]).is_file()
+    assert not Path(rows[0]["path"]).is_absolute()
 
 
 def test_images_added_to_the_folder_join_the_same_dataset(images: Path) -> None:

@@ -15,6 +15,7 @@ from ..errors import FieldError
 from ..progress import Progress, silent
 from ..training.evaluation import Evaluation, evaluate
 from .findings import read_findings
+from .wording import counted
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class EvaluateReport:
             lines.append(f"- {self.given.without_label:,} images have no label; they are not counted.")
         if self.given.without_prediction:
             lines.append(
-                f"- {self.given.without_prediction:,} labelled images have no prediction; they are not counted."
+                f"- Not counted, for want of a prediction: {counted(self.given.without_prediction, 'labelled image')}."
             )
         return "\n".join([*lines, *(f"- {note}" for note in self.notes)])
 

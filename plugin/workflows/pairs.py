@@ -38,11 +38,12 @@ def write_pairs(path: Path, root: Path | None, samples: Samples, pairs: Duplicat
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
         for (a, b), score, flagged in zip(pairs.rows, pairs.score, pairs.flagged, strict=True):
-            names = (_relative(samples.paths[row], root) for row in (a, b))
+            names = (relative_path(samples.paths[row], root) for row in (a, b))
             writer.writerow([*names, samples.splits[a], samples.splits[b], f"{score:.4f}", int(flagged)])
 
 
-def _relative(path: str, root: Path | None) -> str:
+def relative_path(path: str, root: Path | None) -> str:
+    """Return a path relative to `root` where it lies below it, with forward slashes; else as it is."""
     if root is None:
         return path
     relative = os.path.relpath(path, root.resolve())

@@ -17,6 +17,7 @@ from ..failures import Failure
 from ..progress import Progress, silent
 from ..training.classifier import load_classifier
 from .embed import FAILURE_FIELD
+from .pairs import relative_path
 from .wording import counted, failure_lines
 
 RUN = "winnow_predictions"
@@ -77,13 +78,13 @@ class PredictReport:
         ]
         return "\n".join([*lines, *failure_lines(self.failures), "", "Next: evaluate them, or look at unsure ones."])
 
-    def write_csv(self, path: Path) -> None:
-        """Write path, label, confidence; images that could not be read have no row."""
+    def write_csv(self, path: Path, root: Path | None = None) -> None:
+        """Write path (relative to `root` where it lies below it), label, confidence; unreadable images have no row."""
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["path", "label", "confidence"])
             for image, label, confidence in zip(self.paths, self.labels, self.confidences, strict=True):
-                writer.writerow([image, label, f"{confidence:.4f}"])
+                writer.writerow([relative_path(image, root), label, f"{confidence:.4f}"])
 
 
 def apply_classifier(view: Collection, params: PredictParams, progress: Progress = silent) -> PredictReport:

@@ -80,7 +80,7 @@ def test_unpredicted_and_unlabelled_images_are_counted_apart(predicted: Callable
     assert report.given.images == 1
     assert report.given.accuracy == 1
     assert report.given.without_prediction == 2
-    assert "2 labelled images have no prediction" in report.text()
+    assert "want of a prediction: 2 labelled images" in report.text()
 
 
 def test_unlabelled_images_of_the_test_split_are_counted(predicted: Callable[..., fo.Dataset]) -> None:
