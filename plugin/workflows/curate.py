@@ -20,7 +20,7 @@ from .label_issues import LabelIssueParams, LabelIssueReport, report_label_issue
 from .leaks import LeakParams, LeakReport, has_two_splits, report_leaks
 from .pairs import score_pairs
 from .predict import PredictParams, apply_classifier
-from .train import TrainParams, TrainReport, train_on
+from .train import TrainParams, TrainReport, check_params, train_on
 from .wording import failure_lines
 
 
@@ -140,7 +140,9 @@ def curate(
 
     Raises:
         DataError, FieldError: See `embed_collection`.
+        DataError, ClassifierError: See `train.check_params`.
     """
+    check_params(view, _train_params(params))
     watch = _Stopwatch()
     embedded = embed_collection(
         view, EmbedParams(), label_field=params.label_field, split_field=params.split_field, progress=progress

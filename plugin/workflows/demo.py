@@ -90,10 +90,11 @@ def run_demo(params: DemoParams = DemoParams(), progress: Progress = silent) -> 
     folder = Path(params.folder).expanduser() if params.folder else winnow_home() / f"demo-{params.seed}"
     planted = _working_copy(folder, params.seed)
     view = open_target(str(folder), progress=progress).dataset
+    root = folder.resolve()
     ids = dict(zip(*view.values(["filepath", "id"]), strict=True))
-    wrong = [ids[str(folder.resolve() / name)] for name in planted.wrong_labels if str(folder.resolve() / name) in ids]
+    wrong = [ids[path] for name in planted.wrong_labels if (path := str(root / name)) in ids]
     report = curate(view, CurateParams(preset=params.preset, seed=params.seed), progress, untrusted=wrong)
-    return DemoReport(report, compare(report, planted, folder.resolve()))
+    return DemoReport(report, compare(report, planted, root))
 
 
 def compare(report: CurateReport, planted: Planted, folder: Path) -> dict[str, Score]:

@@ -129,7 +129,7 @@ def train_classifier(view: Collection, params: TrainParams = TrainParams(), prog
         FieldError: See `embed_collection`.
         ClassifierError: The output folder holds something else.
     """
-    recipe = _recipe(params)
+    recipe, _ = check_params(view, params)
     embedded = embed_collection(
         view,
         EmbedParams(backbone=recipe.backbone),
@@ -143,11 +143,10 @@ def train_classifier(view: Collection, params: TrainParams = TrainParams(), prog
 
 def train_on(view: Collection, embedded: Embedded, params: TrainParams, progress: Progress) -> TrainReport:
     """Train on vectors that are at hand."""
-    recipe, samples, output = _recipe(params), embedded.samples, _output(view, params)
-    check_folder(output)
+    recipe, output = check_params(view, params)
+    samples = embedded.samples
     findings = read_findings(view, samples.ids)
     selection = select_rows(samples, findings, params)
-    images = LabelledImages(samples.paths, samples.labels, embedded.vectors, findings.groups)
     present = np.unique(samples.labels[selection.train])
     if len(present) < 2:
         raise DataError(
@@ -158,7 +157,7 @@ def train_on(view: Collection, embedded: Embedded, params: TrainParams, progress
     classes = [samples.classes[index] for index in present]  # a class that cannot be learnt is no output
     recoded = np.full(len(samples.classes), -1)
     recoded[present] = np.arange(len(present))
-    images = LabelledImages(images.paths, recoded[samples.labels], images.vectors, images.groups)
+    images = LabelledImages(samples.paths, recoded[samples.labels], embedded.vectors, findings.groups)
     validation = images[selection.validation & np.isin(samples.labels, present)]
     trained = train(
         images[selection.train],
@@ -189,19 +188,12 @@ def train_on(view: Collection, embedded: Embedded, params: TrainParams, progress
 def select_rows(samples: Samples, findings: Findings, params: TrainParams) -> Selection:
     """Choose what to train, validate and evaluate on; see `Selection`."""
     labelled, splits = samples.labels >= 0, samples.splits
-    if "train" in splits:
-        train_rows = labelled & (splits == "train")
-        others = [name for name in ("test", "validation") if (labelled & (splits == name)).any()]
-        evaluated_on = others[0] if others else "held out"
-        evaluation = labelled & (splits == evaluated_on)
-        validation = labelled & (splits == "validation") & (evaluated_on != "validation")
-    else:
-        train_rows, evaluated_on = labelled & ~np.isin(splits, ["test", "validation"]), "held out"
-        evaluation, validation = np.zeros(len(labelled), bool), np.zeros(len(labelled), bool)
-        for name in ("test", "validation"):
-            if (labelled & (splits == name)).any():
-                evaluated_on, evaluation = name, labelled & (splits == name)
-                break
+    in_training = splits == "train" if "train" in splits else ~np.isin(splits, ["test", "validation"])
+    train_rows = labelled & in_training
+    judging = [name for name in ("test", "validation") if (labelled & (splits == name)).any()]
+    evaluated_on = judging[0] if judging else "held out"
+    evaluation = labelled & np.isin(splits, judging[:1])
+    validation = labelled & np.isin(splits, judging[1:])
     if evaluated_on == "held out" and train_rows.any():
         rows = np.flatnonzero(train_rows)
         folds = stratified_folds(samples.labels[rows], findings.groups[rows], params.seed, _HELD_OUT_FOLDS)
@@ -221,11 +213,20 @@ def select_rows(samples: Samples, findings: Findings, params: TrainParams) -> Se
     return Selection(train_rows, validation, evaluation, evaluated_on, excluded, int(leaked.sum()))
 
 
-def _recipe(params: TrainParams) -> Recipe:
+def check_params(view: Collection, params: TrainParams) -> tuple[Recipe, Path]:
+    """Return the recipe and the folder of the classifier; to be called before any work, which would be lost otherwise.
+
+    Raises:
+        DataError: No such preset.
+        ClassifierError: The folder cannot be written, or holds something else.
+    """
     try:
-        return preset_recipe(params.preset, params.seed)
+        recipe = preset_recipe(params.preset, params.seed)
     except ValueError as error:
         raise DataError(f"{error}.") from None
+    output = _output(view, params)
+    check_folder(output)
+    return recipe, output
 
 
 def _output(view: Collection, params: TrainParams) -> Path:

@@ -7,11 +7,12 @@ import fiftyone as fo
 import pytest
 
 from winnow.plugin.datasets.runs import list_runs
+from winnow.plugin.errors import ClassifierError, DataError
 from winnow.plugin.training.classifier import load_classifier
 from winnow.plugin.workflows.curate import CurateParams, CurateReport, curate
 from winnow.plugin.workflows.embed import compute_embeddings
 
-from .conftest import CLASSES, IMAGES
+from .conftest import CLASSES, IMAGES, MakeDataset
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +93,22 @@ def test_progress_names_every_step(some: fo.Dataset) -> None:
 
 def test_summary_is_plain_json(report: CurateReport) -> None:
     json.dumps(report.summary(), allow_nan=False)
+
+
+def test_an_unknown_preset_is_refused_before_any_work(garments: MakeDataset) -> None:
+    made = garments()
+
+    with pytest.raises(DataError, match="preset must be one of probe, quick"):
+        curate(made, CurateParams(preset="strange"))
+
+    assert not made.list_runs()
+
+
+def test_a_folder_that_holds_something_else_is_refused_before_any_work(garments: MakeDataset, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    made = garments()
+
+    with pytest.raises(ClassifierError, match="holds other files"):
+        curate(made, CurateParams(output=tmp_path))
+
+    assert not made.list_runs()
