@@ -35,6 +35,10 @@ app = typer.Typer(
 )
 
 
+cache_app = typer.Typer(no_args_is_help=True, help="Look at the cache of embeddings, or make it smaller.")
+app.add_typer(cache_app, name="cache")
+
+
 @app.callback(invoke_without_command=True)
 def winnow(version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False) -> None:
     """Find what is wrong with an image classification dataset, and train a classifier on what is left."""
@@ -79,6 +83,8 @@ def embed(
     image_size: opt.ImageSize = None,
     batch_size: opt.BatchSize = None,
     vector_field: opt.VectorField = None,
+    storage: opt.Storage = None,
+    verify: opt.Verify = False,
     label_delimiter: opt.Delimiter = None,
     json: opt.Json = False,
     debug: opt.Debug = False,
@@ -86,9 +92,10 @@ def embed(
     """Compute one vector an image; they are cached by file content and serve every other command."""
 
     def job(progress: Progress) -> Report:
-        from .plugin.workflows.embed import compute_embeddings
+        from .plugin.workflows.embed import EmbedParams, compute_embeddings
 
-        params = _embed_params(backbone, image_size, batch_size, vector_field)
+        given = _given(backbone=backbone, image_size=image_size, batch_size=batch_size, vector_field=vector_field)
+        params = EmbedParams(**given, **_given(storage=storage), verify=verify)
         return compute_embeddings(_open(target, label_delimiter), params, progress)
 
     run_job(job, as_json=json, debug=debug)
@@ -328,6 +335,30 @@ def install(
             typer.echo(outcome)
 
 
+@cache_app.command("info")
+def cache_info(json: opt.Json = False, debug: opt.Debug = False) -> None:
+    """Show what the cache holds, where, and when it was last used."""
+    from .plugin.workflows.cache import describe_cache
+
+    run_job(lambda progress: describe_cache(), as_json=json, debug=debug)
+
+
+@cache_app.command("prune")
+def cache_prune(limit: opt.CacheLimit = None, json: opt.Json = False, debug: opt.Debug = False) -> None:
+    """Remove what was used least recently, until the rest is below the limit."""
+    from .plugin.workflows.cache import shrink_cache
+
+    run_job(lambda progress: shrink_cache(limit), as_json=json, debug=debug)
+
+
+@cache_app.command("clear")
+def cache_clear(json: opt.Json = False, debug: opt.Debug = False) -> None:
+    """Remove everything; the next job computes its embeddings again."""
+    from .plugin.workflows.cache import empty_cache
+
+    run_job(lambda progress: empty_cache(), as_json=json, debug=debug)
+
+
 def main() -> None:
     """Run the command line."""
     app(prog_name="winnow")
@@ -338,13 +369,10 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _embed_params(
-    backbone: str | None, image_size: int | None, batch_size: int | None = None, vector_field: str | None = None
-) -> EmbedParams:
+def _embed_params(backbone: str | None, image_size: int | None) -> EmbedParams:
     from .plugin.workflows.embed import EmbedParams
 
-    given = _given(backbone=backbone, image_size=image_size, batch_size=batch_size, vector_field=vector_field)
-    return EmbedParams(**given)
+    return EmbedParams(**_given(backbone=backbone, image_size=image_size))
 
 
 def _open(target: str, label_delimiter: str | None) -> fo.Dataset:

@@ -37,6 +37,14 @@ Output = Annotated[Path | None, typer.Option("--output", help="Folder for the cl
 OpenApp = Annotated[bool, typer.Option("--app", help="Open the App on the result, with a worker beside it.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65535)]
 VectorField = Annotated[str | None, typer.Option("--vector-field", help="Also store the vectors in this field.")]
+Storage = Annotated[
+    str | None,
+    typer.Option("--storage", help="How the cache keeps vectors: 'float32' or 'float16' (half the space)."),
+]
+Verify = Annotated[bool, typer.Option("--verify", help="Read every file again, unchanged ones too.")]
+CacheLimit = Annotated[
+    float | None, typer.Option("--limit", min=0, help="In GB; default: WINNOW_CACHE_LIMIT_GB, or 20.")
+]
 KeepLabelIssues = Annotated[bool, typer.Option("--keep-label-issues", help="Train on images with a label issue too.")]
 ClassifierFolder = Annotated[Path, typer.Option("--classifier", help="Folder of a trained classifier.")]
 PredictionsFile = Annotated[

@@ -27,6 +27,7 @@ _FIELD_TYPES: dict[str, type[fo.Field]] = {
 _PLAIN_TYPES: dict[str, Callable[[Any], Any]] = {"int": int, "float": float, "bool": bool, "str": str}
 _MARK = "winnow"  # key in the field's `info`
 _CHUNK = 20_000
+_VECTOR_CHUNK = 1_000  # a number of a vector takes 32 bytes on its way into the database
 
 
 def write_values(
@@ -57,7 +58,7 @@ def write_values(
         dataset.add_sample_field(field, _FIELD_TYPES[kind], info={_MARK: True})
         if kind != "vector":
             dataset.create_index(field)
-    _replace(view, field, ids, values, _converter(kind))
+    _replace(view, field, ids, values, _converter(kind), chunk=_VECTOR_CHUNK if kind == "vector" else _CHUNK)
 
 
 def write_labels(
@@ -154,13 +155,14 @@ def _replace(
     ids: Sequence[str] | np.ndarray,
     values: Sequence[Any] | np.ndarray,
     convert: Callable[[Any], Any],
+    chunk: int = _CHUNK,
 ) -> None:
     """Set the values, then empty the field where the view still has one of an earlier run."""
     # Read first and written through the dataset: a view that filters by the field would change under our hands.
     stale = set(view.exists(field).values("id")).difference(ids)
     dataset = dataset_of(view)
-    for start in range(0, len(ids), _CHUNK):
-        part = slice(start, start + _CHUNK)
+    for start in range(0, len(ids), chunk):
+        part = slice(start, start + chunk)
         dataset.set_values(
             field,
             {str(key): convert(value) for key, value in zip(ids[part], values[part], strict=True)},
@@ -177,7 +179,7 @@ def _empty(dataset: fo.Dataset, field: str, ids: list[str]) -> None:
 def _converter(kind: Kind) -> Callable[[Any], Any]:
     """Return what turns a value, possibly numpy's, into what MongoDB keeps: NaN there would spoil the App's filters."""
     if kind == "vector":
-        return lambda value: value
+        return lambda value: [float(number) for number in value]
     plain = _PLAIN_TYPES[kind]
     return lambda value: None if value is None or value != value else plain(value)  # NaN differs from itself
 

@@ -24,9 +24,9 @@ from scipy.special import expit, log_softmax
 from ..errors import ClassifierError, UnreadableImageError
 from ..failures import Failure
 from ..progress import Progress, silent
-from ..vision.ahead import work_ahead
 from ..vision.backbones import hash_weights
 from ..vision.engines import Engine, engine_for
+from ..vision.pipeline import Prepared, run_images
 from ..vision.preprocessing import Preprocessing
 from .network import ClassifierNetwork, create_classifier_network
 
@@ -92,24 +92,20 @@ class Classifier:
             self._engine = engine_for(self.network, self.preprocessing.input, f"classifier-{self.version}")
         logits = np.full((len(images), len(self.classes)), np.nan, np.float32)
         failures: list[Failure] = []
-        waiting: list[tuple[int, np.ndarray]] = []
-        for row, found in enumerate(work_ahead(self._read, images, window=4 * batch_size)):
-            if isinstance(found, str):
-                failures.append(Failure(str(row), _name(images[row]), found))
+        for row, (read, output) in enumerate(run_images(images, self._read, self._engine, batch_size)):
+            if output is None:
+                failures.append(Failure(str(row), _name(images[row]), read.reason))
             else:
-                waiting.append((row, found))
-            if waiting and (len(waiting) == batch_size or row + 1 == len(images)):
-                logits[[row for row, _ in waiting]] = self._engine(np.stack([pixels for _, pixels in waiting]))
-                waiting.clear()
+                logits[row] = output
             if (row + 1) % batch_size == 0 or row + 1 == len(images):
                 progress("predictions", row + 1, len(images))
         return Predictions(expit(logits) if self.multilabel else np.exp(log_softmax(logits, axis=1)), failures)
 
-    def _read(self, source: str | Path | BinaryIO) -> np.ndarray | str:
+    def _read(self, source: str | Path | BinaryIO) -> Prepared:
         try:
-            return self.preprocessing(source)
+            return Prepared(self.preprocessing(source))
         except UnreadableImageError as error:
-            return error.reason
+            return Prepared(reason=error.reason)
 
 
 def check_folder(directory: Path) -> None:

@@ -1,14 +1,15 @@
 """Work done ahead of its consumer, by threads, in order, in bounded memory.
 
-Threads rather than processes: Pillow and hashlib release the GIL, forking a process that holds a MongoDB client is
-unsafe, and a spawned process cannot import a FiftyOne plugin's modules.
+Threads rather than processes: decoders, ONNX Runtime and hashlib release the GIL, forking a process that holds a
+MongoDB client is unsafe, and a spawned process cannot import a FiftyOne plugin's modules.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 from .machine import available_cores
@@ -16,33 +17,44 @@ from .machine import available_cores
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_CHUNK = 8  # items a task: handing over single ones costs more than a small image's decoding
-
 
 def work_ahead(
-    function: Callable[[Item], Result], items: Sequence[Item], *, window: int = 128, threads: int | None = None
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    window: int = 128,
+    threads: int | None = None,
+    chunk: int = 8,
 ) -> Iterator[Result]:
     """Yield `function(item)` for each item, in order.
 
     Args:
         function: Called in threads.
-        items: What to call it on.
+        items: What to call it on; taken by the consumer's thread, at most `window` ahead.
         window: Most results that exist before they are consumed.
         threads: None = one a core.
+        chunk: Items a task: handing over single ones costs more than a small image's decoding.
 
     Raises:
         Exception: Whatever `function` raises; items after it may or may not have been worked on.
     """
+    chunk = min(chunk, window)
     with ThreadPoolExecutor(threads or available_cores(), thread_name_prefix="winnow-ahead") as pool:
         pending: deque[Future[list[Result]]] = deque()
         try:
-            for start in range(0, len(items), _CHUNK):
-                chunk = items[start : start + _CHUNK]
-                pending.append(pool.submit(lambda chunk: [function(item) for item in chunk], chunk))
-                if len(pending) * _CHUNK >= window:
+            for task in chunks(items, chunk):
+                pending.append(pool.submit(lambda task: [function(item) for item in task], task))
+                if (len(pending) + 1) * chunk > window:
                     yield from pending.popleft().result()
             while pending:
                 yield from pending.popleft().result()
         finally:
             for future in pending:
                 future.cancel()
+
+
+def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield lists of `size` items, the last one shorter."""
+    rest = iter(items)
+    while task := list(islice(rest, size)):
+        yield task

@@ -1,9 +1,8 @@
 """Embeddings (and thumbnails) kept by content: a renamed or copied file hits, an edited one misses.
 
-One folder for each space (backbone weights and preprocessing). In it, shards: immutable `.npy` files, written whole
+One folder for each space (backbone weights, preprocessing, storage type). In it, shards: immutable files, written whole
 under a temporary name and then renamed, so that a reader sees all of a shard or none of it, and two processes can
-write at once. Each record carries a checksum; a shard or a record that does not check out is passed over and computed
-again.
+write at once. Each row carries a checksum; a shard that does not check out is removed, a row is computed again.
 """
 
 from __future__ import annotations
@@ -12,38 +11,70 @@ import contextlib
 import logging
 import os
 import time
-import uuid
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from .shards import KEY_BYTES, SUFFIX, DamagedShardError, Shard, open_shard, write_shard
 from .thumbnails import SIDE
 
 logger = logging.getLogger(__name__)
 
+Storage = Literal["float32", "float16"]
+
 _FLUSH_ROWS = 4096
 _FLUSH_SECONDS = 20.0
+
+
+class _Table:
+    """Where each key lies: sorted by the first 8 bytes of the keys, 16 bytes a row (a dict would take 200)."""
+
+    def __init__(self, shards: Sequence[Shard]) -> None:
+        self.shards = tuple(shards)
+        prefixes = [_prefixes(shard.keys) for shard in shards]
+        sizes = [len(each) for each in prefixes]
+        together = np.concatenate([np.empty(0, np.uint64), *prefixes])
+        order = np.argsort(together, kind="stable")  # of equal keys the latest shard's comes last, and counts
+        self._prefixes = together[order]
+        self._shard = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)[order]
+        self._row = np.concatenate([np.empty(0, np.int32), *(np.arange(size, dtype=np.int32) for size in sizes)])[order]
+
+    def find(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the (n,) shard, -1 where unknown, and (n,) row of (n, 32) uint8 keys."""
+        shard, row = np.full(len(keys), -1, np.int32), np.zeros(len(keys), np.int32)
+        if not len(self._prefixes):
+            return shard, row
+        wanted = _prefixes(keys)
+        place = np.maximum(np.searchsorted(self._prefixes, wanted, side="right") - 1, 0)
+        (same,) = np.nonzero(self._prefixes[place] == wanted)
+        shard[same], row[same] = self._shard[place[same]], self._row[place[same]]
+        for number in np.unique(shard[same]):
+            (here,) = np.nonzero(shard == number)
+            shard[here[(self.shards[number].keys[row[here]] != keys[here]).any(axis=1)]] = -1
+        return shard, row
 
 
 class EmbeddingCache:
     """Vectors of one space, by the SHA-256 of the file they were computed from.
 
     A folder that cannot be written costs the caching, not the job: one warning, and vectors stay in memory.
+
+    Args:
+        folder: Of the space.
+        width: d, the length of a vector.
+        storage: How vectors are kept; "float16" halves the disk space and rounds to about 3 digits.
     """
 
-    def __init__(self, folder: Path, width: int) -> None:
-        self._folder = folder
-        fields = [("key", "V32"), ("check", "<u4"), ("vector", "<f4", (width,)), ("thumbnail", "u1", (SIDE, SIDE))]
-        self._record = np.dtype(fields)
-        self._shards: list[np.ndarray] = []
-        self._places: dict[bytes, tuple[int, int]] = {}
+    def __init__(self, folder: Path, width: int, storage: Storage = "float32") -> None:
+        self._folder, self._width, self._storage = folder, width, storage
         self._fresh: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
         self._flushed_at = time.monotonic()
         self._writable = True
-        for path in sorted(folder.glob("*.npy")):
-            self._open_shard(path)
+        self._used: set[Path] = set()
+        shards = [shard for path in sorted(folder.glob(f"*{SUFFIX}")) if (shard := self._opened(path))]
+        self._table = _Table(shards)
 
     def get(self, key: bytes) -> tuple[np.ndarray, np.ndarray] | None:
         """Return the (d,) float32 vector and the thumbnail of the file with this SHA-256 digest, None if not known.
@@ -53,69 +84,80 @@ class EmbeddingCache:
         fresh = self._fresh.get(key)  # one look: another thread may be moving it to a shard
         if fresh is not None:
             return fresh
-        place = self._places.get(key)
-        if place is None:
-            return None
-        shard, row = place
-        record = self._shards[shard][row]
-        if _checksum(record["vector"], record["thumbnail"]) != record["check"]:
-            logger.warning("a damaged record in the embedding cache '%s' is computed again", self._folder)
-            self._places.pop(key, None)
-            return None
-        return np.array(record["vector"]), np.array(record["thumbnail"])
+        found, vectors, thumbnails = self.get_many(np.frombuffer(key, np.uint8)[None])
+        return (vectors[0], thumbnails[0]) if found[0] else None
 
-    def put(self, keys: Sequence[bytes], vectors: np.ndarray, thumbnails: np.ndarray) -> None:
-        """Keep (n, d) float32 vectors and (n, 32, 32) uint8 thumbnails.
+    def get_many(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Look up (n, 32) uint8 keys that were on disk at the last flush.
+
+        Returns:
+            (n,) bool, which are known; their (m, d) float32 vectors; their (m, 32, 32) uint8 thumbnails.
+        """
+        table = self._table
+        shard, row = table.find(keys)
+        for at in np.flatnonzero(shard >= 0):
+            if not table.shards[shard[at]].is_whole(row[at]):
+                logger.warning("a damaged row in '%s' is computed again", table.shards[shard[at]].path)
+                shard[at] = -1
+        known = shard >= 0
+        vectors = np.empty((int(known.sum()), self._width), np.float32)
+        thumbnails = np.empty((len(vectors), SIDE, SIDE), np.uint8)
+        for number in np.unique(shard[known]):
+            here = shard[known] == number
+            rows = row[known][here]
+            vectors[here] = table.shards[number].vectors[rows]
+            thumbnails[here] = table.shards[number].thumbnails[rows]
+            self._used.add(table.shards[number].path)
+        return known, vectors, thumbnails
+
+    def put(self, key: bytes, vector: np.ndarray, thumbnail: np.ndarray) -> np.ndarray:
+        """Keep a (d,) float32 vector and a (32, 32) uint8 thumbnail; return the vector as it will be read again.
 
         They reach the disk with the first call that comes 20 seconds after the last writing, or with `flush`.
         """
-        self._fresh.update(zip(keys, zip(vectors, thumbnails, strict=True), strict=True))
-        if len(self._fresh) >= _FLUSH_ROWS or time.monotonic() - self._flushed_at > _FLUSH_SECONDS:
-            self.flush()
+        stored = vector.astype(self._storage).astype(np.float32)
+        if self._writable:
+            self._fresh[key] = (stored, thumbnail)
+        return stored
+
+    def wants_flush(self) -> bool:
+        """Tell whether enough has gathered, or waited long enough."""
+        waited = time.monotonic() - self._flushed_at
+        return len(self._fresh) >= _FLUSH_ROWS or (bool(self._fresh) and waited > _FLUSH_SECONDS)
 
     def flush(self) -> None:
-        """Write what is not on disk yet as one shard."""
+        """Write what is not on disk yet as one shard, and note which shards were used."""
         self._flushed_at = time.monotonic()
-        if not self._fresh or not self._writable:
+        for path in list(self._used):  # threads go on adding
+            with contextlib.suppress(OSError):  # gone, or another user's: it only looks less used than it is
+                os.utime(path)
+        self._used = set()
+        if not self._fresh:
             return
-        records = np.empty(len(self._fresh), self._record)
-        for row, (key, (vector, thumbnail)) in enumerate(self._fresh.items()):
-            stored = np.asarray(vector, "<f4")
-            records[row] = (key, _checksum(stored, thumbnail), stored, thumbnail)
-        name = uuid.uuid4().hex
-        temporary = self._folder / f"{name}.tmp"
+        keys = np.frombuffer(b"".join(self._fresh), np.uint8).reshape(-1, KEY_BYTES)
+        vectors = np.stack([vector for vector, _ in self._fresh.values()]).astype(self._storage)
+        thumbnails = np.stack([small for _, small in self._fresh.values()])
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                np.save(file, records, allow_pickle=False)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self._folder / f"{name}.npy")
+            path = write_shard(self._folder, keys, vectors, thumbnails)
         except OSError as cause:
             self._writable = False
+            self._fresh.clear()  # it would grow without end
             logger.warning("embeddings are not cached: cannot write '%s': %s", self._folder, cause)
-            with contextlib.suppress(OSError):  # on a read-only disk even removing nothing is an error
-                temporary.unlink()
             return
-        self._open_shard(self._folder / f"{name}.npy")
-        self._fresh.clear()
+        shard = self._opened(path)
+        if shard is not None:
+            self._table = _Table([*self._table.shards, shard])
+            self._fresh.clear()
 
-    def _open_shard(self, path: Path) -> None:
+    def _opened(self, path: Path) -> Shard | None:
         try:
-            shard = np.load(path, mmap_mode="r", allow_pickle=False)
-        except Exception as cause:  # numpy's reader lets through what its tokenizer and its unpacking raise
-            logger.warning("the cache shard '%s' is damaged (%s) and is passed over", path, cause)
-            return
-        if shard.dtype != self._record or shard.ndim != 1:
-            logger.warning("the cache shard '%s' is of another version and is passed over", path)
-            return
-        self._add_shard(shard)
-
-    def _add_shard(self, shard: np.ndarray) -> None:
-        number = len(self._shards)
-        self._shards.append(shard)
-        self._places.update((key.tobytes(), (number, row)) for row, key in enumerate(shard["key"]))
+            return open_shard(path, self._width, self._storage)
+        except DamagedShardError as cause:
+            logger.warning("the cache shard '%s' is damaged (%s): removed, its images are computed again", path, cause)
+            with contextlib.suppress(OSError):  # read-only, or another process was first
+                path.unlink()
+            return None
 
 
-def _checksum(vector: np.ndarray, thumbnail: np.ndarray) -> int:
-    return zlib.crc32(thumbnail.tobytes(), zlib.crc32(vector.tobytes()))
+def _prefixes(keys: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(keys[:, :8]).view(">u8")[:, 0].astype(np.uint64)

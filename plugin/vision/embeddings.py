@@ -1,26 +1,31 @@
-"""Files to vectors: decoded ahead by threads, run in batches, remembered by content; a bad image costs only itself."""
+"""Files to vectors: known ones from the cache, without reading a file that has not changed; the rest computed."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import UnreadableImageError
 from ..failures import Failure
-from ..home import winnow_home
 from ..progress import Progress, silent
-from .ahead import work_ahead
+from .ahead import chunks, work_ahead
 from .backbones import Backbone
-from .cache import EmbeddingCache
-from .decoder import decode, read_file
-from .engines import Engine, engine_for
+from .cache import EmbeddingCache, Storage
+from .cache_store import cache_limit, embeddings_root, prune_cache
+from .decoder import read_file
+from .engines import engine_for
+from .file_index import FileIndex, stamp_of
+from .pipeline import Prepared, run_images
 from .preprocessing import Preprocessing
 from .thumbnails import SIDE, thumbnail
+
+_LOOKED_UP_AT_ONCE = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +35,8 @@ class Embeddings:
     Attributes:
         ids: (m,) object. In the order asked for, without those that failed.
         vectors: (m, d) float32, as the backbone gives them (not normalised).
-        thumbnails: (m, 32, 32) uint8, grey: the whole image, squashed; made from the same decoding.
+        thumbnails: (m, 32, 32) uint8, grey: the whole image, squashed; made from the same decoding. (0, 32, 32)
+            where they were not asked for.
         failures: The images that could not be read.
         computed: How many vectors went through the backbone; the others came from the cache.
     """
@@ -53,48 +59,77 @@ def embed_images(
     preprocessing: Preprocessing,
     *,
     batch_size: int = 32,
+    thumbnails: bool = True,
+    storage: Storage = "float32",
+    verify: bool = False,
     cache_root: Path | None = None,
     progress: Progress = silent,
 ) -> Embeddings:
     """Compute, or fetch from the cache, the vector of each image.
+
+    Memory beyond the result does not grow with the number of images, but for 16 bytes a cached row.
 
     Args:
         ids: n names, carried through.
         paths: n files.
         backbone: The network.
         preprocessing: How files become its input.
-        batch_size: Images a forward pass; the vectors do not depend on it (beyond 1e-4).
+        batch_size: Most images a forward pass; the vectors do not depend on it (beyond 1e-4).
+        thumbnails: Whether the result carries them, 1 KB an image.
+        storage: How the cache keeps vectors; "float16" halves its size, and the result is rounded the same in this run
+            and in later ones.
+        verify: Read every file, also those whose size, times and inode are as they were when it was last read.
         cache_root: Folder of the cache; None = below `winnow_home()`.
         progress: Told after each batch; raising from it keeps what was computed in the cache.
     """
+    root = cache_root or embeddings_root()
+    limit = cache_limit()
     space = f"{backbone.architecture}-{backbone.weights_hash}-{preprocessing.hash()}"
-    cache = EmbeddingCache((cache_root or winnow_home() / "cache" / "embeddings") / space, backbone.width)
-    run = _Run(backbone, preprocessing, cache, batch_size, len(paths), progress)
+    cache = EmbeddingCache(root / (space if storage == "float32" else f"{space}-{storage}"), backbone.width, storage)
+    index = FileIndex(root / "files.sqlite")
+    run = _Run(paths, backbone, preprocessing, cache, index, thumbnails=thumbnails, progress=progress)
     try:
-        for row, image in enumerate(work_ahead(run.prepare, list(paths), window=4 * batch_size)):
-            run.take(row, image)
-        run.compute()
+        run.fetch_and_compute(batch_size, verify=verify)
     finally:
         cache.flush()
+        index.close()
+    if run.computed and cache_root is None:
+        prune_cache(limit, keep_in_use=True)
     good = np.flatnonzero(run.done)
     return Embeddings(
         ids=np.asarray(ids, object)[good],
-        vectors=run.vectors[good],
-        thumbnails=run.thumbnails[good],
-        failures=tuple(Failure(str(ids[row]), str(paths[row]), reason) for row, reason in run.reasons.items()),
+        vectors=_rows(run.vectors, good),
+        thumbnails=_rows(run.thumbnails, good) if thumbnails else run.thumbnails,
+        failures=tuple(Failure(str(ids[row]), str(paths[row]), run.reasons[row]) for row in sorted(run.reasons)),
         computed=run.computed,
     )
 
 
-@dataclass(slots=True)
-class _Prepared:
-    """One file on its way: its content's key, and a known vector, or pixels, or why there are none."""
+def _rows(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return these ascending rows of an array that is given away: a copy of a million vectors would double them."""
+    for to, row in enumerate(rows) if len(rows) < len(array) else ():
+        if to != row:
+            array[to] = array[row]
+    return array[: len(rows)]
 
+
+@dataclass(slots=True)
+class _Content:
+    """What a thread found in one file.
+
+    Attributes:
+        row: Of the file.
+        stamp: Of the file before it was read, None where it could not be had.
+        key: SHA-256 of its bytes.
+        thumbnail: (32, 32) uint8; empty where it could not be decoded.
+        vector: (d,) float32; empty where the content was not known.
+    """
+
+    row: int
+    stamp: bytes | None = None
     key: bytes = b""
-    thumbnail: np.ndarray | None = None
-    vector: np.ndarray | None = None
-    pixels: np.ndarray | None = None
-    reason: str = ""
+    thumbnail: np.ndarray = field(default_factory=lambda: np.empty(0))
+    vector: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 class _Run:
@@ -102,67 +137,96 @@ class _Run:
 
     def __init__(
         self,
+        paths: Sequence[str] | np.ndarray,
         backbone: Backbone,
         preprocessing: Preprocessing,
         cache: EmbeddingCache,
-        batch_size: int,
-        total: int,
+        index: FileIndex,
+        *,
+        thumbnails: bool,
         progress: Progress,
     ) -> None:
-        self._backbone, self._preprocessing, self._cache = backbone, preprocessing, cache
-        self._batch_size, self._total, self._progress = batch_size, total, progress
-        self._engine: Engine | None = None
-        self._waiting: list[tuple[int, bytes, np.ndarray]] = []
+        self._paths, self._backbone, self._preprocessing = paths, backbone, preprocessing
+        self._cache, self._index, self._progress = cache, index, progress
+        total = len(paths)
         self.vectors = np.zeros((total, backbone.width), np.float32)
-        self.thumbnails = np.zeros((total, SIDE, SIDE), np.uint8)
+        self.thumbnails = np.zeros((total if thumbnails else 0, SIDE, SIDE), np.uint8)
         self.done = np.zeros(total, bool)
         self.reasons: dict[int, str] = {}
         self.computed = 0
+        self._finished = 0
 
-    def prepare(self, path: str) -> _Prepared:
+    def fetch_and_compute(self, batch_size: int, *, verify: bool) -> None:
+        """Fill the rows: unchanged files by their index entry, the others by reading them."""
+        unknown = iter(range(len(self._paths))) if verify else self._fetch_unchanged()
+        first = next(unknown, None)
+        if first is None:
+            return  # an engine takes a while to make
+        key = f"{self._backbone.architecture}-{self._backbone.weights_hash}"
+        engine = engine_for(self._backbone.network, self._preprocessing.input, key)
+        results = run_images(chain([first], unknown), self._read, engine, batch_size)
+        for number, (prepared, output) in enumerate(results, start=1):
+            self._take(prepared, output)
+            if number % batch_size == 0:
+                self._report()
+        self._report()
+
+    def _fetch_unchanged(self) -> Iterator[int]:
+        """Yield the rows that have to be read; a chunk is looked up when the chunk before it has been handed out."""
+        for rows in chunks(range(len(self._paths)), _LOOKED_UP_AT_ONCE):
+            paths = [str(self._paths[row]) for row in rows]
+            stamps = list(work_ahead(stamp_of, paths, chunk=256, window=_LOOKED_UP_AT_ONCE))
+            digests = self._index.lookup(paths, stamps)
+            indexed = [row for row, digest in zip(rows, digests, strict=True) if digest is not None]
+            unread = [row for row, digest in zip(rows, digests, strict=True) if digest is None]
+            if indexed:
+                keys = np.frombuffer(b"".join(filter(None, digests)), np.uint8).reshape(len(indexed), -1)
+                known, vectors, thumbnails = self._cache.get_many(keys)
+                self._store(np.array(indexed)[known], vectors, thumbnails)
+                unread += [row for row, is_known in zip(indexed, known, strict=True) if not is_known]
+                self._report()
+            yield from sorted(unread)
+
+    def _read(self, row: int) -> Prepared:
         """Run in a thread: read, hash, and decode only what the cache does not know."""
+        path = str(self._paths[row])
+        content = _Content(row, stamp_of(path))
         try:
             data = read_file(path)
-            key = hashlib.sha256(data).digest()
-            known = self._cache.get(key)
+            content.key = hashlib.sha256(data).digest()
+            known = self._cache.get(content.key)
             if known is not None:
-                vector, small = known
-                return _Prepared(key, small, vector=vector)
-            image = decode(BytesIO(data), self._preprocessing.decode)
-            return _Prepared(key, thumbnail(image), pixels=self._preprocessing.input.fit(image))
+                content.vector, content.thumbnail = known
+                return Prepared(note=content)
+            image = self._preprocessing.read(BytesIO(data))
+            content.thumbnail = thumbnail(image)
+            return Prepared(self._preprocessing.input.fit(image), note=content)
         except UnreadableImageError as error:
-            return _Prepared(reason=error.reason)
+            return Prepared(reason=error.reason, note=content)
 
-    def take(self, row: int, prepared: _Prepared) -> None:
-        """Run in order: store what is known, gather the rest into batches."""
-        if prepared.thumbnail is not None:
-            self.thumbnails[row] = prepared.thumbnail
-        if prepared.vector is not None:
-            self.vectors[row] = prepared.vector
-            self.done[row] = True
-        elif prepared.pixels is not None:
-            self._waiting.append((row, prepared.key, prepared.pixels))
-            if len(self._waiting) >= self._batch_size:
-                self.compute()
-        else:
-            self.reasons[row] = prepared.reason
-        if row % self._batch_size == 0 or row + 1 == self._total:
-            self._progress("embeddings", row + 1, self._total)
-
-    def compute(self) -> None:
-        """Run the gathered batch through the network."""
-        if not self._waiting:
+    def _take(self, prepared: Prepared, output: np.ndarray | None) -> None:
+        """Run in order: keep what is new, store the row."""
+        content: _Content = prepared.note
+        if prepared.reason:
+            self.reasons[content.row] = prepared.reason
+            self._finished += 1
             return
-        if self._engine is None:  # made late: a run that finds everything in the cache needs none
-            self._engine = engine_for(
-                self._backbone.network,
-                self._preprocessing.input,
-                f"{self._backbone.architecture}-{self._backbone.weights_hash}",
-            )
-        rows = [row for row, _, _ in self._waiting]
-        vectors = self._engine(np.stack([pixels for _, _, pixels in self._waiting]))
-        self._cache.put([key for _, key, _ in self._waiting], vectors, self.thumbnails[rows])
+        if output is not None:
+            content.vector = self._cache.put(content.key, output, content.thumbnail)
+            self.computed += 1
+        self._store(np.array([content.row]), content.vector, content.thumbnail)
+        if content.stamp is not None:
+            self._index.remember(str(self._paths[content.row]), content.stamp, content.key)
+        if self._cache.wants_flush():
+            self._cache.flush()
+            self._index.flush()
+
+    def _store(self, rows: np.ndarray, vectors: np.ndarray, thumbnails: np.ndarray) -> None:
         self.vectors[rows] = vectors
+        if len(self.thumbnails):
+            self.thumbnails[rows] = thumbnails
         self.done[rows] = True
-        self.computed += len(rows)
-        self._waiting.clear()
+        self._finished += len(rows)
+
+    def _report(self) -> None:
+        self._progress("embeddings", self._finished, len(self._paths))

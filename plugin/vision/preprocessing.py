@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
-from PIL import Image
 from PIL import __version__ as pillow_version
 
 from .decoder import Decode, decode
+from .resizing import resize
 
-_VERSION = 1  # raised with every change of the pixels that decoding or fitting give
+_VERSION = 2  # raised with every change of the pixels that decoding or fitting give
 _LONGEST = 16  # of a longer strip the middle is scaled: 1 x 60,000 pixels, scaled as a whole, would take 12 GB
-_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+_INTERPOLATIONS = ("bicubic", "bilinear")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +51,26 @@ class Input:
             raise ValueError(f"mode must be 'crop' or 'squash', got {self.mode!r}")
         if not 0 < self.crop <= 1:
             raise ValueError(f"crop must lie in (0, 1], got {self.crop}")
-        if self.interpolation not in _FILTERS:
-            raise ValueError(f"interpolation must be one of {sorted(_FILTERS)}, got {self.interpolation!r}")
+        if self.interpolation not in _INTERPOLATIONS:
+            raise ValueError(f"interpolation must be one of {_INTERPOLATIONS}, got {self.interpolation!r}")
 
-    def fit(self, image: Image.Image) -> np.ndarray:
-        """Return the RGB image as (size, size, 3) uint8."""
-        resample = _FILTERS[self.interpolation]
+    def fit(self, image: np.ndarray) -> np.ndarray:
+        """Return the (h, w, 3) uint8 image as (size, size, 3) uint8."""
         if self.mode == "squash":
-            return np.asarray(image.resize((self.size, self.size), resample))
-        shorter = min(image.size)
-        if max(image.size) > _LONGEST * shorter:
-            image = _middle(image, min(image.width, _LONGEST * shorter), min(image.height, _LONGEST * shorter))
-        scaled = int(self.size / self.crop)
-        image = image.resize((int(scaled * image.width / shorter), int(scaled * image.height / shorter)), resample)
-        return np.asarray(_middle(image, self.size, self.size))
+            return resize(image, self.size, self.size, self.interpolation)
+        height, width = image.shape[:2]
+        shorter = min(height, width)
+        if max(height, width) > _LONGEST * shorter:
+            width, height = min(width, _LONGEST * shorter), min(height, _LONGEST * shorter)
+            image = _middle(image, width, height)
+        side = self.shorter_side
+        scaled = resize(image, int(side * width / shorter), int(side * height / shorter), self.interpolation)
+        return _middle(scaled, self.size, self.size)
+
+    @property
+    def shorter_side(self) -> int:
+        """Pixels that the shorter side of an image is scaled to."""
+        return self.size if self.mode == "squash" else int(self.size / self.crop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,15 @@ class Preprocessing:
         Raises:
             UnreadableImageError: See `decoder.decode`.
         """
-        return self.input.fit(decode(source, self.decode))
+        return self.input.fit(self.read(source))
+
+    def read(self, source: str | Path | BinaryIO) -> np.ndarray:
+        """Return the decoded image before it is fitted, (h, w, 3) uint8.
+
+        Raises:
+            UnreadableImageError: See `decoder.decode`.
+        """
+        return decode(source, self.decode, target=self.input.shorter_side)
 
     def with_size(self, size: int) -> Preprocessing:
         """Return the same with another input size."""
@@ -105,6 +119,6 @@ class Preprocessing:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _middle(image: Image.Image, width: int, height: int) -> Image.Image:
-    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
-    return image.crop((left, top, left + width, top + height))
+def _middle(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    top, left = round((image.shape[0] - height) / 2), round((image.shape[1] - width) / 2)
+    return image[top : top + height, left : left + width]

@@ -17,8 +17,9 @@ from ..errors import DataError, FieldError
 from ..failures import Failure
 from ..progress import Progress, silent
 from ..vision.backbones import Backbone, load_backbone
-from ..vision.decoder import Decode
-from ..vision.embeddings import embed_images
+from ..vision.cache import Storage
+from ..vision.decoder import NEEDS_RANGE, Decode
+from ..vision.embeddings import Embeddings, embed_images
 from ..vision.preprocessing import Preprocessing
 from ..vision.value_range import detect_value_range
 from .wording import failure_lines
@@ -26,7 +27,7 @@ from .wording import failure_lines
 RUN = "winnow_embeddings"
 FAILURE_FIELD = "winnow_failure"
 _SMALL_SIDE = 96
-_SIZES_READ = 200
+_HEADERS_READ = 200
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,22 @@ class EmbedParams:
         image_size: Side of the network's input in pixels; None = the backbone's own, smaller for small images.
         batch_size: Images a forward pass.
         vector_field: Field to write the vectors to; None = they stay in the cache.
+        storage: How the cache keeps vectors: "float32", or "float16" for half the disk space.
+        verify: Read every file again, also those that have not changed since they were last read.
     """
 
     backbone: str = "lite0"
     image_size: int | None = None
     batch_size: int = 32
     vector_field: str | None = None
+    storage: Storage = "float32"
+    verify: bool = False
+
+    def __post_init__(self) -> None:
+        if self.storage not in ("float32", "float16"):
+            raise DataError(f"storage must be float32 or float16, got '{self.storage}'")
+        if self.batch_size < 1:
+            raise DataError(f"batch_size must be at least 1, got {self.batch_size}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +64,7 @@ class Embedded:
     Attributes:
         samples: The m samples that could be read.
         vectors: (m, d) float32.
-        thumbnails: (m, 32, 32) uint8.
+        thumbnails: (m, 32, 32) uint8; (0, 32, 32) where they were not asked for.
         failures: The samples that could not be read.
         computed: Vectors that were not in the cache.
         backbone: The network.
@@ -108,7 +119,7 @@ def compute_embeddings(
         DataError: No image can be read, or the collection does not hold single images.
         FieldError: The vector field is taken.
     """
-    embedded = embed_collection(view, params, progress=progress)
+    embedded = embed_collection(view, params, thumbnails=False, progress=progress)
     return EmbedReport(
         images=len(embedded.samples),
         computed=embedded.computed,
@@ -125,6 +136,7 @@ def embed_collection(
     label_field: str | None = None,
     split_field: str | None = None,
     need_labels: bool = False,
+    thumbnails: bool = True,
     progress: Progress = silent,
 ) -> Embedded:
     """Read a collection, embed it, mark the samples that could not be read, and remember how it was done.
@@ -135,9 +147,24 @@ def embed_collection(
     samples = read_samples(view, label_field, split_field, need_labels=need_labels)
     backbone = load_backbone(params.backbone)
     preprocessing = _preprocessing(view, params, backbone, samples.paths)
-    found = embed_images(
-        samples.ids, samples.paths, backbone, preprocessing, batch_size=params.batch_size, progress=progress
-    )
+
+    def embed(preprocessing: Preprocessing) -> Embeddings:
+        return embed_images(
+            samples.ids,
+            samples.paths,
+            backbone,
+            preprocessing,
+            batch_size=params.batch_size,
+            thumbnails=thumbnails,
+            storage=params.storage,
+            verify=params.verify,
+            progress=progress,
+        )
+
+    found = embed(preprocessing)
+    if value_range := _range_still_needed(preprocessing, found.failures):
+        preprocessing = replace(preprocessing, decode=replace(preprocessing.decode, value_range=value_range))
+        found = embed(preprocessing)
     write_values(
         view,
         FAILURE_FIELD,
@@ -150,7 +177,7 @@ def embed_collection(
         raise DataError(f"none of the {len(samples)} images can be read; the first, '{first.path}': {first.reason}.")
     fields = [FAILURE_FIELD]
     if params.vector_field:
-        write_values(view, params.vector_field, found.ids, found.vectors.tolist(), kind="vector")
+        write_values(view, params.vector_field, found.ids, found.vectors, kind="vector")
         fields.append(params.vector_field)
     runs.save_run(
         view,
@@ -188,7 +215,7 @@ def _preprocessing(view: Collection, params: EmbedParams, backbone: Backbone, pa
     fitted = backbone.input
     earlier = _earlier_preprocessing(view, backbone)
     value_range = earlier.decode.value_range if earlier else None
-    decoding = Decode(value_range or detect_value_range(list(paths)))
+    decoding = Decode(value_range or detect_value_range(_evenly(paths, _HEADERS_READ)))
     if params.image_size is not None:
         if not backbone.resizable and params.image_size != fitted.size:
             raise FieldError(
@@ -205,6 +232,17 @@ def _preprocessing(view: Collection, params: EmbedParams, backbone: Backbone, pa
     return Preprocessing(decoding, fitted)
 
 
+def _range_still_needed(preprocessing: Preprocessing, failures: tuple[Failure, ...]) -> tuple[float, float] | None:
+    """Return the value range of images of more than 8 bits that a look at some of the headers had missed."""
+    if preprocessing.decode.value_range is not None:
+        return None
+    return detect_value_range([failure.path for failure in failures if NEEDS_RANGE in failure.reason])
+
+
+def _evenly(paths: np.ndarray, count: int) -> list[str]:
+    return [str(path) for path in paths[:: max(1, len(paths) // count)]]
+
+
 def _earlier_preprocessing(view: Collection, backbone: Backbone) -> Preprocessing | None:
     for run in runs.list_runs(view):
         same = run.key == RUN and run.params.get("weights") == backbone.weights_hash
@@ -214,9 +252,9 @@ def _earlier_preprocessing(view: Collection, backbone: Backbone) -> Preprocessin
 
 
 def _are_small(paths: np.ndarray) -> bool:
-    """Tell whether the median of the longer sides, over up to 200 files evenly spaced, is at most 96 pixels."""
+    """Tell whether the median of the longer sides, over some files evenly spaced, is at most 96 pixels."""
     sides = []
-    for path in paths[:: max(1, len(paths) // _SIZES_READ)]:
+    for path in _evenly(paths, _HEADERS_READ):
         try:
             with Image.open(Path(path)) as image:
                 sides.append(max(image.size))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -23,8 +24,8 @@ from winnow.plugin.vision.cache import EmbeddingCache
 
 cache = EmbeddingCache(Path(sys.argv[1]), 3)
 for number in range(int(sys.argv[2]), int(sys.argv[3])):
-    vector = np.full((1, 3), number, np.float32)
-    cache.put([sha256(str(number).encode()).digest()], vector, np.full((1, 32, 32), number % 256, np.uint8))
+    vector, thumbnail = np.full(3, number, np.float32), np.full((32, 32), number % 256, np.uint8)
+    cache.put(sha256(str(number).encode()).digest(), vector, thumbnail)
     if number % 5 == 4:
         cache.flush()
 if sys.argv[4] == "die":
@@ -43,9 +44,9 @@ def key(number: int) -> bytes:
 
 
 def put(cache: EmbeddingCache, *numbers: int) -> None:
-    vectors = np.repeat(np.array(numbers, np.float32)[:, None], WIDTH, axis=1)
-    thumbnails = np.stack([np.full((32, 32), number % 256, np.uint8) for number in numbers])
-    cache.put([key(number) for number in numbers], vectors, thumbnails)
+    for number in numbers:
+        vector, thumbnail = np.full(WIDTH, number, np.float32), np.full((32, 32), number % 256, np.uint8)
+        cache.put(key(number), vector, thumbnail)
 
 
 def known(folder: Path, numbers: range) -> list[int]:
@@ -60,7 +61,7 @@ def known(folder: Path, numbers: range) -> list[int]:
 
 
 def only_shard(folder: Path) -> Path:
-    (shard,) = folder.glob("*.npy")
+    (shard,) = folder.glob("*.safetensors")
     return shard
 
 
@@ -115,10 +116,10 @@ def test_reading_threads_do_not_notice_a_flush(tmp_path: Path) -> None:
             except Exception as error:
                 failures.append(repr(error))
 
-    readers = [threading.Thread(target=read) for _ in range(4)]
+    readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
         reader.start()
-    for number in range(1, 30):
+    for number in range(1, 12):
         put(cache, number)
         latest[0] = number
         cache.flush()
@@ -136,11 +137,12 @@ def test_reading_threads_do_not_notice_a_flush(tmp_path: Path) -> None:
         lambda content: b"no shard",
         lambda content: content[:100],
         lambda content: content[:-10],
-        lambda content: content.replace(b"}", b" ", 1),  # a header that numpy's tokenizer cannot finish
+        lambda content: content.replace(b"}", b" ", 1),
+        lambda content: content.replace(b"keys", b"kays", 1),
     ],
-    ids=["empty", "text", "header cut", "records cut", "header unclosed"],
+    ids=["empty", "text", "header cut", "records cut", "header unclosed", "key missing"],
 )
-def test_a_damaged_shard_is_passed_over_with_a_warning(
+def test_a_damaged_shard_is_removed_with_a_warning(
     damage: object, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache = EmbeddingCache(tmp_path, WIDTH)
@@ -158,6 +160,7 @@ def test_a_damaged_shard_is_passed_over_with_a_warning(
 
     assert found == [2]
     assert shard.name in caplog.text
+    assert not shard.exists()
 
 
 def test_a_damaged_record_costs_only_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -174,7 +177,7 @@ def test_a_damaged_record_costs_only_itself(tmp_path: Path, caplog: pytest.LogCa
         found = known(tmp_path, range(5))
 
     assert found == [1, 3]
-    assert "damaged record" in caplog.text
+    assert "damaged row" in caplog.text
 
 
 def test_a_damaged_record_can_be_put_again(tmp_path: Path) -> None:
@@ -183,7 +186,7 @@ def test_a_damaged_record_can_be_put_again(tmp_path: Path) -> None:
     cache.flush()
     shard = only_shard(tmp_path)
     content = bytearray(shard.read_bytes())
-    content[-1] ^= 1
+    content[content.index(np.float32(1).tobytes() * WIDTH)] ^= 1
     shard.unlink()
     shard.write_bytes(content)
     second = EmbeddingCache(tmp_path, WIDTH)
@@ -194,9 +197,72 @@ def test_a_damaged_record_can_be_put_again(tmp_path: Path) -> None:
     assert second.get(key(1))[0].tolist() == [1, 1, 1]
 
 
+def test_a_row_that_was_put_again_counts_instead_of_the_damaged_one(tmp_path: Path) -> None:
+    cache = EmbeddingCache(tmp_path, WIDTH)
+    put(cache, 1)
+    cache.flush()
+    cache.put(key(1), np.full(WIDTH, 7, np.float32), np.zeros((32, 32), np.uint8))
+    cache.flush()
+
+    assert EmbeddingCache(tmp_path, WIDTH).get(key(1))[0].tolist() == [7, 7, 7]
+
+
+def test_many_keys_are_looked_up_at_once_in_their_order(tmp_path: Path) -> None:
+    cache = EmbeddingCache(tmp_path, WIDTH)
+    for start in range(0, 60, 20):  # three shards
+        put(cache, *range(start, start + 20))
+        cache.flush()
+    wanted = [59, 1000, 3, 41, 3, 2000, 20]
+
+    found, vectors, thumbnails = cache.get_many(np.stack([np.frombuffer(key(number), np.uint8) for number in wanted]))
+
+    assert found.tolist() == [True, False, True, True, True, False, True]
+    assert vectors[:, 0].tolist() == thumbnails[:, 0, 0].tolist() == [59, 3, 41, 3, 20]
+
+
+def test_keys_that_share_their_first_bytes_are_told_apart(tmp_path: Path) -> None:
+    cache = EmbeddingCache(tmp_path, WIDTH)
+    cache.put(b"\1" * 32, np.full(WIDTH, 5, np.float32), np.zeros((32, 32), np.uint8))
+    cache.flush()
+
+    assert cache.get(b"\1" * 31 + b"\2") is None
+
+
+def test_half_precision_gives_the_same_rounded_vector_before_and_after_writing(tmp_path: Path) -> None:
+    cache = EmbeddingCache(tmp_path, WIDTH, "float16")
+    vector = np.array([1 / 3, 100.123, -1e-3], np.float32)
+    thumbnail = np.zeros((32, 32), np.uint8)
+
+    stored = cache.put(key(1), vector, thumbnail)
+    cache.flush()
+    again = EmbeddingCache(tmp_path, WIDTH, "float16").get(key(1))[0]
+
+    np.testing.assert_array_equal(stored, again)
+    np.testing.assert_allclose(stored, vector, rtol=1e-3)
+    assert (stored != vector).any()
+
+
+def test_a_shard_is_marked_as_used_when_it_was(tmp_path: Path) -> None:
+    cache = EmbeddingCache(tmp_path, WIDTH)
+    put(cache, 1)
+    cache.flush()
+    put(cache, 2)
+    cache.flush()
+    first, second = sorted(tmp_path.glob("*.safetensors"))
+    for shard in (first, second):
+        os.utime(shard, (1, 1))
+
+    reader = EmbeddingCache(tmp_path, WIDTH)
+    reader.get(key(2))
+    reader.flush()
+
+    assert first.stat().st_mtime == 1
+    assert second.stat().st_mtime > 1
+
+
 def test_a_shard_of_another_version_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     other = EmbeddingCache(tmp_path, WIDTH + 1)
-    other.put([key(1)], np.ones((1, WIDTH + 1), np.float32), np.zeros((1, 32, 32), np.uint8))
+    other.put(key(1), np.ones(WIDTH + 1, np.float32), np.zeros((32, 32), np.uint8))
     other.flush()
 
     with caplog.at_level(logging.WARNING):
@@ -215,8 +281,30 @@ def test_a_folder_that_cannot_be_written_costs_one_warning(tmp_path: Path, caplo
             put(cache, number)
             cache.flush()
 
-    assert [cache.get(key(number))[0][0] for number in range(3)] == [0, 1, 2]
     assert len(caplog.records) == 1
+
+
+def test_a_full_disk_leaves_what_is_there_and_no_half_shard(tmp_path: Path) -> None:
+    full = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from winnow.plugin.vision.cache import EmbeddingCache
+
+cache = EmbeddingCache(Path(sys.argv[1]), 3)
+cache.put(bytes(32), np.ones(3, np.float32), np.zeros((32, 32), np.uint8))
+cache.flush()
+resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))  # the kernel refuses to write more, as a full disk does
+for number in range(1, 9):
+    cache.put(bytes([number]) * 32, np.ones(3, np.float32), np.zeros((32, 32), np.uint8))
+cache.flush()
+"""
+    done = subprocess.run([sys.executable, "-c", full, str(tmp_path)], capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 0, done.stderr
+    assert "not cached" in done.stderr
+    assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
+    assert EmbeddingCache(tmp_path, WIDTH).get(bytes(32)) is not None
 
 
 def test_flushing_nothing_writes_nothing(tmp_path: Path) -> None:

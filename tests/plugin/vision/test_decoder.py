@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
+from skimage import data
 
 from winnow.plugin.errors import UnreadableImageError
 from winnow.plugin.vision.decoder import Decode, decode
@@ -27,7 +28,7 @@ def encoded(image: Image.Image, format: str, **options: object) -> bytes:
 
 
 def pixels(source: bytes, settings: Decode | None = None) -> np.ndarray:
-    return np.asarray(decode(BytesIO(source), settings or Decode()))
+    return decode(BytesIO(source), settings or Decode())
 
 
 def reason_of(path: Path, settings: Decode | None = None) -> str:
@@ -167,7 +168,8 @@ def test_damage_anywhere_gives_an_image_or_the_typed_error(format: str) -> None:
         damaged = np.frombuffer(whole, np.uint8).copy()
         damaged[rng.integers(rng.choice([30, len(whole)]), size=3)] = rng.integers(256, size=3)
         try:
-            assert decode(BytesIO(damaged.tobytes()), Decode((0, 255), max_pixels=10_000)).mode == "RGB"
+            found = decode(BytesIO(damaged.tobytes()), Decode((0, 255), max_pixels=10_000))
+            assert (found.ndim, found.shape[2], found.dtype) == (3, 3, np.uint8)
         except UnreadableImageError as error:
             assert error.reason
 
@@ -224,7 +226,7 @@ def test_path_may_hold_any_character(tmp_path: Path) -> None:
     path = tmp_path / "Größe 猫 %20#.png"
     Image.fromarray(STORED).save(path)
 
-    np.testing.assert_array_equal(np.asarray(decode(str(path))), STORED)
+    np.testing.assert_array_equal(decode(str(path)), STORED)
 
 
 def test_open_file_is_read_from_its_start_and_stays_open(tmp_path: Path) -> None:
@@ -233,7 +235,48 @@ def test_open_file_is_read_from_its_start_and_stays_open(tmp_path: Path) -> None
 
     with path.open("rb") as file:
         file.read(5)
-        found = np.asarray(decode(file))
+        found = decode(file)
 
         assert not file.closed
     np.testing.assert_array_equal(found, STORED)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 1}, {"subsampling": 0}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_jpeg_gives_pillows_pixels(mode: str, options: dict) -> None:
+    content = encoded(Image.fromarray(data.astronaut()).convert(mode), "JPEG", quality=90, **options)
+
+    np.testing.assert_array_equal(pixels(content), np.asarray(Image.open(BytesIO(content)).convert("RGB")))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_jpeg_lies_as_its_exif_says(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    content = encoded(Image.fromarray(data.chelsea()), "JPEG", exif=exif)
+
+    found = pixels(content)
+
+    np.testing.assert_array_equal(found, np.asarray(ImageOps.exif_transpose(Image.open(BytesIO(content)))))
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.98])
+def test_a_jpeg_that_is_cut_off_is_an_error(share: float, options: dict, tmp_path: Path) -> None:
+    content = encoded(Image.fromarray(data.coffee()), "JPEG", **options)
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(content[: int(share * len(content))])
+
+    assert reason_of(path)
+
+
+def test_draft_mode_keeps_what_the_input_needs() -> None:
+    content = encoded(Image.fromarray(data.astronaut()), "JPEG", quality=95)  # 512 x 512
+
+    found = decode(BytesIO(content), Decode(draft=True), target=100)
+    untouched = decode(BytesIO(content), Decode(draft=True), target=300)
+
+    assert found.shape == (128, 128, 3)
+    assert untouched.shape == (512, 512, 3)
+    quarter = np.asarray(Image.fromarray(data.astronaut()).reduce(4), float)
+    assert np.abs(found - quarter).mean() < 3

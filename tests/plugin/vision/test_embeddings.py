@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import logging
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -29,7 +33,7 @@ def paths(image_folder: Callable[..., Path]) -> list[str]:
 
 
 @pytest.fixture
-def embed(tiny_vit: Backbone, tmp_path: Path) -> Embed:
+def embed(tiny_vit: Backbone, random_weights: Callable[[str], Path], tmp_path: Path) -> Embed:
     """Return `embed_images` by the tiny backbone, with ids "0", "1", ... unless given; the cache starts empty."""
     preprocessing = Preprocessing(input=tiny_vit.input)
     run = partial(embed_images, backbone=tiny_vit, preprocessing=preprocessing, cache_root=tmp_path / "cache")
@@ -37,6 +41,7 @@ def embed(tiny_vit: Backbone, tmp_path: Path) -> Embed:
     def call(paths: list[str], ids: list[str] | None = None, **settings: object) -> Embeddings:
         return run(ids or [str(number) for number in range(len(paths))], paths, **settings)
 
+    call.weights = random_weights("test_vit")
     return call
 
 
@@ -92,6 +97,105 @@ def test_the_second_run_computes_nothing(embed: Embed, paths: list[str]) -> None
     np.testing.assert_array_equal(second.thumbnails, first.thumbnails)
 
 
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the index of files believe that everything was written long ago."""
+    now = time.time_ns
+    monkeypatch.setattr("winnow.plugin.vision.file_index.time.time_ns", lambda: now() + 3_600_000_000_000)
+
+
+def test_unchanged_files_are_not_read_again(
+    embed: Embed, paths: list[str], settled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = embed(paths)
+    read: list[str] = []
+    monkeypatch.setattr("winnow.plugin.vision.embeddings.read_file", lambda path: read.append(path))
+
+    second = embed(paths)
+
+    assert read == []
+    assert second.computed == 0
+    np.testing.assert_array_equal(second.vectors, first.vectors)
+
+
+def test_verifying_reads_files_whose_stamp_is_as_it_was(
+    embed: Embed, paths: list[str], settled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("winnow.plugin.vision.file_index.stamp_of", lambda path: bytes(40))
+    monkeypatch.setattr("winnow.plugin.vision.embeddings.stamp_of", lambda path: bytes(40))
+    embed(paths)
+    Path(paths[2]).write_bytes(Path(paths[3]).read_bytes())
+
+    unaware, aware = embed(paths), embed(paths, verify=True)
+
+    assert (unaware.vectors[2] != aware.vectors[2]).any()
+    np.testing.assert_array_equal(aware.vectors[2], aware.vectors[3])
+
+
+def test_files_among_unchanged_ones_are_computed(embed: Embed, paths: list[str], settled: None, tmp_path: Path) -> None:
+    whole = embed(paths, cache_root=tmp_path / "other")
+    embed(paths[::2])
+    Path(paths[4]).write_bytes(b"no image")
+
+    found = embed(paths)
+
+    assert found.computed == N // 2
+    assert [failure.id for failure in found.failures] == ["4"]
+    np.testing.assert_allclose(found.vectors, np.delete(whole.vectors, 4, axis=0), atol=1e-4)
+    np.testing.assert_array_equal(found.thumbnails, np.delete(whole.thumbnails, 4, axis=0))
+
+
+def test_vectors_kept_in_half_precision_are_the_same_in_every_run(embed: Embed, paths: list[str]) -> None:
+    exact = embed(paths)
+
+    first, second = embed(paths, storage="float16"), embed(paths, storage="float16")
+
+    assert (first.computed, second.computed) == (N, 0)
+    np.testing.assert_array_equal(first.vectors, second.vectors)
+    np.testing.assert_allclose(first.vectors, exact.vectors, rtol=2e-3, atol=2e-3)
+
+
+def test_thumbnails_that_nobody_wants_are_not_held(embed: Embed, paths: list[str]) -> None:
+    without = embed(paths, thumbnails=False)
+
+    assert without.thumbnails.shape == (0, 32, 32)
+    np.testing.assert_array_equal(embed(paths).thumbnails[0], thumbnail(decode(paths[0])))
+
+
+def test_a_killed_run_leaves_what_it_had_written_and_the_next_one_goes_on(
+    embed: Embed, paths: list[str], tmp_path: Path
+) -> None:
+    script = """
+import os, signal, sys
+from pathlib import Path
+import winnow.plugin.vision.cache as cache
+from winnow.plugin.vision.backbones import load_backbone
+from winnow.plugin.vision.embeddings import embed_images
+from winnow.plugin.vision.preprocessing import Preprocessing
+
+cache._FLUSH_ROWS = 4
+
+def die(step, done, total):
+    if done >= 8:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+backbone = load_backbone("test_vit", Path(sys.argv[2]))
+paths = sys.argv[3:]
+embed_images(paths, paths, backbone, Preprocessing(input=backbone.input), batch_size=4, cache_root=Path(sys.argv[1]),
+             progress=die)
+"""
+    clean = embed(paths, cache_root=tmp_path / "other")
+    weights = embed.weights
+    command = [sys.executable, "-c", script, str(tmp_path / "cache"), str(weights), *paths]
+
+    killed = subprocess.run(command, timeout=120).returncode
+    found = embed(paths)
+
+    assert killed == -signal.SIGKILL
+    assert found.computed == N - 8
+    np.testing.assert_allclose(found.vectors, clean.vectors, atol=1e-4)
+
+
 def test_renamed_images_are_known(embed: Embed, paths: list[str]) -> None:
     first = embed(paths)
     renamed = [str(Path(path).rename(Path(path).with_name(f"moved-{Path(path).name}"))) for path in paths]
@@ -143,12 +247,12 @@ def test_vectors_depend_on_neither_order_nor_batch_size(
 
 
 def test_a_cancelled_run_keeps_what_it_computed(embed: Embed, paths: list[str]) -> None:
-    def cancel_in_the_third_batch(step: str, done: int, total: int) -> None:
-        if done > 8:
+    def cancel_after_the_second_batch(step: str, done: int, total: int) -> None:
+        if done >= 8:
             raise JobCancelled
 
     with pytest.raises(JobCancelled):
-        embed(paths, batch_size=4, progress=cancel_in_the_third_batch)
+        embed(paths, batch_size=4, progress=cancel_after_the_second_batch)
 
     assert embed(paths).computed == N - 8
 

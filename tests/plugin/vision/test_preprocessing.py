@@ -13,7 +13,7 @@ from timm.data import create_transform
 from winnow.plugin.vision.decoder import Decode
 from winnow.plugin.vision.preprocessing import Input, Preprocessing
 
-OTHER_DECODE = {"value_range": (0.0, 4095.0), "max_pixels": 1000}
+OTHER_DECODE = {"value_range": (0.0, 4095.0), "max_pixels": 1000, "draft": True}
 OTHER_INPUT = {
     "size": 96,
     "mode": "squash",
@@ -62,15 +62,17 @@ def test_crop_equals_timms_evaluation_transform(
     image = photo(*shape)
     reference = create_transform(size, interpolation=interpolation, crop_pct=crop, mean=(0, 0, 0), std=(1, 1, 1))
 
-    found = Input(size, "crop", crop, interpolation).fit(image)
+    found = Input(size, "crop", crop, interpolation).fit(np.array(image)).astype(int)
 
-    np.testing.assert_array_equal(found, (reference(image).numpy() * 255).round().transpose(1, 2, 0))
+    expected = (reference(image).numpy() * 255).round().transpose(1, 2, 0)
+    assert np.abs(found - expected).max() <= 2  # two kernels round in their own way
+    assert np.abs(found - expected).mean() < 0.2
 
 
 def test_squash_keeps_the_whole_image() -> None:
     left_to_right = np.tile(np.repeat(np.array([0, 255], np.uint8), 100), (50, 1))
 
-    found = Input(32, "squash", interpolation="bilinear").fit(Image.fromarray(left_to_right).convert("RGB"))
+    found = Input(32, "squash", interpolation="bilinear").fit(np.repeat(left_to_right[:, :, None], 3, axis=2))
 
     assert found.shape == (32, 32, 3)
     assert (found[:, :15] == 0).all()
@@ -80,7 +82,7 @@ def test_squash_keeps_the_whole_image() -> None:
 @pytest.mark.parametrize("shape", [(60_000, 1), (1, 60_000), (1, 1)])
 @pytest.mark.parametrize("mode", ["crop", "squash"])
 def test_no_shape_of_image_is_too_long_to_fit(shape: tuple[int, int], mode: str) -> None:
-    found = Input(64, mode).fit(Image.new("RGB", shape, (9, 8, 7)))
+    found = Input(64, mode).fit(np.array(Image.new("RGB", shape, (9, 8, 7))))
 
     assert np.unique(found.reshape(-1, 3), axis=0).tolist() == [[9, 8, 7]]
 

@@ -142,7 +142,7 @@ def test_after_cancelling_the_next_run_goes_on_from_there(dataset: MakeDataset, 
     made = dataset_of(dataset(), image_folder(*(f"cancelled {number}.png" for number in range(12))))
 
     def cancel(step: str, done: int, total: int) -> None:
-        if done > 8:
+        if done >= 8:
             raise JobCancelled
 
     with pytest.raises(JobCancelled):

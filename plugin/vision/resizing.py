@@ -1,0 +1,22 @@
+"""The one way in which images are scaled."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+Interpolation = Literal["bicubic", "bilinear"]
+
+
+def resize(image: np.ndarray, width: int, height: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
+    """Return the (h, w, 3) uint8 image as (height, width, 3) uint8, antialiased.
+
+    torch's kernel for 8-bit images follows Pillow's `resize` to within two grey levels, in a quarter of its time.
+    """
+    import torch  # late: a form that only knows this package should not wait for it
+    from torch.nn.functional import interpolate
+
+    channels_last = torch.from_numpy(image).permute(2, 0, 1)[None]
+    scaled = interpolate(channels_last, (height, width), mode=interpolation, antialias=True)
+    return scaled[0].permute(1, 2, 0).numpy()

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from winnow.plugin.vision.engines import TorchEngine
+from winnow.plugin.vision.pipeline import Prepared, run_images
+from winnow.plugin.vision.preprocessing import Input
+
+
+class Sums:
+    """An engine that gives each image's sum, and notes the sizes of its batches and who called it."""
+
+    def __init__(self, *, concurrent: bool) -> None:
+        self.concurrent = concurrent
+        self.sizes: list[int] = []
+        self.threads: set[int] = set()
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        self.sizes.append(len(images))
+        self.threads.add(threading.get_ident())
+        return images.reshape(len(images), -1).sum(axis=1, dtype=np.float32)[:, None]
+
+
+def read(item: int) -> Prepared:
+    """Odd tens fail, multiples of seven are known already."""
+    if item % 20 == 10:
+        return Prepared(reason=f"{item} is bad", note=item)
+    if item % 7 == 0:
+        return Prepared(note=item)
+    return Prepared(np.full((2, 2, 3), item % 256, np.uint8), note=item)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 150), st.integers(1, 40), st.booleans())
+def test_every_item_comes_back_in_order_with_its_own_output(count: int, batch_size: int, concurrent: bool) -> None:
+    results = list(run_images(range(count), read, Sums(concurrent=concurrent), batch_size))
+
+    assert [prepared.note for prepared, _ in results] == list(range(count))
+    for item, (prepared, output) in enumerate(results):
+        if read(item).pixels is None:
+            assert output is None
+            assert prepared.reason == read(item).reason
+        else:
+            assert output.tolist() == [12 * (item % 256)]
+
+
+def test_a_gpu_engine_gets_full_batches_from_one_thread() -> None:
+    engine = Sums(concurrent=False)
+
+    list(run_images(range(1, 200), read, engine, 16))
+
+    assert set(engine.sizes[:-1]) == {16}
+    assert engine.threads == {threading.get_ident()}
+
+
+def test_nothing_is_run_where_nothing_can_be() -> None:
+    engine = Sums(concurrent=False)
+
+    results = list(run_images([0, 7, 10, 14], read, engine))
+
+    assert [output for _, output in results] == [None] * 4
+    assert engine.sizes == []
+
+
+class SmallMemory(torch.nn.Module):
+    """Fails like a GPU that holds three images; a stand-in, since tests have no GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        self.sizes.append(len(images))
+        return images.mean(dim=(2, 3))
+
+
+def test_a_batch_that_does_not_fit_the_memory_is_halved_until_it_does() -> None:
+    network = SmallMemory()
+    images = np.arange(16, dtype=np.uint8)[:, None, None, None] * np.ones((2, 2, 3), np.uint8)
+    engine = TorchEngine(network, Input(size=2, mean=(0, 0, 0), std=(1, 1, 1)), "cpu")
+
+    first = engine(images)
+    second = engine(images)
+
+    np.testing.assert_allclose(first[:, 0] * 255, np.arange(16), atol=1e-4)
+    np.testing.assert_array_equal(second, first)
+    assert set(network.sizes) == {2}
+
+
+def test_memory_that_does_not_hold_one_image_is_an_error() -> None:
+    class Nothing(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        TorchEngine(Nothing(), Input(size=2), "cpu")(np.zeros((4, 2, 2, 3), np.uint8))
