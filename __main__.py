@@ -83,6 +83,8 @@ def embed(
     image_size: opt.ImageSize = None,
     batch_size: opt.BatchSize = None,
     vector_field: opt.VectorField = None,
+    projection: opt.ProjectionMethod = None,
+    no_similarity: opt.NoSimilarity = False,
     storage: opt.Storage = None,
     verify: opt.Verify = False,
     label_delimiter: opt.Delimiter = None,
@@ -95,7 +97,8 @@ def embed(
         from .plugin.workflows.embed import EmbedParams, compute_embeddings
 
         given = _given(backbone=backbone, image_size=image_size, batch_size=batch_size, vector_field=vector_field)
-        params = EmbedParams(**given, **_given(storage=storage), verify=verify)
+        given |= _given(storage=storage, projection=projection)
+        params = EmbedParams(**given, verify=verify, similarity=not no_similarity)
         return compute_embeddings(_open(target, label_delimiter), params, progress)
 
     run_job(job, as_json=json, debug=debug)

@@ -25,7 +25,9 @@ LabelField = Annotated[str | None, typer.Option("--label-field", help="Classific
 SplitField = Annotated[str | None, typer.Option("--split-field", help="Field with the split, or 'tags'.")]
 PredictionField = Annotated[str | None, typer.Option("--prediction-field", help="Field of the predictions.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Same seed, same result.")]
-Backbone = Annotated[str | None, typer.Option("--backbone", help="'lite0' (embedded) or a timm architecture.")]
+Backbone = Annotated[
+    str | None, typer.Option("--backbone", help="'lite0' (embedded), a timm name, or a classifier's folder.")
+]
 ImageSize = Annotated[int | None, typer.Option("--image-size", min=16, help="Side of the network's input, in pixels.")]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Images a batch.")]
 Threshold = Annotated[float | None, typer.Option("--threshold", min=0, max=1, help="Score from which a pair counts.")]
@@ -37,6 +39,10 @@ Output = Annotated[Path | None, typer.Option("--output", help="Folder for the cl
 OpenApp = Annotated[bool, typer.Option("--app", help="Open the App on the result, with a worker beside it.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65535)]
 VectorField = Annotated[str | None, typer.Option("--vector-field", help="Also store the vectors in this field.")]
+ProjectionMethod = Annotated[
+    str | None, typer.Option("--projection", help="Layout of the Embeddings panel: 'pca', 'tsne', 'umap' or 'none'.")
+]
+NoSimilarity = Annotated[bool, typer.Option("--no-similarity", help="Leave out the App's sorting by similarity.")]
 Storage = Annotated[
     str | None,
     typer.Option("--storage", help="How the cache keeps vectors: 'float32' or 'float16' (half the space)."),

@@ -21,3 +21,5 @@ class ComputeEmbeddings(WorkflowOperator):
     def fill(self, form: Form) -> None:
         form.embedding()
         form.text("vector_field", "Field for the vectors", "Empty: they stay in Winnow's cache only.")
+        form.projection()
+        form.switch("similarity", "Sort by similarity", "Register the vectors, so that the App can sort by them.")

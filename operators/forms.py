@@ -199,9 +199,19 @@ class Form:
 
     def embedding(self) -> None:
         """Offer how images become vectors."""
-        self.text("backbone", "Backbone", "lite0 (built in), any timm model name, or the path of a checkpoint.")
+        self.text("backbone", "Backbone", "lite0 (built in), any timm model name, or the folder of a classifier.")
         self.number("image_size", "Image size", "Pixels a side; empty: what the backbone was trained with.", low=32)
         self.number("batch_size", "Batch size", "Images at a time; the result does not depend on it.", low=1)
+
+    def projection(self) -> None:
+        """Offer how the Embeddings panel lays the vectors out."""
+        labels = {
+            "pca": "PCA: at once",
+            "tsne": "t-SNE: minutes, shows clusters",
+            "umap": "UMAP: minutes, shows clusters (needs umap-learn)",
+            "none": "none",
+        }
+        self.choice("projection", list(labels), "Embeddings panel", "How images become points.", labels=labels)
 
     def worker(self) -> None:
         """Say so when a scheduled job would not be taken up."""

@@ -23,3 +23,16 @@ def test_main_job_benchmark_reports_its_targets_as_one_json_object() -> None:
     ]
     assert all(("at_least" in target) != ("at_most" in target) for target in report["targets"])
     assert report["timing"]["images"] == 3090
+
+
+def test_embeddings_benchmark_reports_its_targets_as_one_json_object() -> None:
+    command = [sys.executable, "-m", "benchmarks.embeddings", "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    targets = {target["name"]: target for target in json.loads(done.stdout.splitlines()[-1])["targets"]}
+    assert len(targets) == 10
+    for name, target in targets.items():
+        if "cosine" in name or "corrupt" in name:  # what does not depend on the machine
+            assert target["met"], target

@@ -22,7 +22,7 @@ from winnow.terminal import run_job
 
 COMMANDS = (
     "curate", "embed", "duplicates", "leaks", "label-issues", "train", "predict", "evaluate",
-    "demo", "app", "serve", "doctor", "install",
+    "demo", "app", "serve", "cache", "doctor", "install",
 )  # fmt: skip
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40)}
 
@@ -237,6 +237,36 @@ def test_embed_reads_a_folder(images: Path) -> None:
 
     assert result.exit_code == 0, result.stderr
     assert last_json(result.stdout)["images"] == 33
+
+
+def test_embed_says_where_the_app_shows_the_vectors(images: Path) -> None:
+    result = winnow("embed", images, "--projection", "tsne", "--storage", "float16")
+
+    assert result.exit_code == 0, result.stderr
+    assert "winnow_similarity" in result.stdout
+    assert "winnow_points" in result.stdout
+
+
+@pytest.mark.parametrize("option", [("--storage", "int8"), ("--projection", "mds")])
+def test_embed_refuses_what_it_does_not_know(option: tuple[str, str], images: Path) -> None:
+    result = winnow("embed", images, *option)
+
+    assert result.exit_code == 1
+    assert option[1] in result.stderr
+
+
+def test_cache_is_shown_pruned_and_cleared(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINNOW_HOME", str(tmp_path / "winnow"))
+    winnow("embed", images)
+
+    info = last_json(winnow("cache", "info", "--json").stdout)
+    pruned = last_json(winnow("cache", "prune", "--limit", "0.001", "--json").stdout)
+    cleared = winnow("cache", "clear")
+
+    assert {part["kind"] for part in info["parts"]} == {"embeddings", "network"}
+    assert info["bytes"] == pruned["bytes"] + pruned["freed"] > pruned["bytes"]
+    assert cleared.exit_code == 0
+    assert last_json(winnow("cache", "info", "--json").stdout)["parts"] == []
 
 
 def test_duplicates_writes_its_pairs_with_paths_below_the_folder(images: Path, tmp_path: Path) -> None:

@@ -23,12 +23,15 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from ..errors import UnreadableImageError
+from .dicom import is_dicom, read_dicom
+from .heif import INSTALL, can_read_heif, is_heif
+from .high_bit import high_bit_values, is_high_bit
 
 IMAGE_EXTENSIONS = frozenset(
     f".{name}"
     for name in (
         *("jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "avif", "jp2"),
-        *("ppm", "pgm", "pbm", "pnm", "tga", "ico"),
+        *("ppm", "pgm", "pbm", "pnm", "tga", "ico", "heic", "heif", "dcm"),
     )
 )
 # What Pillow raises on damaged files; which one depends on the format and on where the damage lies.
@@ -46,9 +49,10 @@ class Decode:
     """How a file becomes 8-bit RGB.
 
     Attributes:
-        value_range: For images of more than 8 bits: the (low, high) values that become 0 and 255; values outside are
-            clipped. None = such images are an error, since no range is right for all of them (12-bit X-rays in 16-bit
-            files are the usual case). `value_range.detect_value_range` finds it for a set of files.
+        value_range: For images of more than 8 bits whose file does not say (as a DICOM window does): the (low, high)
+            values that become 0 and 255; values outside are clipped. None = such images are an error, since no range
+            is right for all of them (12-bit X-rays in 16-bit files are the usual case).
+            `value_range.detect_value_range` finds it for a set of files.
         max_pixels: Larger images are refused before they are decoded (decompression bombs).
         draft: Decode a JPEG at the smallest of 1/2, 1/4 and 1/8 of its size that the input still needs: several times
             as fast for photos of many megapixels, and vectors differ a little from those of the whole image.
@@ -80,24 +84,73 @@ def decode(source: str | Path | BinaryIO, settings: Decode = Decode(), *, target
         source.seek(0)
         name, data = getattr(source, "name", "<bytes>"), source.read()
     try:
+        if is_dicom(data):
+            return _rgb_of_dicom(data, settings, name)
+        if is_heif(data) and not can_read_heif():
+            raise UnreadableImageError(name, INSTALL)
         with Image.open(BytesIO(data)) as image:
-            if image.width * image.height > settings.max_pixels:
-                raise UnreadableImageError(
-                    name, f"{image.width} x {image.height} pixels are more than the limit of {settings.max_pixels:,}"
-                )
+            _check_size(image.width, image.height, settings, name)
             if settings.draft and target is not None and isinstance(image, JpegImageFile):
                 scale = target / min(image.size)
                 image.draft(image.mode, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
             elif (pixels := _plain_jpeg(image, data)) is not None:
                 return pixels
+            if is_high_bit(image):
+                image = _narrowed(image, high_bit_values(image, data), settings, name)
             image.load()
-            return np.array(_to_rgb(_upright(image), settings, name))  # a copy, since torch wants to write
+            return np.array(_to_rgb(_upright(image)))  # a copy, since torch wants to write
     except UnidentifiedImageError:
         raise UnreadableImageError(name, "not an image, or in a format that Pillow does not know") from None
     except Image.DecompressionBombError:
         raise UnreadableImageError(name, f"more pixels than the limit of {settings.max_pixels:,}") from None
     except DECODING_ERRORS as cause:
         raise UnreadableImageError(name, f"damaged or truncated ({type(cause).__name__}: {cause})") from cause
+
+
+def read_high_bit(path: str) -> np.ndarray | None:
+    """Return the values of an image that needs a value range: more than 8 bits, and none of its own in the file.
+
+    Raises:
+        UnreadableImageError: It is damaged.
+    """
+    data = read_file(path)
+    try:
+        if is_dicom(data):
+            values, wanted, _ = read_dicom(data, path)
+            return values if wanted is None else None
+        with Image.open(BytesIO(data)) as image:
+            return high_bit_values(image, data) if is_high_bit(image) else None
+    except (*DECODING_ERRORS, Image.DecompressionBombError) as cause:
+        raise UnreadableImageError(path, str(cause)) from cause
+
+
+def _rgb_of_dicom(data: bytes, settings: Decode, name: str) -> np.ndarray:
+    values, wanted, inverted = read_dicom(data, name, settings.max_pixels)
+    if values.ndim == 3:
+        return values
+    shown = wanted or settings.value_range
+    if shown is None:
+        raise UnreadableImageError(name, f"more than 8 bits a pixel, no window in the header, and {NEEDS_RANGE}")
+    grey = _scaled(values, shown)
+    return np.repeat((255 - grey if inverted else grey)[:, :, None], 3, axis=2)
+
+
+def _check_size(width: int, height: int, settings: Decode, name: str) -> None:
+    if width * height > settings.max_pixels:
+        reason = f"{width} x {height} pixels are more than the limit of {settings.max_pixels:,}"
+        raise UnreadableImageError(name, reason)
+
+
+def _narrowed(image: Image.Image, values: np.ndarray, settings: Decode, name: str) -> Image.Image:
+    """Return an image of more than 8 bits as one of 8, which lies as its EXIF data says."""
+    if settings.value_range is None:
+        raise UnreadableImageError(name, f"more than 8 bits a pixel (mode {image.mode}) and {NEEDS_RANGE}")
+    scaled = _scaled(values[..., :3] if values.ndim == 3 else values, settings.value_range)
+    if values.ndim == 3 and values.shape[2] == 4:
+        scaled = np.dstack([scaled, values[..., 3] // 257])
+    narrow = Image.fromarray(scaled.astype(np.uint8))
+    narrow.getexif()[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
+    return narrow
 
 
 def _plain_jpeg(image: Image.Image, data: bytes) -> np.ndarray | None:
@@ -116,11 +169,6 @@ def _plain_jpeg(image: Image.Image, data: bytes) -> np.ndarray | None:
     except (RuntimeError, ImportError):  # truncated, something that only Pillow knows, or a torchvision without codecs
         return None
     return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
-
-
-def is_high_bit_depth(mode: str) -> bool:
-    """Tell whether images of this Pillow mode hold more than 8 bits a channel."""
-    return mode.startswith("I") or mode == "F"
 
 
 def read_file(path: str | Path) -> bytes:
@@ -153,11 +201,7 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _to_rgb(image: Image.Image, settings: Decode, name: str) -> Image.Image:
-    if is_high_bit_depth(image.mode):
-        if settings.value_range is None:
-            raise UnreadableImageError(name, f"more than 8 bits a pixel (mode {image.mode}) and {NEEDS_RANGE}")
-        return Image.fromarray(_scaled(np.asarray(image), settings.value_range)).convert("RGB")
+def _to_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
@@ -166,7 +210,7 @@ def _to_rgb(image: Image.Image, settings: Decode, name: str) -> Image.Image:
 
 
 def _scaled(values: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
-    """Map (h, w) values of any type from `value_range` to uint8; NaN becomes 0."""
+    """Map values of any type from `value_range` to uint8; NaN becomes 0."""
     low, high = value_range
     scaled = (values.astype(np.float32) - low) * (255.0 / (high - low))
     return np.nan_to_num(np.clip(np.rint(scaled), 0, 255)).astype(np.uint8)

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from .decoder import DECODING_ERRORS, is_high_bit_depth
+from ..errors import UnreadableImageError
+from .decoder import DECODING_ERRORS, read_high_bit
+from .dicom import is_dicom
+from .high_bit import is_high_bit
 
 _EIGHT_BIT_FORMATS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".webp"})
 _SAMPLE = 256
-_UNREADABLE = (*DECODING_ERRORS, Image.DecompressionBombError)
 
 
 def detect_value_range(paths: Sequence[str]) -> tuple[float, float] | None:
@@ -24,13 +26,14 @@ def detect_value_range(paths: Sequence[str]) -> tuple[float, float] | None:
     they stay inside it, else their smallest and largest finite value. Values are read from at most 256 of the images,
     evenly spaced; unreadable files are passed over (whoever decodes them reports them).
     """
-    high_bit = [path for path in paths if Path(path).suffix.lower() not in _EIGHT_BIT_FORMATS and _is_high_bit(path)]
+    high_bit = [path for path in paths if Path(path).suffix.lower() not in _EIGHT_BIT_FORMATS and _may_be(path)]
     low, high, whole = np.inf, -np.inf, True
     for path in high_bit[:: max(1, math.ceil(len(high_bit) / _SAMPLE))]:
         try:
-            with Image.open(path) as image:
-                values = np.asarray(image)
-        except _UNREADABLE:
+            values = read_high_bit(path)
+        except UnreadableImageError:
+            continue
+        if values is None:
             continue
         finite = values[np.isfinite(values)]
         if finite.size:
@@ -45,10 +48,20 @@ def detect_value_range(paths: Sequence[str]) -> tuple[float, float] | None:
     return low, high if high > low else low + 1.0
 
 
-def _is_high_bit(path: str) -> bool:
-    """Read the header only."""
+def _may_be(path: str) -> bool:
+    """Read the header only; a DICOM file's is not told apart from its pixels."""
     try:
         with Image.open(path) as image:
-            return is_high_bit_depth(image.mode)
-    except _UNREADABLE:
+            return is_high_bit(image)
+    except UnidentifiedImageError:
+        return Path(path).suffix.lower() == ".dcm" or _has_dicom_preamble(path)
+    except (*DECODING_ERRORS, Image.DecompressionBombError):
+        return False
+
+
+def _has_dicom_preamble(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return is_dicom(file.read(132))
+    except OSError:
         return False

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
 
-from ..datasets import runs
+from ..curation.projection import PROJECTIONS, Projection, project
+from ..datasets import brain, runs
 from ..datasets.fields import write_values
 from ..datasets.samples import Samples, read_samples
 from ..datasets.views import Collection
 from ..errors import DataError, FieldError
 from ..failures import Failure
 from ..progress import Progress, silent
-from ..vision.backbones import Backbone, load_backbone
+from ..training.as_backbone import backbone_of, is_classifier
+from ..vision.backbones import Backbone
 from ..vision.cache import Storage
 from ..vision.decoder import NEEDS_RANGE, Decode
 from ..vision.embeddings import Embeddings, embed_images
@@ -27,6 +29,7 @@ from .wording import failure_lines
 RUN = "winnow_embeddings"
 FAILURE_FIELD = "winnow_failure"
 _SMALL_SIDE = 96
+_MOST_SIMILAR = 50_000  # FiftyOne keeps its index as one document: 256 MB at this number of 1,280-d vectors
 _HEADERS_READ = 200
 
 
@@ -35,12 +38,14 @@ class EmbedParams:
     """Settings of `compute_embeddings`.
 
     Attributes:
-        backbone: "lite0" (embedded) or a timm name.
+        backbone: "lite0" (embedded), a timm name, or the folder of a classifier.
         image_size: Side of the network's input in pixels; None = the backbone's own, smaller for small images.
         batch_size: Images a forward pass.
         vector_field: Field to write the vectors to; None = they stay in the cache.
         storage: How the cache keeps vectors: "float32", or "float16" for half the disk space.
         verify: Read every file again, also those that have not changed since they were last read.
+        similarity: Let the App sort by similarity with these vectors.
+        projection: How the Embeddings panel lays them out: "pca" (at once), "tsne" or "umap" (minutes); "none" = not.
     """
 
     backbone: str = "lite0"
@@ -49,10 +54,16 @@ class EmbedParams:
     vector_field: str | None = None
     storage: Storage = "float32"
     verify: bool = False
+    similarity: bool = True
+    projection: str = "pca"
 
     def __post_init__(self) -> None:
         if self.storage not in ("float32", "float16"):
             raise DataError(f"storage must be float32 or float16, got '{self.storage}'")
+        if self.projection not in ("none", *PROJECTIONS):
+            raise DataError(
+                f"projection must be none, {', '.join(PROJECTIONS[:-1])} or {PROJECTIONS[-1]}, got '{self.projection}'"
+            )
         if self.batch_size < 1:
             raise DataError(f"batch_size must be at least 1, got {self.batch_size}")
 
@@ -89,6 +100,7 @@ class EmbedReport:
     width: int
     preprocessing: dict[str, Any]
     failures: tuple[Failure, ...]
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -99,6 +111,7 @@ class EmbedReport:
             "width": self.width,
             "preprocessing": self.preprocessing,
             "failures": [asdict(failure) for failure in self.failures],
+            "notes": list(self.notes),
         }
 
     def text(self) -> str:
@@ -107,6 +120,7 @@ class EmbedReport:
             f"**{self.images:,} images** have a vector of {self.width} numbers; {self.computed:,} were computed now."
         ]
         lines += failure_lines(self.failures)
+        lines += ["", *self.notes] if self.notes else []
         return "\n".join([*lines, "", "Next: find duplicates, leaks or label issues; they start from these vectors."])
 
 
@@ -126,7 +140,34 @@ def compute_embeddings(
         width=embedded.backbone.width,
         preprocessing=embedded.preprocessing.to_dict(),
         failures=embedded.failures,
+        notes=tuple(_show_in_app(view, params, embedded, progress)),
     )
+
+
+def _show_in_app(view: Collection, params: EmbedParams, embedded: Embedded, progress: Progress) -> list[str]:
+    """Register the vectors with FiftyOne's brain, and say what the App can do with them now."""
+    notes = []
+    ids, vectors = embedded.samples.ids, embedded.vectors
+    value_range = embedded.preprocessing.decode.value_range
+    if value_range is not None:
+        low, high = value_range
+        notes.append(f"Images of more than 8 bits: values from {low:g} to {high:g} became black to white.")
+    if params.similarity and len(ids) <= _MOST_SIMILAR:
+        progress("similarity", 0, 1)
+        brain.register_similarity(view, ids, vectors)
+        progress("similarity", 1, 1)
+        notes.append(f"Sort by similarity: choose `{brain.SIMILARITY_KEY}`.")
+    elif params.similarity:
+        notes.append(
+            f"Sort by similarity is left out: FiftyOne's index holds every vector in memory, and {len(ids):,} are more "
+            f"than {_MOST_SIMILAR:,}. Run this job on a view for it."
+        )
+    if params.projection != "none":
+        progress("points", 0, 1)
+        brain.register_points(view, ids, project(vectors, cast(Projection, params.projection)))
+        progress("points", 1, 1)
+        notes.append(f"Embeddings panel: choose `{brain.POINTS_KEY}`.")
+    return notes
 
 
 def embed_collection(
@@ -145,7 +186,7 @@ def embed_collection(
         DataError, FieldError: See `datasets.samples.read_samples`; also where no image can be read.
     """
     samples = read_samples(view, label_field, split_field, need_labels=need_labels)
-    backbone = load_backbone(params.backbone)
+    backbone = backbone_of(params.backbone)
     preprocessing = _preprocessing(view, params, backbone, samples.paths)
 
     def embed(preprocessing: Preprocessing) -> Embeddings:
@@ -225,7 +266,7 @@ def _preprocessing(view: Collection, params: EmbedParams, backbone: Backbone, pa
         return Preprocessing(decoding, replace(fitted, mode="squash") if _are_small(paths) else fitted)
     if earlier is not None:
         return Preprocessing(decoding, earlier.input)
-    if _are_small(paths):
+    if _are_small(paths) and not is_classifier(params.backbone):
         # Nothing is gained by blowing 28 pixels up to 224, and a centre crop would cut off an eighth of them.
         size = fitted.size * 5 // 7 // 32 * 32 if backbone.resizable else fitted.size
         fitted = replace(fitted, mode="squash", size=max(32, size))

@@ -1,0 +1,34 @@
+"""A trained classifier without its last layer, as a backbone: what it learnt about the classes shapes its vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..vision.backbones import Backbone, hash_weights, load_backbone
+from .classifier import load_classifier
+
+
+def is_classifier(name: str) -> bool:
+    """Tell whether the name is the folder of a classifier."""
+    return (Path(name) / "classifier.json").is_file()
+
+
+def backbone_of(name: str) -> Backbone:
+    """Load a backbone by name; the folder of a classifier is one too, with the input that it was trained with.
+
+    Raises:
+        ClassifierError, MissingPartError: See `vision.backbones.load_backbone` and `classifier.load_classifier`.
+    """
+    if not is_classifier(name):
+        return load_backbone(name)
+    classifier = load_classifier(Path(name))
+    network = classifier.network.backbone
+    return Backbone(
+        name=name,
+        architecture=classifier.architecture,
+        network=network,
+        weights_hash=hash_weights(network),
+        width=classifier.width,
+        input=classifier.preprocessing.input,
+        resizable=False,
+    )
