@@ -88,7 +88,8 @@ def decode(source: str | Path | BinaryIO, settings: Decode = Decode(), *, target
             return _rgb_of_dicom(data, settings, name)
         if is_heif(data) and not can_read_heif():
             raise UnreadableImageError(name, INSTALL)
-        with Image.open(BytesIO(data)) as image:
+        with Image.open(BytesIO(data)) as opened:
+            image: Image.Image = opened
             _check_size(image.width, image.height, settings, name)
             if settings.draft and target is not None and isinstance(image, JpegImageFile):
                 scale = target / min(image.size)

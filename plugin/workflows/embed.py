@@ -29,7 +29,7 @@ from .wording import failure_lines
 RUN = "winnow_embeddings"
 FAILURE_FIELD = "winnow_failure"
 _SMALL_SIDE = 96
-_MOST_SIMILAR = 50_000  # FiftyOne keeps its index as one document: 256 MB at this number of 1,280-d vectors
+_MOST_SIMILAR = 160_000  # beyond it, the index would keep fewer than 50 numbers an image
 _HEADERS_READ = 200
 
 
@@ -152,22 +152,29 @@ def _show_in_app(view: Collection, params: EmbedParams, embedded: Embedded, prog
     if value_range is not None:
         low, high = value_range
         notes.append(f"Images of more than 8 bits: values from {low:g} to {high:g} became black to white.")
-    if params.similarity and len(ids) <= _MOST_SIMILAR:
-        progress("similarity", 0, 1)
-        brain.register_similarity(view, ids, vectors)
-        progress("similarity", 1, 1)
-        notes.append(f"Sort by similarity: choose `{brain.SIMILARITY_KEY}`.")
-    elif params.similarity:
-        notes.append(
-            f"Sort by similarity is left out: FiftyOne's index holds every vector in memory, and {len(ids):,} are more "
-            f"than {_MOST_SIMILAR:,}. Run this job on a view for it."
-        )
+    if params.similarity:
+        notes.append(_register_similarity(view, ids, vectors, progress))
     if params.projection != "none":
         progress("points", 0, 1)
         brain.register_points(view, ids, project(vectors, cast(Projection, params.projection)))
         progress("points", 1, 1)
         notes.append(f"Embeddings panel: choose `{brain.POINTS_KEY}`.")
     return notes
+
+
+def _register_similarity(view: Collection, ids: np.ndarray, vectors: np.ndarray, progress: Progress) -> str:
+    """Register the vectors, or leave it out where FiftyOne's index could hold too little of them; say which."""
+    if len(ids) > _MOST_SIMILAR:
+        brain.forget(view, brain.SIMILARITY_KEY)
+        return (
+            f"Sort by similarity is left out: FiftyOne's index is fit for {_MOST_SIMILAR:,} images, these are "
+            f"{len(ids):,}. Run this job on a view to sort within it."
+        )
+    progress("similarity", 0, 1)
+    kept = brain.register_similarity(view, ids, vectors)
+    progress("similarity", 1, 1)
+    share = "" if kept == 1 else f" (of many images, the index keeps {kept:.0%} of the variance)"
+    return f"Sort by similarity: choose `{brain.SIMILARITY_KEY}`{share}."
 
 
 def embed_collection(

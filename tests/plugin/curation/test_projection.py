@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from winnow.plugin.curation.projection import project
+from winnow.plugin.curation.projection import project, reduce_width, unit_rows
 from winnow.plugin.errors import MissingPartError
 
 METHODS = [
@@ -57,6 +57,21 @@ def test_few_vectors_have_points_too(n: int, method: str) -> None:
 def test_equal_vectors_and_zeros_have_finite_points() -> None:
     assert np.isfinite(project(np.zeros((5, 8), np.float32))).all()
     assert np.isfinite(project(np.ones((5, 8), np.float32))).all()
+
+
+def test_reduced_vectors_keep_their_nearest_neighbours() -> None:
+    unit = unit_rows(clusters()[0])
+
+    reduced, kept = reduce_width(unit, 12)
+
+    def nearest(rows: np.ndarray) -> np.ndarray:
+        distance = np.linalg.norm(rows[:, None] - rows[None], axis=2)
+        np.fill_diagonal(distance, np.inf)
+        return distance.argmin(axis=1)
+
+    assert reduced.shape == (60, 12)
+    assert 0.8 < kept < 1
+    assert (nearest(reduced) == nearest(unit)).mean() > 0.5
 
 
 @pytest.mark.skipif(bool(importlib.util.find_spec("umap")), reason="umap-learn is installed")

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from winnow.plugin.curation.projection import unit_rows
+from winnow.plugin.datasets.brain import POINTS_KEY, SIMILARITY_KEY
 from winnow.plugin.datasets.runs import load_run
 from winnow.plugin.errors import DataError, FieldError, JobCancelled
 from winnow.plugin.vision.preprocessing import Preprocessing
@@ -160,3 +162,53 @@ def test_how_it_was_done_is_saved_with_the_dataset(shared: fo.Dataset) -> None:
     assert run.method == "compute_embeddings"
     assert Preprocessing.from_dict(run.params["preprocessing"]) == Preprocessing.from_dict(report.preprocessing)
     assert run.samples == IMAGES
+
+
+def test_the_app_can_sort_and_plot_what_was_embedded(shared: fo.Dataset) -> None:
+    report = compute_embeddings(shared, EmbedParams(vector_field="vector"))
+
+    vectors = unit_rows(np.array(shared.values("vector")))
+    ids = np.array(shared.values("id"))
+    found = shared.sort_by_similarity(ids[3], k=20, brain_key=SIMILARITY_KEY).values("id")
+    assert found[0] == ids[3]
+    assert len(set(found) & set(ids[np.argsort(-(vectors @ vectors[3]))[:20]])) >= 19
+    assert len(shared.load_brain_results(POINTS_KEY).points) == IMAGES
+    assert [key for key in (SIMILARITY_KEY, POINTS_KEY) if key in report.text()] == [SIMILARITY_KEY, POINTS_KEY]
+
+
+def test_a_large_collection_is_indexed_by_fewer_numbers_or_not_at_all(
+    shared: fo.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("winnow.plugin.datasets.brain._MOST_NUMBERS", 60 * IMAGES)
+    fewer = compute_embeddings(shared)
+    width = shared.load_brain_results(SIMILARITY_KEY).embeddings.shape[1]
+    monkeypatch.setattr("winnow.plugin.workflows.embed._MOST_SIMILAR", IMAGES - 1)
+    left_out = compute_embeddings(shared)
+
+    assert width == 60
+    assert "of the variance" in fewer.text()
+    assert "left out" in left_out.text()
+    assert not shared.has_brain_run(SIMILARITY_KEY)
+
+
+def test_nothing_is_registered_where_nothing_is_wanted(shared: fo.Dataset) -> None:
+    for key in shared.list_brain_runs():
+        shared.delete_brain_run(key)
+
+    compute_embeddings(shared, EmbedParams(similarity=False, projection="none"))
+
+    assert shared.list_brain_runs() == []
+
+
+def test_16_bit_images_that_a_look_at_some_headers_missed_get_their_range(
+    dataset: MakeDataset, image_folder: ImageFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("winnow.plugin.workflows.embed._HEADERS_READ", 1)
+    folder = image_folder("a.png", "b.png")
+    Image.fromarray(np.arange(256, dtype=np.uint16).reshape(16, 16) * 16).save(folder / "c.png")
+
+    report = compute_embeddings(dataset_of(dataset(), folder))
+
+    assert report.failures == ()
+    assert report.preprocessing["decode"]["value_range"] == (0.0, 4095.0)
+    assert "from 0 to 4095" in report.text()
