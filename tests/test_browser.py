@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -17,8 +18,10 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from winnow.plugin.datasets.brain import POINTS_KEY
 from winnow.plugin.datasets.jobs import list_jobs
 from winnow.plugin.datasets.targets import open_target
+from winnow.plugin.workflows.embed import compute_embeddings
 from winnow.plugin.workflows.planting import plant
 
 CHROMIUM = next(
@@ -151,3 +154,40 @@ def test_scheduled_job_goes_from_queued_to_running_to_cancelled(
     wait_until(lambda: list_jobs(demo)[0].state == "cancelled", "the job is cancelled")
     open_operator(page, "Winnow: show and cancel jobs")
     expect(jobs_form.get_by_role("cell", name="cancelled", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_points_selected_in_the_embeddings_panel_narrow_the_grid(page: Page, demo: fo.Dataset, tmp_path: Path) -> None:
+    report = compute_embeddings(demo)
+    page.reload()
+    shown = page.locator("[data-cy=entry-counts]")
+    expect(shown).to_contain_text(f"{len(demo):,} samples", timeout=PATIENCE_MS)
+    dismiss = page.get_by_text("Dismiss", exact=True)
+    if dismiss.count():  # FiftyOne's advertisement lies over the page
+        dismiss.first.click()
+
+    page.locator("[data-cy=new-panel-btn]").click()
+    page.get_by_text("Embeddings", exact=True).last.click()
+    page.get_by_text(POINTS_KEY, exact=True).click()
+    expect(page.get_by_text(f"{report.images:,} points")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Select", exact=True).click()
+    draw_around_the_middle(page)
+
+    selected = page.get_by_text(re.compile(r"[\d,]+ selected"))
+    expect(selected).to_be_visible(timeout=PATIENCE_MS)
+    count = int(selected.inner_text().split()[0].replace(",", ""))
+    assert 0 < count < report.images
+    expect(shown).to_contain_text(f"{count:,} sample", timeout=PATIENCE_MS)
+    page.screenshot(path=tmp_path / "selection.png")
+
+
+def draw_around_the_middle(page: Page) -> None:
+    """Drag the mouse around the middle of the page's largest canvas, which is the plot, as one does with the lasso."""
+    boxes = [box for canvas in page.locator("canvas").all() if (box := canvas.bounding_box()) is not None]
+    plot = max(boxes, key=lambda box: box["width"] * box["height"])
+    corners = [(0.35, 0.35), (0.65, 0.35), (0.65, 0.65), (0.35, 0.65), (0.35, 0.36)]
+    points = [(plot["x"] + plot["width"] * right, plot["y"] + plot["height"] * down) for right, down in corners]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=8)
+    page.mouse.up()
