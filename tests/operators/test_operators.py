@@ -52,7 +52,7 @@ def test_find_label_issues_flags_the_wrong_label(colours: fo.Dataset) -> None:
 
 def test_trained_classifier_can_be_applied(colours: fo.Dataset) -> None:
     execute("train_classifier", colours, preset="probe", name="colours")
-    folder = next(winnow_home().glob("**/classifier.json")).parent
+    folder = next(winnow_home().glob("**/colours*/classifier.json")).parent
 
     execute("apply_classifier", colours, classifier=str(folder))
 
