@@ -114,13 +114,13 @@ def _beside_fiftyone(home: Path, backbone: Any, paths: list[str], *, rounds: int
     model = fout.TorchImageModel(fout.TorchImageModelConfig(config))
     settings = [{"batch_size": size, "num_workers": workers} for size in (1, 32) for workers in (0, 2)]
     ours, bare, theirs = [], [], {str(each): [] for each in settings}
-    forward = _forward(backbone, min(len(paths), 256))
+    forward = forward_of(backbone, min(len(paths), 256))
     _embed(home, backbone, paths[:8])  # the one-time export
     for _ in range(rounds):
-        bare.append(_rate(forward, min(len(paths), 256)))
-        ours.append(_rate(lambda: _embed(home, backbone, dataset.values("filepath")), len(paths)))
+        bare.append(rate(forward, min(len(paths), 256)))
+        ours.append(rate(lambda: _embed(home, backbone, dataset.values("filepath")), len(paths)))
         for each in settings:
-            theirs[str(each)].append(_rate(lambda each=each: peer.compute_embeddings(model, **each), len(peer)))
+            theirs[str(each)].append(rate(lambda each=each: peer.compute_embeddings(model, **each), len(peer)))
     vectors = _embed(home, backbone, paths).vectors
     cosine = _cosines(vectors[: len(peer)], np.asarray(peer.compute_embeddings(model, batch_size=32)))
     best = max(theirs, key=lambda each: median(theirs[each]))
@@ -134,7 +134,7 @@ def _beside_fiftyone(home: Path, backbone: Any, paths: list[str], *, rounds: int
     }
 
 
-def _forward(backbone: Any, count: int) -> Callable[[], object]:
+def forward_of(backbone: Any, count: int) -> Callable[[], object]:
     """Return a run of the engine over prepared images on all cores."""
     from winnow.plugin.vision.engines import engine_for
     from winnow.plugin.vision.machine import available_cores
@@ -165,7 +165,7 @@ def _embed(home: Path, backbone: Any, paths: list[str], root: Path | None = None
     return embed_images(paths, paths, backbone, Preprocessing(input=backbone.input), thumbnails=False, cache_root=root)
 
 
-def _rate(run: Callable[[], object], count: int) -> float:
+def rate(run: Callable[[], object], count: int) -> float:
     started = time.perf_counter()
     run()
     return count / (time.perf_counter() - started)
@@ -180,8 +180,8 @@ def _second_run(home: Path, backbone: Any, count: int) -> dict[str, float]:
     paths = make_images(home / "unchanged", 500, 375, "jpg", count)
     time.sleep(2.5)  # a file younger than that may change within its file system's tick, and is read again
     root = home / "unchanged-cache"
-    first = 1 / _rate(lambda: _embed(home, backbone, paths, root), 1)
-    again = [1 / _rate(lambda: _embed(home, backbone, paths, root), 1) for _ in range(_ROUNDS)]
+    first = 1 / rate(lambda: _embed(home, backbone, paths, root), 1)
+    again = [1 / rate(lambda: _embed(home, backbone, paths, root), 1) for _ in range(_ROUNDS)]
     return {"images": count, "first_s": first, "again_s": median(again), "ratio": first / median(again)}
 
 

@@ -60,12 +60,12 @@ def load_backbone(name: str = EMBEDDED, weights: Path | None = None) -> Backbone
     if name == EMBEDDED and weights is None:
         network = create_network(_LITE0_ARCHITECTURE)
         network.load_state_dict(lite0_weights(network))
-        return _described(name, _LITE0_ARCHITECTURE, network)
+        return describe_network(name, _LITE0_ARCHITECTURE, network)
     architecture = _LITE0_ARCHITECTURE if name == EMBEDDED else name
     if weights is not None:
         network = create_network(architecture)
         _load_local(network, weights)
-        return _described(name, architecture, network)
+        return describe_network(name, architecture, network)
     try:
         network = timm.create_model(_known(architecture), pretrained=True, num_classes=0)
     except (OSError, RuntimeError) as cause:  # what hub clients raise without a network, or for a model without weights
@@ -73,7 +73,7 @@ def load_backbone(name: str = EMBEDDED, weights: Path | None = None) -> Backbone
             f"no weights for '{name}': {type(cause).__name__}: {cause}. Check the network, or pass a .safetensors file "
             f"with its weights, or use the embedded backbone '{EMBEDDED}'."
         ) from cause
-    return _described(name, architecture, network)
+    return describe_network(name, architecture, network)
 
 
 def create_network(architecture: str) -> nn.Module:
@@ -109,7 +109,8 @@ def input_of(network: nn.Module) -> Input:
     )
 
 
-def _described(name: str, architecture: str, network: Any) -> Backbone:
+def describe_network(name: str, architecture: str, network: Any) -> Backbone:
+    """Return a timm network without a classification layer as a backbone; its weights are taken as they are."""
     network = network.eval()
     width = int(network.num_features if not hasattr(network, "head_hidden_size") else network.head_hidden_size)
     resizable = not network.pretrained_cfg.get("fixed_input_size", False)

@@ -53,7 +53,8 @@ class Decode:
             values that become 0 and 255; values outside are clipped. None = such images are an error, since no range
             is right for all of them (12-bit X-rays in 16-bit files are the usual case).
             `value_range.detect_value_range` finds it for a set of files.
-        max_pixels: Larger images are refused before they are decoded (decompression bombs).
+        max_pixels: Larger images are refused before they are decoded (decompression bombs). More than the default
+            needs a higher `PIL.Image.MAX_IMAGE_PIXELS` too, which is one for the whole process.
         draft: Decode a JPEG at the smallest of 1/2, 1/4 and 1/8 of its size that the input still needs: several times
             as fast for photos of many megapixels, and vectors differ a little from those of the whole image.
     """
@@ -103,7 +104,8 @@ def decode(source: str | Path | BinaryIO, settings: Decode = Decode(), *, target
     except UnidentifiedImageError:
         raise UnreadableImageError(name, "not an image, or in a format that Pillow does not know") from None
     except Image.DecompressionBombError:
-        raise UnreadableImageError(name, f"more pixels than the limit of {settings.max_pixels:,}") from None
+        limit = min(settings.max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or settings.max_pixels))  # Pillow refuses at twice
+        raise UnreadableImageError(name, f"more pixels than the limit of {limit:,}") from None
     except DECODING_ERRORS as cause:
         raise UnreadableImageError(name, f"damaged or truncated ({type(cause).__name__}: {cause})") from cause
 
@@ -120,18 +122,21 @@ def read_high_bit(path: str) -> np.ndarray | None:
             values, wanted, _ = read_dicom(data, path)
             return values if wanted is None else None
         with Image.open(BytesIO(data)) as image:
-            return high_bit_values(image, data) if is_high_bit(image) else None
+            if not is_high_bit(image):
+                return None
+            values = high_bit_values(image, data)
+            return values if values.ndim == 2 else values[..., :3]  # alpha always uses all its bits
     except (*DECODING_ERRORS, Image.DecompressionBombError) as cause:
         raise UnreadableImageError(path, str(cause)) from cause
 
 
 def _rgb_of_dicom(data: bytes, settings: Decode, name: str) -> np.ndarray:
     values, wanted, inverted = read_dicom(data, name, settings.max_pixels)
-    if values.ndim == 3:
-        return values
     shown = wanted or settings.value_range
     if shown is None:
         raise UnreadableImageError(name, f"more than 8 bits a pixel, no window in the header, and {NEEDS_RANGE}")
+    if values.ndim == 3:
+        return np.ascontiguousarray(_scaled(values, shown))
     grey = _scaled(values, shown)
     return np.repeat((255 - grey if inverted else grey)[:, :, None], 3, axis=2)
 
@@ -150,7 +155,8 @@ def _narrowed(image: Image.Image, values: np.ndarray, settings: Decode, name: st
     if values.ndim == 3 and values.shape[2] == 4:
         scaled = np.dstack([scaled, values[..., 3] // 257])
     narrow = Image.fromarray(scaled.astype(np.uint8))
-    narrow.getexif()[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
+    if image.format != "TIFF":  # whose values lie upright already
+        narrow.getexif()[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
     return narrow
 
 

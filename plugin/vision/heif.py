@@ -9,8 +9,10 @@ INSTALL = 'HEIC needs pi-heif: pip install "fiftyone-winnow[heic]"'
 
 
 def is_heif(data: bytes) -> bool:
-    """Tell whether a file's content is HEIF (ISO/IEC 23008-12), by its brand."""
-    return data[4:8] == b"ftyp" and data[8:12] in _BRANDS
+    """Tell whether a file is HEIF (ISO/IEC 23008-12), by its brands, and not AVIF, which Pillow reads itself."""
+    if data[4:8] != b"ftyp" or data[8:12] not in _BRANDS:
+        return False
+    return b"avif" not in data[16 : int.from_bytes(data[:4], "big")]  # the compatible brands
 
 
 @cache

@@ -18,7 +18,7 @@ from PIL import __version__ as pillow_version
 from .decoder import Decode, decode
 from .resizing import resize
 
-_VERSION = 2  # raised with every change of the pixels that decoding or fitting give
+_VERSION = 3  # raised with every change of the pixels that decoding or fitting give
 _LONGEST = 16  # of a longer strip the middle is scaled: 1 x 60,000 pixels, scaled as a whole, would take 12 GB
 _INTERPOLATIONS = ("bicubic", "bilinear")
 

@@ -15,8 +15,15 @@ from timm.data import ImageNetInfo
 from torch import nn
 
 from winnow.plugin.errors import ClassifierError, MissingPartError
-from winnow.plugin.vision.backbones import hash_weights, input_of, lite0_weights, load_backbone
-from winnow.plugin.vision.engines import ImageNetwork, TorchEngine
+from winnow.plugin.vision.backbones import (
+    create_network,
+    describe_network,
+    hash_weights,
+    input_of,
+    lite0_weights,
+    load_backbone,
+)
+from winnow.plugin.vision.engines import ImageNetwork, OnnxEngine, TorchEngine, export_onnx
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +158,45 @@ def test_the_hash_tells_weights_apart() -> None:
     first, second, same = (hash_weights(network) for network in networks)
 
     assert first == same != second
+
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "size", "mean"),
+    [
+        ("resnet18", 512, 224, IMAGENET_MEAN),
+        ("convnext_atto", 320, 224, IMAGENET_MEAN),
+        ("vit_small_patch14_dinov2", 384, 518, IMAGENET_MEAN),
+        ("vit_small_patch16_dinov3", 384, 256, IMAGENET_MEAN),
+        ("vit_xsmall_patch16_clip_224", 256, 224, CLIP_MEAN),
+        ("vit_base_patch16_siglip_224", 768, 224, (0.5, 0.5, 0.5)),
+    ],
+)
+def test_towers_of_every_kind_give_one_pooled_vector_an_image(
+    name: str, width: int, size: int, mean: tuple[float, ...]
+) -> None:
+    backbone = describe_network(name, name, create_network(name))
+    images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+
+    vectors = TorchEngine(backbone.network, backbone.input, "cpu")(images)
+
+    assert (backbone.width, backbone.input.size) == (width, size)
+    assert backbone.input.mean == pytest.approx(mean)
+    assert vectors.shape == (2, width)
+    assert np.isfinite(vectors).all()
+    assert (vectors[0] != vectors[1]).any()
+
+
+@pytest.mark.parametrize("name", ["vit_xsmall_patch16_clip_224", "vit_small_patch16_dinov3", "convnext_atto"])
+def test_towers_run_the_same_in_onnx_runtime(name: str, tmp_path: Path) -> None:
+    backbone = describe_network(name, name, create_network(name))
+    images = np.random.default_rng(0).integers(0, 256, (3, *[backbone.input.size] * 2, 3), dtype=np.uint8)
+    export_onnx(backbone.network, backbone.input, tmp_path / "model.onnx")
+
+    found = OnnxEngine(tmp_path / "model.onnx")(images)
+
+    expected = TorchEngine(backbone.network, backbone.input, "cpu")(images)
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())

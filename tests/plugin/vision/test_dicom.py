@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless, SecondaryCaptureImageStorage, generate_uid
 from skimage import data
 
 from winnow.plugin.errors import UnreadableImageError
@@ -130,6 +131,70 @@ def test_without_pydicom_the_message_names_the_command(monkeypatch: pytest.Monke
 
     with pytest.raises(UnreadableImageError, match=r'pip install "fiftyone-winnow\[dicom\]"'):
         decode(BytesIO(dicom_bytes))
+
+
+def test_colour_of_16_bits_is_scaled_by_the_bits_it_holds() -> None:
+    photo = np.ascontiguousarray(data.astronaut()[::8, ::8]).astype(np.uint16) * 256 + 3
+
+    found = decode(BytesIO(dicom(photo, "RGB", bits=16)))
+
+    assert np.abs(found - photo / 257).max() <= 0.51
+
+
+def test_palette_colours_are_looked_up() -> None:
+    indices = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    palette: dict[str, object] = {}
+    for factor, colour in ((4, "Red"), (2, "Green"), (1, "Blue")):
+        palette[f"{colour}PaletteColorLookupTableDescriptor"] = [64, 0, 16]
+        table = (np.arange(64) * factor * 257).astype("<u2")
+        palette[f"{colour}PaletteColorLookupTableData"] = table.tobytes()
+
+    found = decode(BytesIO(dicom(indices, "PALETTE COLOR", bits=8, **palette)))
+
+    np.testing.assert_array_equal(found, indices[..., None] * np.array([4, 2, 1]))
+
+
+def test_a_slope_of_one_leaves_8_bits_as_they_are() -> None:
+    photo = np.ascontiguousarray(data.astronaut()[::8, ::8, 0])
+
+    found = grey(dicom(photo, bits=8, RescaleSlope=1, RescaleIntercept=0))
+
+    np.testing.assert_array_equal(found, photo)
+
+
+def test_whole_slope_and_intercept_leave_the_bits_in_use_to_detect(tmp_path: Path) -> None:
+    path = tmp_path / "image.dcm"
+    path.write_bytes(dicom(TWELVE_BITS, RescaleSlope=1, RescaleIntercept=0))
+
+    assert detect_value_range([str(path)]) == (0, 4095)
+
+
+def test_a_decoder_that_is_not_installed_is_named() -> None:
+    file = pydicom.dcmread(BytesIO(dicom(TWELVE_BITS)))
+    file.file_meta.TransferSyntaxUID = JPEGLSLossless
+    file.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xd9"])
+    file["PixelData"].is_undefined_length = True
+    buffer = BytesIO()
+    pydicom.dcmwrite(buffer, file)
+
+    with pytest.raises(UnreadableImageError, match="pyjpegls"):
+        decode(BytesIO(buffer.getvalue()))
+
+
+def test_the_preamble_may_be_missing() -> None:
+    whole = dicom(TWELVE_BITS, WindowCenter=2048, WindowWidth=4096)
+
+    np.testing.assert_array_equal(grey(whole[132:]), grey(whole))
+
+
+def test_warnings_of_pydicom_stay_inside(tmp_path: Path) -> None:
+    path = tmp_path / "image.dcm"
+    path.write_bytes(dicom(TWELVE_BITS, Rows=32, WindowCenter=2048, WindowWidth=4096))  # more data than one frame
+    command = f"from winnow.plugin.vision.decoder import decode; decode({str(path)!r})"
+
+    ran = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+
+    assert ran.stderr == ""
 
 
 dicom_bytes = dicom(TWELVE_BITS)

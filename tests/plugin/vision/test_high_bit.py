@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from skimage import data
 
 from winnow.plugin.errors import UnreadableImageError
 from winnow.plugin.vision.decoder import Decode, decode
+from winnow.plugin.vision.heif import is_heif
 from winnow.plugin.vision.value_range import detect_value_range
 
 PHOTO = data.astronaut()[::8, ::8].astype(np.uint16)
@@ -75,3 +78,39 @@ def test_a_tall_16_bit_image_lies_as_its_exif_says(tmp_path: Path) -> None:
     found = decode(tmp_path / "image.png", Decode((0, 255)))
 
     np.testing.assert_array_equal(found[..., 0], np.rot90(PHOTO[:, :40, 0], -1))
+
+
+@pytest.mark.parametrize(
+    ("orientation", "upright"),
+    [(2, np.fliplr), (3, lambda stored: np.rot90(stored, 2)), (6, lambda stored: np.rot90(stored, -1)), (8, np.rot90)],
+)
+def test_16_bit_colour_tiff_is_turned_once(
+    orientation: int, upright: Callable[[np.ndarray], np.ndarray], tmp_path: Path
+) -> None:
+    path, stored = tmp_path / "image.tif", PHOTO[:, :40]
+    tifffile.imwrite(path, stored, photometric="rgb", extratags=[(274, "H", 1, orientation, True)])
+
+    found = decode(path, Decode((0, 255)))
+
+    np.testing.assert_array_equal(found, upright(stored))
+
+
+def test_16_bit_colour_in_separate_planes_is_refused_not_misread(tmp_path: Path) -> None:
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, TWELVE_BITS.transpose(2, 0, 1).copy(), photometric="rgb", planarconfig="separate")
+
+    with pytest.raises(UnreadableImageError, match="separate planes"):
+        decode(path, Decode((0, 4095)))
+
+
+def test_opaque_alpha_does_not_widen_the_detected_range(tmp_path: Path) -> None:
+    opaque = np.full((*PHOTO.shape[:2], 1), 65535, np.uint16)
+
+    path = written(tmp_path / "image.png", np.dstack([TWELVE_BITS, opaque]))
+
+    assert detect_value_range([str(path)]) == (0, 4095)
+
+
+def test_avif_under_the_brand_of_heif_needs_no_extra() -> None:
+    assert is_heif(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic")
+    assert not is_heif(b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif")
