@@ -44,16 +44,25 @@ def project(vectors: np.ndarray, method: Projection = "pca", seed: int = 0) -> n
     Raises:
         MissingPartError: The method needs a package that is not installed.
     """
-    if method == "umap" and importlib.util.find_spec("umap") is None:
-        raise MissingPartError(
-            'UMAP needs umap-learn: `pip install "fiftyone-winnow[umap]"`. Or choose the projection pca or tsne.'
-        )
+    check_installed(method)
     rows = unit_rows(vectors)
     if method == "pca" or len(rows) <= _FEW:
         return _two_columns(reduce_width(rows, 2)[0])
     start = reduce_width(rows, _START_WIDTH)[0]
     points = _tsne(start, seed) if method == "tsne" else _umap(start, seed)
     return (points - points.mean(axis=0)).astype(np.float32)
+
+
+def check_installed(method: str) -> None:
+    """Make sure that a projection can be made: to be called before long work.
+
+    Raises:
+        MissingPartError: It needs a package that is not installed.
+    """
+    if method == "umap" and importlib.util.find_spec("umap") is None:
+        raise MissingPartError(
+            'UMAP needs umap-learn: `pip install "fiftyone-winnow[umap]"`. Or choose the projection pca or tsne.'
+        )
 
 
 def reduce_width(vectors: np.ndarray, width: int) -> tuple[np.ndarray, float]:

@@ -85,15 +85,24 @@ def forget(view: Collection, key: str) -> None:
     Raises:
         DataError: Somebody else's brain run has the name.
     """
+    check_free(view, key)
     dataset = dataset_of(view)
-    if not dataset.has_brain_run(key):
-        return
-    if not _is_ours(dataset, key):
+    if dataset.has_brain_run(key):
+        dataset.delete_brain_run(key)
+
+
+def check_free(view: Collection, key: str) -> None:
+    """Make sure that a key may be registered: to be called before long work.
+
+    Raises:
+        DataError: Somebody else's brain run has the name.
+    """
+    dataset = dataset_of(view)
+    if dataset.has_brain_run(key) and not _is_ours(dataset, key):
         raise DataError(
             f"the brain run '{key}' of '{dataset.name}' was not made by Winnow, so it is not overwritten. "
             f"Rename it first: dataset.rename_brain_run('{key}', 'NAME')."
         )
-    dataset.delete_brain_run(key)
 
 
 def _is_ours(dataset: fo.Dataset, key: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from ..curation.projection import PROJECTIONS, Projection, project
+from ..curation.projection import PROJECTIONS, Projection, check_installed, project
 from ..datasets import brain, runs
 from ..datasets.fields import write_values
 from ..datasets.samples import Samples, read_samples
@@ -130,9 +130,15 @@ def compute_embeddings(
     """Embed a collection.
 
     Raises:
-        DataError: No image can be read, or the collection does not hold single images.
+        DataError: No image can be read, the collection does not hold single images, or a brain key is taken.
         FieldError: The vector field is taken.
+        MissingPartError: The projection needs a package that is not installed.
     """
+    check_installed(params.projection)
+    if params.similarity:
+        brain.check_free(view, brain.SIMILARITY_KEY)
+    if params.projection != "none":
+        brain.check_free(view, brain.POINTS_KEY)
     embedded = embed_collection(view, params, thumbnails=False, progress=progress)
     return EmbedReport(
         images=len(embedded.samples),

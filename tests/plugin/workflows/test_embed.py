@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import fiftyone as fo
+import fiftyone.brain as fob
 import numpy as np
 import pytest
 from PIL import Image
@@ -212,3 +213,16 @@ def test_16_bit_images_that_a_look_at_some_headers_missed_get_their_range(
     assert report.failures == ()
     assert report.preprocessing["decode"]["value_range"] == (0.0, 4095.0)
     assert "from 0 to 4095" in report.text()
+
+
+def test_a_brain_key_of_somebody_else_is_refused_before_the_work(
+    dataset: MakeDataset, image_folder: ImageFolder
+) -> None:
+    made = dataset_of(dataset(), image_folder("a.png", "b.png"))
+    fob.compute_visualization(made, points=np.zeros((2, 2)), brain_key=POINTS_KEY)
+
+    with pytest.raises(DataError, match=f"'{POINTS_KEY}'.*not made by Winnow"):
+        compute_embeddings(made)
+
+    assert not made.has_field("winnow_failure")
+    assert made.list_brain_runs() == [POINTS_KEY]
