@@ -14,7 +14,7 @@ from ..datasets import brain, runs
 from ..datasets.fields import write_values
 from ..datasets.samples import Samples, read_samples
 from ..datasets.views import Collection
-from ..errors import DataError, FieldError
+from ..errors import DataError
 from ..failures import Failure
 from ..progress import Progress, silent
 from ..training.as_backbone import backbone_of, is_classifier
@@ -271,18 +271,14 @@ def _preprocessing(view: Collection, params: EmbedParams, backbone: Backbone, pa
     value_range = earlier.decode.value_range if earlier else None
     decoding = Decode(value_range or detect_value_range(_evenly(paths, _HEADERS_READ)))
     if params.image_size is not None:
-        if not backbone.resizable and params.image_size != fitted.size:
-            raise FieldError(
-                f"backbone '{params.backbone}' only takes images of {fitted.size} pixels; leave image_size."
-            )
-        fitted = replace(fitted, size=params.image_size)
+        fitted = backbone.input_at(params.image_size)
         return Preprocessing(decoding, replace(fitted, mode="squash") if _are_small(paths) else fitted)
     if earlier is not None:
         return Preprocessing(decoding, earlier.input)
     if _are_small(paths) and not is_classifier(params.backbone):
         # Nothing is gained by blowing 28 pixels up to 224, and a centre crop would cut off an eighth of them.
-        size = fitted.size * 5 // 7 // 32 * 32 if backbone.resizable else fitted.size
-        fitted = replace(fitted, mode="squash", size=max(32, size))
+        size = backbone.size_at_most(max(32, fitted.size * 5 // 7 // 32 * 32))
+        fitted = replace(fitted, mode="squash", size=size)
     return Preprocessing(decoding, fitted)
 
 
