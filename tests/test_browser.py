@@ -16,7 +16,7 @@ from pathlib import Path
 import fiftyone as fo
 import psutil
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import FloatRect, Page, expect, sync_playwright
 
 from winnow.plugin.datasets.brain import POINTS_KEY
 from winnow.plugin.datasets.jobs import list_jobs
@@ -158,12 +158,12 @@ def test_scheduled_job_goes_from_queued_to_running_to_cancelled(
 
 def test_points_selected_in_the_embeddings_panel_narrow_the_grid(page: Page, demo: fo.Dataset, tmp_path: Path) -> None:
     report = compute_embeddings(demo)
+    # FiftyOne's advertisements come late and lie over what is to be clicked.
+    advertisement = page.get_by_text("Dismiss", exact=True).first
+    page.add_locator_handler(advertisement, lambda: advertisement.click())
     page.reload()
     shown = page.locator("[data-cy=entry-counts]")
     expect(shown).to_contain_text(f"{len(demo):,} samples", timeout=PATIENCE_MS)
-    dismiss = page.get_by_text("Dismiss", exact=True)
-    if dismiss.count():  # FiftyOne's advertisement lies over the page
-        dismiss.first.click()
 
     page.locator("[data-cy=new-panel-btn]").click()
     page.get_by_text("Embeddings", exact=True).last.click()
@@ -180,10 +180,16 @@ def test_points_selected_in_the_embeddings_panel_narrow_the_grid(page: Page, dem
     page.screenshot(path=tmp_path / "selection.png")
 
 
-def draw_around_the_middle(page: Page) -> None:
-    """Drag the mouse around the middle of the page's largest canvas, which is the plot, as one does with the lasso."""
+def plots(page: Page) -> list[FloatRect]:
+    """Return where the page's large canvases lie; those of the grid's samples are small."""
     boxes = [box for canvas in page.locator("canvas").all() if (box := canvas.bounding_box()) is not None]
-    plot = max(boxes, key=lambda box: box["width"] * box["height"])
+    return [box for box in boxes if box["width"] > 300]
+
+
+def draw_around_the_middle(page: Page) -> None:
+    """Drag the mouse around the middle of the plot, as one does with the lasso."""
+    wait_until(lambda: bool(plots(page)), "the plot is drawn")
+    (plot,) = plots(page)
     corners = [(0.35, 0.35), (0.65, 0.35), (0.65, 0.65), (0.35, 0.65), (0.35, 0.36)]
     points = [(plot["x"] + plot["width"] * right, plot["y"] + plot["height"] * down) for right, down in corners]
     page.mouse.move(*points[0])
