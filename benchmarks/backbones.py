@@ -18,16 +18,16 @@ from .isolation import isolate
 from .report import Target, finish
 
 RECOMMENDED = (
-    "mobilenetv3_large_100",
+    "mobilenetv4_conv_small",
     "resnet50",
     "convnext_tiny",
-    "vit_xsmall_patch16_clip_224",
+    "vit_small_patch16_224",
     "vit_base_patch32_clip_224",
     "vit_base_patch16_siglip_224",
     "vit_small_patch16_dinov3",
     "vit_small_patch14_dinov2",
 )
-_QUICK = ("mobilenetv3_large_100", "vit_xsmall_patch16_clip_224")
+_QUICK = ("mobilenetv4_conv_small", "vit_small_patch16_224")
 _ROUNDS = 3
 _LITE0_IMAGES, _IMAGES = 64, 16
 
