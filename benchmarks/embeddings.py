@@ -26,9 +26,7 @@ from .isolation import isolate
 from .report import Target, finish, peak_memory
 
 _ROUNDS = 3
-_PEER_IMAGES = (
-    96  # of each kind, for FiftyOne: its rate hardly depends on the number, and four settings take their time
-)
+_PEER_IMAGES = 96  # of each kind, for FiftyOne, whose four settings take their time
 
 
 def main() -> None:
