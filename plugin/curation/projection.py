@@ -12,6 +12,7 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from ..errors import MissingPartError
+from .neighbors import unit_rows
 
 Projection = Literal["pca", "tsne", "umap"]
 PROJECTIONS: tuple[str, ...] = get_args(Projection)
@@ -22,12 +23,6 @@ _PERPLEXITY = 30.0
 _NEIGHBOURS = 15
 _ONE_THREAD = 1_000  # with fewer points, threads wait for each other longer than they work
 _FEW = 3  # so few points need no other layout than PCA's
-
-
-def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Return (n, d) float32 rows of length 1; a row of zeros stays."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
 
 
 def project(vectors: np.ndarray, method: Projection = "pca", seed: int = 0) -> np.ndarray:
@@ -45,7 +40,7 @@ def project(vectors: np.ndarray, method: Projection = "pca", seed: int = 0) -> n
         MissingPartError: The method needs a package that is not installed.
     """
     check_installed(method)
-    rows = unit_rows(vectors)
+    rows = unit_rows(vectors, centered=False)
     if method == "pca" or len(rows) <= _FEW:
         return _two_columns(reduce_width(rows, 2)[0])
     start = reduce_width(rows, _START_WIDTH)[0]

@@ -12,7 +12,8 @@ import fiftyone.brain as fob
 import numpy as np
 
 from ... import __version__
-from ..curation.projection import reduce_width, unit_rows
+from ..curation.neighbors import unit_rows
+from ..curation.projection import reduce_width
 from ..errors import DataError
 from .views import Collection, dataset_of
 
@@ -45,7 +46,7 @@ def register_similarity(view: Collection, ids: np.ndarray, vectors: np.ndarray) 
     """
     dataset = dataset_of(view)
     forget(dataset, SIMILARITY_KEY)
-    rows, kept = unit_rows(vectors), 1.0
+    rows, kept = unit_rows(vectors, centered=False), 1.0
     width = max(1, _MOST_NUMBERS // len(rows))
     if width < rows.shape[1]:
         rows, kept = reduce_width(rows, width)

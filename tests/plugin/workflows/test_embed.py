@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from winnow.plugin.curation.projection import unit_rows
+from winnow.plugin.curation.neighbors import unit_rows
 from winnow.plugin.datasets.brain import POINTS_KEY, SIMILARITY_KEY
 from winnow.plugin.datasets.runs import load_run
 from winnow.plugin.errors import DataError, FieldError, JobCancelled
@@ -168,7 +168,7 @@ def test_how_it_was_done_is_saved_with_the_dataset(shared: fo.Dataset) -> None:
 def test_the_app_can_sort_and_plot_what_was_embedded(shared: fo.Dataset) -> None:
     report = compute_embeddings(shared, EmbedParams(vector_field="vector"))
 
-    vectors = unit_rows(np.array(shared.values("vector")))
+    vectors = unit_rows(np.array(shared.values("vector")), centered=False)
     ids = np.array(shared.values("id"))
     found = shared.sort_by_similarity(ids[3], k=20, brain_key=SIMILARITY_KEY).values("id")
     assert found[0] == ids[3]
