@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "compute_embeddings": "plugin.workflows.embed",
     "EmbedParams": "plugin.workflows.embed",
+    "VectorParams": "plugin.workflows.vectors",
     "find_duplicates": "plugin.workflows.duplicates",
     "DuplicateParams": "plugin.workflows.duplicates",
     "find_leaks": "plugin.workflows.leaks",

@@ -21,10 +21,10 @@ from .plugin.progress import Progress
 from .terminal import Report, print_json, run_job, say, shown_errors
 
 if TYPE_CHECKING:
-    import fiftyone as fo
-
+    from .plugin.datasets.views import Collection
+    from .plugin.workflows.curate import CurateReport
     from .plugin.workflows.demo import DemoReport
-    from .plugin.workflows.embed import EmbedParams
+    from .plugin.workflows.vectors import VectorParams
 
 app = typer.Typer(
     name="winnow",
@@ -52,6 +52,7 @@ def curate(
     target: opt.Target,
     label_field: opt.LabelField = None,
     split_field: opt.SplitField = None,
+    group_slice: opt.GroupSlice = None,
     label_delimiter: opt.Delimiter = None,
     preset: opt.Preset = None,
     output: opt.Output = None,
@@ -61,19 +62,16 @@ def curate(
     debug: opt.Debug = False,
 ) -> None:
     """Do the whole job: find duplicates, leaks and label issues, train on the rest, evaluate, write predictions."""
-    names: list[str] = []
 
-    def job(progress: Progress) -> Report:
+    def job(progress: Progress) -> CurateReport:
         from .plugin.workflows.curate import CurateParams, curate
 
-        view = _open(target, label_delimiter)
-        names.append(view.name)
         given = _given(label_field=label_field, split_field=split_field, preset=preset, output=output, seed=seed)
-        return curate(view, CurateParams(**given), progress)
+        return curate(_open(target, label_delimiter, group_slice), CurateParams(**given), progress)
 
-    run_job(job, as_json=json, debug=debug)
+    report = run_job(job, as_json=json, debug=debug)
     if open_app:
-        _run_app(names[0], debug=debug)
+        _run_app(report.dataset_name, debug=debug)
 
 
 @app.command()
@@ -82,24 +80,26 @@ def embed(
     backbone: opt.Backbone = None,
     image_size: opt.ImageSize = None,
     batch_size: opt.BatchSize = None,
+    patches: opt.PatchesField = None,
     vector_field: opt.VectorField = None,
     projection: opt.ProjectionMethod = None,
     no_similarity: opt.NoSimilarity = False,
     storage: opt.Storage = None,
     verify: opt.Verify = False,
+    group_slice: opt.GroupSlice = None,
     label_delimiter: opt.Delimiter = None,
     json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Compute one vector an image; they are cached by file content and serve every other command."""
+    """Compute one vector an image (or a patch); they are cached by file content and serve every other command."""
 
     def job(progress: Progress) -> Report:
         from .plugin.workflows.embed import EmbedParams, compute_embeddings
 
         given = _given(backbone=backbone, image_size=image_size, batch_size=batch_size, vector_field=vector_field)
-        given |= _given(storage=storage, projection=projection)
+        given |= _given(storage=storage, projection=projection, patches_field=patches)
         params = EmbedParams(**given, verify=verify, similarity=not no_similarity)
-        return compute_embeddings(_open(target, label_delimiter), params, progress)
+        return compute_embeddings(_open(target, label_delimiter, group_slice), params, progress)
 
     run_job(job, as_json=json, debug=debug)
 
@@ -111,6 +111,7 @@ def duplicates(
     threshold: opt.Threshold = None,
     backbone: opt.Backbone = None,
     image_size: opt.ImageSize = None,
+    group_slice: opt.GroupSlice = None,
     label_delimiter: opt.Delimiter = None,
     json: opt.Json = False,
     debug: opt.Debug = False,
@@ -120,8 +121,8 @@ def duplicates(
     def job(progress: Progress) -> Report:
         from .plugin.workflows.duplicates import DuplicateParams, find_duplicates
 
-        params = DuplicateParams(embed=_embed_params(backbone, image_size), **_given(threshold=threshold))
-        report = find_duplicates(_open(target, label_delimiter), params, progress)
+        params = DuplicateParams(vectors=_vector_params(backbone, image_size), **_given(threshold=threshold))
+        report = find_duplicates(_open(target, label_delimiter, group_slice), params, progress)
         if pairs is not None:
             report.write_pairs(pairs, _root(target))
         return report
@@ -137,6 +138,7 @@ def leaks(
     threshold: opt.Threshold = None,
     backbone: opt.Backbone = None,
     image_size: opt.ImageSize = None,
+    group_slice: opt.GroupSlice = None,
     label_delimiter: opt.Delimiter = None,
     json: opt.Json = False,
     debug: opt.Debug = False,
@@ -147,8 +149,8 @@ def leaks(
         from .plugin.workflows.leaks import LeakParams, find_leaks
 
         given = _given(split_field=split_field, threshold=threshold)
-        params = LeakParams(embed=_embed_params(backbone, image_size), **given)
-        report = find_leaks(_open(target, label_delimiter), params, progress)
+        params = LeakParams(vectors=_vector_params(backbone, image_size), **given)
+        report = find_leaks(_open(target, label_delimiter, group_slice), params, progress)
         if pairs is not None:
             report.write_pairs(pairs, _root(target))
         return report
@@ -162,6 +164,7 @@ def label_issues(
     label_field: opt.LabelField = None,
     backbone: opt.Backbone = None,
     image_size: opt.ImageSize = None,
+    group_slice: opt.GroupSlice = None,
     label_delimiter: opt.Delimiter = None,
     seed: opt.Seed = None,
     json: opt.Json = False,
@@ -173,8 +176,8 @@ def label_issues(
         from .plugin.workflows.label_issues import LabelIssueParams, find_label_issues
 
         given = _given(label_field=label_field, seed=seed)
-        params = LabelIssueParams(embed=_embed_params(backbone, image_size), **given)
-        return find_label_issues(_open(target, label_delimiter), params, progress)
+        params = LabelIssueParams(vectors=_vector_params(backbone, image_size), **given)
+        return find_label_issues(_open(target, label_delimiter, group_slice), params, progress)
 
     run_job(job, as_json=json, debug=debug)
 
@@ -186,6 +189,7 @@ def train(
     preset: opt.Preset = None,
     label_field: opt.LabelField = None,
     split_field: opt.SplitField = None,
+    group_slice: opt.GroupSlice = None,
     label_delimiter: opt.Delimiter = None,
     seed: opt.Seed = None,
     keep_label_issues: opt.KeepLabelIssues = False,
@@ -200,7 +204,7 @@ def train(
         given = _given(label_field=label_field, split_field=split_field, preset=preset, output=output, seed=seed)
         if keep_label_issues:
             given["exclude_label_issues"] = False
-        return train_classifier(_open(target, label_delimiter), TrainParams(**given), progress)
+        return train_classifier(_open(target, label_delimiter, group_slice), TrainParams(**given), progress)
 
     run_job(job, as_json=json, debug=debug)
 
@@ -212,6 +216,7 @@ def predict(
     output: opt.PredictionsFile = None,
     prediction_field: opt.PredictionField = None,
     batch_size: opt.BatchSize = None,
+    group_slice: opt.GroupSlice = None,
     label_delimiter: opt.Delimiter = None,
     json: opt.Json = False,
     debug: opt.Debug = False,
@@ -223,7 +228,7 @@ def predict(
 
         given = _given(prediction_field=prediction_field, batch_size=batch_size)
         params = PredictParams(classifier=classifier, **given)
-        report = apply_classifier(_open(target, label_delimiter), params, progress)
+        report = apply_classifier(_open(target, label_delimiter, group_slice), params, progress)
         if output is not None:
             report.write_csv(output, _root(target))
         return report
@@ -237,6 +242,7 @@ def evaluate(
     prediction_field: opt.PredictionField = None,
     label_field: opt.LabelField = None,
     split_field: opt.SplitField = None,
+    group_slice: opt.GroupSlice = None,
     label_delimiter: opt.Delimiter = None,
     json: opt.Json = False,
     debug: opt.Debug = False,
@@ -247,7 +253,7 @@ def evaluate(
         from .plugin.workflows.evaluate import EvaluateParams, evaluate_predictions
 
         given = _given(prediction_field=prediction_field, label_field=label_field, split_field=split_field)
-        return evaluate_predictions(_open(target, label_delimiter), EvaluateParams(**given), progress)
+        return evaluate_predictions(_open(target, label_delimiter, group_slice), EvaluateParams(**given), progress)
 
     run_job(job, as_json=json, debug=debug)
 
@@ -372,22 +378,23 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _embed_params(backbone: str | None, image_size: int | None) -> EmbedParams:
-    from .plugin.workflows.embed import EmbedParams
+def _vector_params(backbone: str | None, image_size: int | None) -> VectorParams:
+    from .plugin.workflows.vectors import VectorParams
 
-    return EmbedParams(**_given(backbone=backbone, image_size=image_size))
+    return VectorParams(**_given(backbone=backbone, image_size=image_size))
 
 
-def _open(target: str, label_delimiter: str | None) -> fo.Dataset:
-    """Open a TARGET as a dataset, and tell on stderr what was added, mapped or left out."""
+def _open(target: str, label_delimiter: str | None, group_slice: str | None) -> Collection:
+    """Open a TARGET as a dataset or one slice of it, and tell on stderr what was added, mapped or left out."""
     from .plugin.datasets.database import ensure_database
     from .plugin.datasets.targets import open_target
+    from .plugin.datasets.views import one_slice
 
     ensure_database()
     opened = open_target(target, label_delimiter=label_delimiter)
     for note in opened.notes:
         say(note)
-    return opened.dataset
+    return one_slice(opened.dataset, group_slice)
 
 
 def _root(target: str) -> Path | None:

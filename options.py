@@ -20,6 +20,7 @@ Target = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="End stdout with one line of JSON; everything else to stderr.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+GroupSlice = Annotated[str | None, typer.Option("--slice", help="Slice of a grouped dataset.")]
 Delimiter = Annotated[str | None, typer.Option("--label-delimiter", help="What separates several labels in a table.")]
 LabelField = Annotated[str | None, typer.Option("--label-field", help="Classification field with the labels.")]
 SplitField = Annotated[str | None, typer.Option("--split-field", help="Field with the split, or 'tags'.")]
@@ -38,6 +39,7 @@ Preset = Annotated[str | None, typer.Option("--preset", help="How thoroughly to 
 Output = Annotated[Path | None, typer.Option("--output", help="Folder for the classifier.")]
 OpenApp = Annotated[bool, typer.Option("--app", help="Open the App on the result, with a worker beside it.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65535)]
+PatchesField = Annotated[str | None, typer.Option("--patches", help="Field of detections, to look at each box.")]
 VectorField = Annotated[str | None, typer.Option("--vector-field", help="Also store the vectors in this field.")]
 ProjectionMethod = Annotated[
     str | None, typer.Option("--projection", help="Layout of the Embeddings panel: 'pca', 'tsne', 'umap' or 'none'.")

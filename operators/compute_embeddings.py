@@ -12,6 +12,7 @@ class ComputeEmbeddings(WorkflowOperator):
     summary = "Turn each image into a vector; kept by content, so the other jobs start at once"
     icon = "scatter_plot"
     next_step = ("find_duplicates", "find near-duplicates")
+    takes_patches = True
 
     def workflow(self) -> tuple[type, Workflow]:
         from ..plugin.workflows.embed import EmbedParams, compute_embeddings
@@ -19,6 +20,7 @@ class ComputeEmbeddings(WorkflowOperator):
         return EmbedParams, compute_embeddings
 
     def fill(self, form: Form) -> None:
+        form.patches()
         form.embedding()
         form.text("vector_field", "Field for the vectors", "Empty: they stay in Winnow's cache only.")
         form.projection()

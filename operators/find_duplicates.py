@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import fiftyone as fo
 from fiftyone import ViewField
 from fiftyone.core.collections import SampleCollection
 
@@ -31,6 +30,6 @@ class FindDuplicates(WorkflowOperator):
             form.field_name("score_field", "Field for the score")
             form.embedding()
 
-    def finding(self, dataset: fo.Dataset, params: Any) -> tuple[str, SampleCollection]:
+    def finding(self, images: SampleCollection, params: Any) -> tuple[str, SampleCollection]:
         field = params.group_field
-        return "Show the groups", dataset.match(ViewField(field) != None).sort_by(field)  # noqa: E711
+        return "Show the groups", images.match(ViewField(field) != None).sort_by(field)  # noqa: E711

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import fiftyone as fo
 from fiftyone import ViewField
 from fiftyone.core.collections import SampleCollection
 
@@ -33,6 +32,6 @@ class FindLabelIssues(WorkflowOperator):
             form.embedding()
             form.seed()
 
-    def finding(self, dataset: fo.Dataset, params: Any) -> tuple[str, SampleCollection]:
-        flagged = dataset.match(ViewField(params.issue_field) == True)  # noqa: E712
+    def finding(self, images: SampleCollection, params: Any) -> tuple[str, SampleCollection]:
+        flagged = images.match(ViewField(params.issue_field) == True)  # noqa: E712
         return "Show the flagged labels", flagged.sort_by(params.quality_field)

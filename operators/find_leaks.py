@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import fiftyone as fo
 from fiftyone import ViewField
 from fiftyone.core.collections import SampleCollection
 
@@ -31,6 +30,6 @@ class FindLeaks(WorkflowOperator):
             form.field_name("score_field", "Field for the score")
             form.embedding()
 
-    def finding(self, dataset: fo.Dataset, params: Any) -> tuple[str, SampleCollection]:
+    def finding(self, images: SampleCollection, params: Any) -> tuple[str, SampleCollection]:
         field = params.score_field
-        return "Show the leaks", dataset.match(ViewField(field) != None).sort_by(field, reverse=True)  # noqa: E711
+        return "Show the leaks", images.match(ViewField(field) != None).sort_by(field, reverse=True)  # noqa: E711

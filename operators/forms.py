@@ -10,12 +10,14 @@ import fiftyone as fo
 from fiftyone.operators import types
 
 from ..plugin.datasets import jobs
+from ..plugin.datasets.patches import patch_fields, shown_patches
 from ..plugin.datasets.samples import label_fields
 from ..plugin.datasets.split_names import read_splits, split_sources
-from ..plugin.datasets.views import check_images
+from ..plugin.datasets.views import check_images, image_slices, one_slice
 from ..plugin.errors import TargetError
 from ..plugin.home import winnow_home
 from ..plugin.training.recipe import PRESETS
+from ..plugin.workflows.wording import counted
 from .params import defaults_of
 
 MORE = "more_settings"
@@ -61,15 +63,28 @@ class Form:
         shown = self.inputs.view(name, types.Error(label=label, description=description))
         mark_invalid(shown, f"{label}. {description}")
 
-    def images(self) -> None:
-        """Say how many images the job will work on.
+    def images(self, *, patches: bool = False) -> None:
+        """Ask for the slice of a grouped dataset, and say how many images the job will work on.
+
+        Args:
+            patches: Whether the job can work on a view of patches too.
 
         Raises:
-            DataError: There are none, or the view holds something else than images.
+            DataError: There are none, the view holds something else than images, or there is no such slice.
         """
-        check_images(self.view)
-        count = self.view.count()
-        self.note("images", f"{count:,} {'image' if count == 1 else 'images'}")
+        chosen = self.ctx.params.get("group_slice")
+        if slices := image_slices(self.view):
+            default = self.ctx.group_slice if self.ctx.group_slice in slices else slices[0]
+            self.choice(
+                "group_slice", slices, "Group slice", "The job looks at the images of one slice.", default=default
+            )
+            chosen = chosen or default
+        self.view = one_slice(self.view, chosen)
+        if patches and shown_patches(self.view):
+            self.note("images", counted(self.view.count(), "patch", "patches"))
+        else:
+            check_images(self.view)
+            self.note("images", counted(self.view.count(), "image"))
 
     def label_field(self, name: str = "label_field") -> None:
         """Offer the dataset's Classification fields, and say how many classes the chosen one has."""
@@ -202,6 +217,15 @@ class Form:
         self.text("backbone", "Backbone", "lite0 (built in), any timm model name, or the folder of a classifier.")
         self.number("image_size", "Image size", "Pixels a side; empty: what the backbone was trained with.", low=32)
         self.number("batch_size", "Batch size", "Images at a time; the result does not depend on it.", low=1)
+
+    def patches(self) -> None:
+        """Offer to look at the boxes of detections instead of whole images."""
+        if shown_patches(self.view):
+            return
+        if fields := patch_fields(self.view):
+            description = "Whole images get a vector each; or the boxes of a field of detections do."
+            labels = {field: f"patches of {field}" for field in fields}
+            self.choice("patches_field", fields, "Patches", description, labels=labels)
 
     def projection(self) -> None:
         """Offer how the Embeddings panel lays the vectors out."""

@@ -10,8 +10,8 @@ from ..plugin.errors import DataError
 
 T = TypeVar("T")
 
-# FiftyOne's own way of choosing what an operator works on.
-_OF_ANY_OPERATOR = {"view_target", "custom_view_target"}
+# What an operator works on: FiftyOne's own way of choosing, and the slice of a grouped dataset.
+_OF_ANY_OPERATOR = {"view_target", "custom_view_target", "group_slice"}
 
 
 def defaults_of(params_type: type) -> dict[str, Any]:

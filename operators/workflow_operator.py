@@ -8,12 +8,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
-import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from ..plugin.datasets import jobs
+from ..plugin.datasets.views import every_image, one_slice
 from ..plugin.errors import JobCancelled, WinnowError
 from ..plugin.progress import Progress, silent
 from .forms import Form, mark_invalid
@@ -34,6 +34,7 @@ class WorkflowOperator(foo.Operator, ABC):
         summary: One sentence for the operator browser.
         icon: Name of a Material icon.
         next_step: Name and title of the operator that people go on with, or None.
+        takes_patches: Whether the job can work on a view of patches.
     """
 
     operator_name: ClassVar[str]
@@ -41,6 +42,7 @@ class WorkflowOperator(foo.Operator, ABC):
     summary: ClassVar[str]
     icon: ClassVar[str]
     next_step: ClassVar[tuple[str, str] | None] = None
+    takes_patches: ClassVar[bool] = False
 
     @abstractmethod
     def workflow(self) -> tuple[type, Workflow]:
@@ -50,8 +52,13 @@ class WorkflowOperator(foo.Operator, ABC):
     def fill(self, form: Form) -> None:
         """Add the job's own settings to the form."""
 
-    def finding(self, dataset: fo.Dataset, params: Any) -> tuple[str, SampleCollection] | None:
-        """Return a button text and the view of what the job found, or None where the job marks no samples."""
+    def finding(self, images: SampleCollection, params: Any) -> tuple[str, SampleCollection] | None:
+        """Return a button text and the view of what the job found, or None where the job marks no samples.
+
+        Args:
+            images: All images of the dataset.
+            params: The job's settings.
+        """
         return None
 
     @property
@@ -88,7 +95,7 @@ class WorkflowOperator(foo.Operator, ABC):
             if not in_app(ctx):
                 check_names(params_type, ctx.params)
             form = Form(ctx, params_type)
-            form.images()
+            form.images(patches=self.takes_patches)
             self.fill(form)
             form.worker()
             return form.property(f"Winnow: {self.title}")
@@ -127,9 +134,9 @@ class WorkflowOperator(foo.Operator, ABC):
         params: Any = params_from(params_type, ctx.params)
         job = jobs.running_job(ctx.dataset, self.operator_name, job_id, delegated=ctx.delegated, show=show)
         with job as progress:
-            report = workflow(ctx.target_view(), params, progress)
+            report = workflow(one_slice(ctx.target_view(), ctx.params.get("group_slice")), params, progress)
         result = {"text": report.text(), "summary": report.summary()}
-        finding = self.finding(ctx.dataset, params)
+        finding = self.finding(every_image(ctx.dataset), params)
         if finding is not None and finding[1].count():
             label, view = finding
             result["show"] = {"label": label, "view": view._serialize(include_uuids=False)}

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from playwright.sync_api import FloatRect, Page, expect, sync_playwright
 
-from winnow.plugin.datasets.brain import POINTS_KEY
+from winnow.plugin.datasets.brain import BrainKeys
 from winnow.plugin.datasets.jobs import list_jobs
 from winnow.plugin.datasets.targets import open_target
 from winnow.plugin.workflows.embed import compute_embeddings
@@ -167,7 +167,7 @@ def test_points_selected_in_the_embeddings_panel_narrow_the_grid(page: Page, dem
 
     page.locator("[data-cy=new-panel-btn]").click()
     page.get_by_text("Embeddings", exact=True).last.click()
-    page.get_by_text(POINTS_KEY, exact=True).click()
+    page.get_by_text(BrainKeys().points, exact=True).click()
     expect(page.get_by_text(f"{report.images:,} points")).to_be_visible(timeout=PATIENCE_MS)
     page.get_by_role("button", name="Select", exact=True).click()
     draw_around_the_middle(page)

@@ -13,7 +13,7 @@ import fiftyone as fo
 import numpy as np
 
 from ..errors import FieldError
-from .views import Collection, dataset_of, describe_field
+from .views import Collection, dataset_of, describe_field, every_image
 
 Kind = Literal["int", "float", "bool", "str", "vector"]
 
@@ -95,6 +95,60 @@ def write_labels(
     _replace(view, field, ids, list(zip(labels, confidences, strict=True)), _classification)
 
 
+def write_label_vectors(
+    view: Collection, path: str, name: str, ids: Sequence[str] | np.ndarray, vectors: np.ndarray
+) -> str:
+    """Make the attribute `name` of labels hold these vectors; other labels of the view lose theirs.
+
+    Args:
+        view: The collection that the job ran on.
+        path: Where the labels lie in a sample, such as `ground_truth.detections`.
+        name: Name of the attribute, which is made when it does not exist.
+        ids: m label ids.
+        vectors: (m, d) float32.
+
+    Returns:
+        The attribute's whole path.
+
+    Raises:
+        FieldError: As for `write_values`.
+    """
+    _check_lengths(ids, vectors)
+    dataset, images, attribute = dataset_of(view), every_image(view), f"{path}.{name}"
+    check_label_attribute(view, path, name)
+    if dataset.get_field(attribute) is None:
+        dataset.add_sample_field(attribute, fo.VectorField, info={_MARK: True})
+    field, convert = path.split(".")[0], _converter("vector")
+    held = view.filter_labels(field, fo.ViewField(name).exists()).values(f"{path}.id", unwind=True)
+    images.set_label_values(attribute, dict.fromkeys(set(held).difference(ids)))
+    for start in range(0, len(ids), _VECTOR_CHUNK):
+        part = slice(start, start + _VECTOR_CHUNK)
+        by_id = {str(key): convert(vector) for key, vector in zip(ids[part], vectors[part], strict=True)}
+        images.set_label_values(attribute, by_id)
+    return attribute
+
+
+def check_value_field(view: Collection, field: str, *, kind: Kind) -> None:
+    """Make sure that `write_values` can write: to be called before long work.
+
+    Raises:
+        FieldError: As for `write_values`.
+    """
+    _check_writable(dataset_of(view), field, _FIELD_TYPES[kind], None)
+
+
+def check_label_attribute(view: Collection, path: str, name: str) -> None:
+    """Make sure that `write_label_vectors` can write: to be called before long work.
+
+    Raises:
+        FieldError: As for `write_values`.
+    """
+    dataset, attribute = dataset_of(view), f"{path}.{name}"
+    is_new = _check_writable(dataset, attribute, fo.VectorField, None, name=name)
+    if is_new and every_image(view).filter_labels(path.split(".")[0], fo.ViewField(name).exists()).limit(1).count():
+        raise FieldError(_not_ours(dataset, attribute))  # one that nobody declared
+
+
 def clear_field(view: Collection, field: str) -> None:
     """Remove a field that Winnow made: the field itself for a dataset, its values within a view.
 
@@ -123,16 +177,17 @@ def _check_lengths(ids: Sequence[str] | np.ndarray, values: Sequence[Any] | np.n
         raise ValueError(f"{len(ids)} ids, but {len(values)} values")
 
 
-def _check_writable(dataset: fo.Dataset, field: str, wanted: type, label_field: str | None) -> bool:
-    """Return whether the field has yet to be made; raise where it can't be written to."""
+def _check_writable(
+    dataset: fo.Dataset, field: str, wanted: type, label_field: str | None, name: str | None = None
+) -> bool:
+    """Return whether the field, or attribute `name`, has yet to be made; raise where it can't be written to."""
     if field == label_field:
         raise FieldError(
             f"field '{field}' holds the labels that were read, so no result is written there. Name another."
         )
-    if not field.isidentifier() or field.startswith("_"):
-        raise FieldError(
-            f"'{field}' can't be the name of a field. Use letters, digits and underscores, a letter first."
-        )
+    name = field if name is None else name
+    if not name.isidentifier() or name.startswith("_"):
+        raise FieldError(f"'{name}' can't be the name of a field. Use letters, digits and underscores, a letter first.")
     existing = dataset.get_field(field)
     if existing is None:
         return True
@@ -142,11 +197,15 @@ def _check_writable(dataset: fo.Dataset, field: str, wanted: type, label_field: 
             f"{wanted.__name__}. Name another field for the result, or delete this one first."
         )
     if not is_own(dataset, field):
-        raise FieldError(
-            f"field '{field}' of '{dataset.name}' was not made by Winnow, so it is not overwritten. Name another field "
-            "for the result, or rename or delete this one first."
-        )
+        raise FieldError(_not_ours(dataset, field))
     return False
+
+
+def _not_ours(dataset: fo.Dataset, field: str) -> str:
+    return (
+        f"field '{field}' of '{dataset.name}' was not made by Winnow, so it is not overwritten. Name another field "
+        "for the result, or rename or delete this one first."
+    )
 
 
 def _replace(
@@ -160,20 +219,20 @@ def _replace(
     """Set the values, then empty the field where the view still has one of an earlier run."""
     # Read first and written through the dataset: a view that filters by the field would change under our hands.
     stale = set(view.exists(field).values("id")).difference(ids)
-    dataset = dataset_of(view)
+    images = every_image(view)
     for start in range(0, len(ids), chunk):
         part = slice(start, start + chunk)
-        dataset.set_values(
+        images.set_values(
             field,
             {str(key): convert(value) for key, value in zip(ids[part], values[part], strict=True)},
             key_field="id",
         )
-    _empty(dataset, field, sorted(stale))
+    _empty(images, field, sorted(stale))
 
 
-def _empty(dataset: fo.Dataset, field: str, ids: list[str]) -> None:
+def _empty(images: Collection, field: str, ids: list[str]) -> None:
     for start in range(0, len(ids), _CHUNK):
-        dataset.set_values(field, dict.fromkeys(ids[start : start + _CHUNK]), key_field="id")
+        images.set_values(field, dict.fromkeys(ids[start : start + _CHUNK]), key_field="id")
 
 
 def _converter(kind: Kind) -> Callable[[Any], Any]:

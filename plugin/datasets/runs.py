@@ -16,7 +16,7 @@ from bson import ObjectId
 from ... import __version__
 from ..errors import DataError
 from .fields import clear_field, is_own
-from .views import Collection, dataset_of
+from .views import Collection, dataset_of, every_image
 
 # Present in the configuration of our runs only.
 _OURS = "winnow"
@@ -34,7 +34,7 @@ class SavedRun:
         summary: What the job found, plain JSON.
         time: When it was saved (UTC).
         samples: Number of samples that the job looked at.
-        dataset_samples: Number of samples that the whole dataset had.
+        dataset_samples: Number of images that the whole dataset had.
         newest_sample: Largest sample id in the dataset, or None in an empty one; ids ascend with time.
         version: Winnow's version.
     """
@@ -68,24 +68,33 @@ def save_run(
         key: An identifier.
         method: Name of the job.
         params: The job's settings, plain JSON.
-        fields: Fields that the job wrote.
+        fields: Fields that the job wrote. Those of the earlier run that still exist stay among the run's fields, after
+            these, so that they are deleted with it.
         summary: What the job found, plain JSON.
         results: More of what it found, plain JSON of any size; read only on demand.
     """
-    dataset = dataset_of(view)
+    dataset, images = dataset_of(view), every_image(view)
     config = dataset.init_run(
         method=method,
         params=dict(params),
-        fields=list(fields),
+        fields=[*fields, *_left_over(dataset, key, fields)],
         summary=dict(summary),
         samples=view.count(),
-        dataset_samples=dataset.count(),
-        newest_sample=_newest(dataset),
+        dataset_samples=images.count(),
+        newest_sample=_newest(images),
     )
     setattr(config, _OURS, __version__)
     dataset.register_run(key, config, overwrite=True, cleanup=False)
     if results is not None:
         dataset.save_run_results(key, dataset.init_run_results(key, results=dict(results)), cache=False)
+
+
+def add_fields(view: Collection, key: str, fields: Sequence[str]) -> None:
+    """Note that a saved run of Winnow wrote these fields too."""
+    dataset = dataset_of(view)
+    config = dataset.get_run_info(key).config
+    config.fields = [*config.fields, *(field for field in fields if field not in config.fields)]
+    dataset.update_run_config(key, config)
 
 
 def list_runs(view: Collection) -> list[SavedRun]:
@@ -145,13 +154,22 @@ def is_stale(view: Collection, key: str) -> str | None:
     """
     dataset = dataset_of(view)
     run = load_run(dataset, key)
-    newer = dataset.match(fo.ViewField("_id") > ObjectId(run.newest_sample)) if run.newest_sample else dataset
+    images = every_image(dataset)
+    newer = images.match(fo.ViewField("_id") > ObjectId(run.newest_sample)) if run.newest_sample else images
     added = newer.count()
-    removed = run.dataset_samples + added - dataset.count()
+    removed = run.dataset_samples + added - images.count()
     if removed < 0:  # samples that came with ids of their own, as from another dataset
         added, removed = added - removed, 0
     changes = [f"{added} samples were added"] * (added > 0) + [f"{removed} samples were removed"] * (removed > 0)
     return f"{' and '.join(changes)} since {run.time:%Y-%m-%d %H:%M} UTC" if changes else None
+
+
+def _left_over(dataset: fo.Dataset, key: str, fields: Sequence[str]) -> list[str]:
+    """Return the fields of the run that is to be replaced which the new one does not write."""
+    if not dataset.has_run(key) or not _is_ours(dataset, key):
+        return []
+    earlier = _saved_run(dataset, key).fields
+    return [field for field in earlier if field not in fields and is_own(dataset, field)]
 
 
 def _is_ours(dataset: fo.Dataset, key: str) -> bool:
@@ -175,6 +193,6 @@ def _saved_run(dataset: fo.Dataset, key: str) -> SavedRun:
     )
 
 
-def _newest(dataset: fo.Dataset) -> str | None:
-    ids = dataset.sort_by("id", reverse=True).limit(1).values("id")
+def _newest(images: Collection) -> str | None:
+    ids = images.sort_by("id", reverse=True).limit(1).values("id")
     return ids[0] if ids else None

@@ -16,6 +16,34 @@ def dataset_of(view: Collection) -> fo.Dataset:
     return view if isinstance(view, fo.Dataset) else fo.load_dataset(view.dataset_name)
 
 
+def every_image(view: Collection) -> Collection:
+    """Return all images of the dataset: of a grouped one all slices, of which a `fo.Dataset` shows one at a time."""
+    dataset = dataset_of(view)
+    return dataset.select_group_slices(media_type="image") if dataset.media_type == "group" else dataset
+
+
+def image_slices(view: Collection) -> list[str]:
+    """Return the slices of a grouped collection that hold images; none where it is not grouped."""
+    if view.media_type != "group":
+        return []
+    return [name for name, media_type in (view.group_media_types or {}).items() if media_type == "image"]
+
+
+def one_slice(view: Collection, name: str | None) -> Collection:
+    """Return the images of one slice of a grouped collection; another collection as it is, where no slice is named.
+
+    Raises:
+        DataError: There is no such slice, or it does not hold images.
+    """
+    if name is None:
+        return view
+    slices = image_slices(view)
+    if name not in slices:
+        known = f"its slices of images are: {', '.join(slices)}" if slices else "it is not grouped, so name no slice"
+        raise DataError(f"'{dataset_of(view).name}' has no slice '{name}' of images; {known}.")
+    return view.select_group_slices(name)
+
+
 def check_images(view: Collection) -> None:
     """Make sure that each element of the collection is one whole image.
 
@@ -31,7 +59,7 @@ def check_images(view: Collection) -> None:
     if view.media_type == "group":
         raise DataError(
             f"'{name}' is grouped (slices: {', '.join(view.group_slices or []) or 'dynamic'}), but single images are "
-            "needed. Make a flat dataset of one slice: dataset.select_group_slices('SLICE').clone('NAME')."
+            "needed. Choose a slice: in the form, with --slice SLICE, or with view.select_group_slices('SLICE')."
         )
     if view.count() == 0:
         what = "dataset" if isinstance(view, fo.Dataset) else "view of dataset"

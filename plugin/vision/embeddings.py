@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -16,6 +17,7 @@ from ..failures import Failure
 from ..progress import Progress, silent
 from .ahead import chunks, work_ahead
 from .backbones import Backbone
+from .boxes import crop
 from .cache import EmbeddingCache, Storage
 from .cache_store import cache_limit, embeddings_root, prune_cache
 from .decoder import read_file
@@ -58,6 +60,7 @@ def embed_images(
     backbone: Backbone,
     preprocessing: Preprocessing,
     *,
+    boxes: np.ndarray | None = None,
     batch_size: int = 32,
     thumbnails: bool = True,
     storage: Storage = "float32",
@@ -74,6 +77,8 @@ def embed_images(
         paths: n files.
         backbone: The network.
         preprocessing: How files become its input.
+        boxes: (n, 4) float64: what to look at in each file, see `vision.boxes`; None = the whole image. A file whose
+            boxes follow each other is read about once.
         batch_size: Most images a forward pass; the vectors do not depend on it (beyond 1e-4).
         thumbnails: Whether the result carries them, 1 KB an image.
         storage: How the cache keeps vectors; "float16" halves its size, and the result is rounded the same in this run
@@ -87,7 +92,7 @@ def embed_images(
     space = f"{backbone.architecture}-{backbone.weights_hash}-{preprocessing.hash()}"
     cache = EmbeddingCache(root / (space if storage == "float32" else f"{space}-{storage}"), backbone.width, storage)
     index = FileIndex(root / "files.sqlite")
-    run = _Run(paths, backbone, preprocessing, cache, index, thumbnails=thumbnails, progress=progress)
+    run = _Run(paths, boxes, backbone, preprocessing, cache, index, thumbnails=thumbnails, progress=progress)
     try:
         run.fetch_and_compute(batch_size, verify=verify)
     finally:
@@ -120,16 +125,34 @@ class _Content:
     Attributes:
         row: Of the file.
         stamp: Of the file before it was read, None where it could not be had.
-        key: SHA-256 of its bytes.
+        digest: SHA-256 of its bytes.
+        key: What the cache knows the vector by: the digest, for a box of the digest and the box.
         thumbnail: (32, 32) uint8; empty where it could not be decoded.
         vector: (d,) float32; empty where the content was not known.
     """
 
     row: int
     stamp: bytes | None = None
+    digest: bytes = b""
     key: bytes = b""
     thumbnail: np.ndarray = field(default_factory=lambda: np.empty(0))
     vector: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+
+class _File:
+    """The file that a thread has in hand: the next box may lie in the same one."""
+
+    def __init__(self, path: str) -> None:
+        self.path, self.stamp = path, stamp_of(path)
+        self._data = read_file(path)
+        self.digest = hashlib.sha256(self._data).digest()
+        self._image: np.ndarray | None = None
+
+    def image(self, preprocessing: Preprocessing) -> np.ndarray:
+        """Return the decoded pixels."""
+        if self._image is None:
+            self._image = preprocessing.read(BytesIO(self._data))
+        return self._image
 
 
 class _Run:
@@ -138,6 +161,7 @@ class _Run:
     def __init__(
         self,
         paths: Sequence[str] | np.ndarray,
+        boxes: np.ndarray | None,
         backbone: Backbone,
         preprocessing: Preprocessing,
         cache: EmbeddingCache,
@@ -146,7 +170,10 @@ class _Run:
         thumbnails: bool,
         progress: Progress,
     ) -> None:
-        self._paths, self._backbone, self._preprocessing = paths, backbone, preprocessing
+        self._paths, self._boxes, self._backbone = paths, boxes, backbone
+        # A reduced image would be too small for its boxes.
+        self._preprocessing = preprocessing if boxes is None else preprocessing.without_draft()
+        self._in_hand = threading.local()
         self._cache, self._index, self._progress = cache, index, progress
         total = len(paths)
         self.vectors = np.zeros((total, backbone.width), np.float32)
@@ -180,7 +207,10 @@ class _Run:
             indexed = [row for row, digest in zip(rows, digests, strict=True) if digest is not None]
             unread = [row for row, digest in zip(rows, digests, strict=True) if digest is None]
             if indexed:
-                keys = np.frombuffer(b"".join(filter(None, digests)), np.uint8).reshape(len(indexed), -1)
+                found = [
+                    self._key(row, digest) for row, digest in zip(rows, digests, strict=True) if digest is not None
+                ]
+                keys = np.frombuffer(b"".join(found), np.uint8).reshape(len(indexed), -1)
                 known, vectors, thumbnails = self._cache.get_many(keys)
                 self._store(np.array(indexed)[known], vectors, thumbnails)
                 unread += [row for row, is_known in zip(indexed, known, strict=True) if not is_known]
@@ -189,20 +219,36 @@ class _Run:
 
     def _read(self, row: int) -> Prepared:
         """Run in a thread: read, hash, and decode only what the cache does not know."""
-        path = str(self._paths[row])
-        content = _Content(row, stamp_of(path))
+        content = _Content(row)
         try:
-            data = read_file(path)
-            content.key = hashlib.sha256(data).digest()
+            file = self._file(str(self._paths[row]))
+            content.stamp, content.digest, content.key = file.stamp, file.digest, self._key(row, file.digest)
             known = self._cache.get(content.key)
             if known is not None:
                 content.vector, content.thumbnail = known
                 return Prepared(note=content)
-            image = self._preprocessing.read(BytesIO(data))
+            image = file.image(self._preprocessing)
+            if self._boxes is not None:
+                image = crop(image, self._boxes[row])
             content.thumbnail = thumbnail(image)
             return Prepared(self._preprocessing.input.fit(image), note=content)
         except UnreadableImageError as error:
             return Prepared(reason=error.reason, note=content)
+
+    def _file(self, path: str) -> _File:
+        """Return the thread's file where it is still the one asked for."""
+        if self._boxes is None:
+            return _File(path)
+        file: _File | None = getattr(self._in_hand, "file", None)
+        if file is None or file.path != path:
+            self._in_hand.file = None  # two large images at a time would be one too many
+            file = self._in_hand.file = _File(path)
+        return file
+
+    def _key(self, row: int, digest: bytes) -> bytes:
+        if self._boxes is None:
+            return digest
+        return hashlib.sha256(digest + self._boxes[row].astype("<f8").tobytes()).digest()
 
     def _take(self, prepared: Prepared, output: np.ndarray | None) -> None:
         """Run in order: keep what is new, store the row."""
@@ -216,7 +262,7 @@ class _Run:
             self.computed += 1
         self._store(np.array([content.row]), content.vector, content.thumbnail)
         if content.stamp is not None:
-            self._index.remember(str(self._paths[content.row]), content.stamp, content.key)
+            self._index.remember(str(self._paths[content.row]), content.stamp, content.digest)
         if self._cache.wants_flush():
             self._cache.flush()
             self._index.flush()

@@ -100,6 +100,10 @@ class Preprocessing:
         """Return the same with another input size."""
         return replace(self, input=replace(self.input, size=size))
 
+    def without_draft(self) -> Preprocessing:
+        """Return the same, but decoding whole images."""
+        return replace(self, decode=replace(self.decode, draft=False))
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON; `from_dict` reads it back."""
         return asdict(self)

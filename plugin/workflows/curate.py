@@ -14,13 +14,13 @@ from ..errors import DataError, WinnowError
 from ..failures import Failure
 from ..progress import Progress, silent
 from .duplicates import DuplicateParams, DuplicateReport, report_duplicates
-from .embed import EmbedParams, embed_collection
 from .evaluate import EvaluateReport, evaluate_rows, shown
 from .label_issues import LabelIssueParams, LabelIssueReport, report_label_issues
 from .leaks import LeakParams, LeakReport, has_two_splits, report_leaks
 from .pairs import score_pairs
 from .predict import PredictParams, apply_classifier
 from .train import TrainParams, TrainReport, check_params, train_on
+from .vectors import VectorParams, embed_collection
 from .wording import failure_lines
 
 
@@ -145,7 +145,7 @@ def curate(
     check_params(view, _train_params(params))
     watch = _Stopwatch()
     embedded = embed_collection(
-        view, EmbedParams(), label_field=params.label_field, split_field=params.split_field, progress=progress
+        view, VectorParams(), label_field=params.label_field, split_field=params.split_field, progress=progress
     )
     samples = embedded.samples
     watch.lap("embeddings")

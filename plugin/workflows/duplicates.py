@@ -16,9 +16,9 @@ from ..datasets.samples import Samples
 from ..datasets.views import Collection
 from ..failures import Failure
 from ..progress import Progress, silent
-from .embed import Embedded, EmbedParams, embed_collection
 from .findings import DUPLICATES_RUN
 from .pairs import best_scores, score_pairs, write_pairs
+from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
 
 
@@ -27,13 +27,13 @@ class DuplicateParams:
     """Settings of `find_duplicates`.
 
     Attributes:
-        embed: How images become vectors.
+        vectors: How images become vectors.
         group_field: Field for the number of an image's group.
         score_field: Field for the score of an image's best near-duplicate.
         threshold: Score in 0..1 from which a pair counts; None = automatic.
     """
 
-    embed: EmbedParams = field(default_factory=EmbedParams)
+    vectors: VectorParams = field(default_factory=VectorParams)
     group_field: str = "duplicate_group"
     score_field: str = "duplicate_score"
     threshold: float | None = None
@@ -94,7 +94,7 @@ def find_duplicates(
     Raises:
         DataError, FieldError: See `embed_collection`.
     """
-    embedded = embed_collection(view, params.embed, progress=progress)
+    embedded = embed_collection(view, params.vectors, progress=progress)
     return report_duplicates(view, embedded, score_pairs(embedded, params.threshold, progress), params)
 
 

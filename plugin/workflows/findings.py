@@ -35,11 +35,11 @@ class Findings:
 
 def read_findings(view: Collection, ids: np.ndarray) -> Findings:
     """Return what the duplicate, leak and label-issue jobs last found about these samples."""
-    # A user may have deleted the fields of a run; then it is as if the job had never run.
-    known = {run.key: run for run in runs.list_runs(view) if all(view.has_field(name) for name in run.fields)}
+    known = {run.key: run for run in runs.list_runs(view)}
 
     def column(key: str, position: int) -> list:
-        if key not in known:
+        # A user may have deleted the fields of a run; then it is as if the job had never run.
+        if key not in known or not view.has_field(known[key].fields[position]):
             return [None] * len(ids)
         found_ids, values = view.values(["id", known[key].fields[position]])
         by_id = dict(zip(found_ids, values, strict=True))

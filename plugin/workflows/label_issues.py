@@ -15,8 +15,8 @@ from ..datasets.samples import Samples
 from ..datasets.views import Collection
 from ..failures import Failure
 from ..progress import Progress, silent
-from .embed import Embedded, EmbedParams, embed_collection
 from .findings import LABEL_ISSUES_RUN, read_findings
+from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
 
 
@@ -25,7 +25,7 @@ class LabelIssueParams:
     """Settings of `find_label_issues`.
 
     Attributes:
-        embed: How images become vectors.
+        vectors: How images become vectors.
         label_field: Field of the labels; None = detected.
         quality_field: Field for the probability that the label is right.
         issue_field: Field that is true for the flagged labels, false for the others.
@@ -33,7 +33,7 @@ class LabelIssueParams:
         seed: Of the cross-validation.
     """
 
-    embed: EmbedParams = field(default_factory=EmbedParams)
+    vectors: VectorParams = field(default_factory=VectorParams)
     label_field: str | None = None
     quality_field: str = "label_quality"
     issue_field: str = "label_issue"
@@ -94,7 +94,9 @@ def find_label_issues(
         DataError: One class, or hardly any labels.
         FieldError: See `embed_collection`.
     """
-    embedded = embed_collection(view, params.embed, label_field=params.label_field, need_labels=True, progress=progress)
+    embedded = embed_collection(
+        view, params.vectors, label_field=params.label_field, need_labels=True, progress=progress
+    )
     groups = read_findings(view, embedded.samples.ids).groups
     return report_label_issues(view, embedded, groups, params, progress)
 

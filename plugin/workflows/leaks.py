@@ -16,9 +16,9 @@ from ..datasets.views import Collection
 from ..errors import DataError
 from ..failures import Failure
 from ..progress import Progress, silent
-from .embed import Embedded, EmbedParams, embed_collection
 from .findings import LEAKS_RUN
 from .pairs import best_scores, score_pairs, write_pairs
+from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
 
 
@@ -27,13 +27,13 @@ class LeakParams:
     """Settings of `find_leaks`.
 
     Attributes:
-        embed: How images become vectors.
+        vectors: How images become vectors.
         split_field: Field that holds the splits, or "tags"; None = detected.
         score_field: Field for the score of an image's best counterpart in another split.
         threshold: Score in 0..1 from which a pair counts; None = automatic.
     """
 
-    embed: EmbedParams = field(default_factory=EmbedParams)
+    vectors: VectorParams = field(default_factory=VectorParams)
     split_field: str | None = None
     score_field: str = "leak_score"
     threshold: float | None = None
@@ -94,7 +94,7 @@ def find_leaks(view: Collection, params: LeakParams = LeakParams(), progress: Pr
         DataError: The collection has no two splits.
         FieldError: See `embed_collection`.
     """
-    embedded = embed_collection(view, params.embed, split_field=params.split_field, progress=progress)
+    embedded = embed_collection(view, params.vectors, split_field=params.split_field, progress=progress)
     check_splits(embedded.samples)
     return report_leaks(view, embedded, score_pairs(embedded, params.threshold, progress), params)
 

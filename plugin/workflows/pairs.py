@@ -11,7 +11,7 @@ import numpy as np
 from ..curation.duplicates import DuplicatePairs, find_duplicates
 from ..datasets.samples import Samples
 from ..progress import Progress
-from .embed import Embedded
+from .vectors import Embedded
 
 _COLUMNS = ("path_a", "path_b", "split_a", "split_b", "score", "flagged")
 

@@ -16,8 +16,8 @@ from ..datasets.views import Collection
 from ..failures import Failure
 from ..progress import Progress, silent
 from ..training.classifier import load_classifier
-from .embed import FAILURE_FIELD
 from .pairs import relative_path
+from .vectors import FAILURE_FIELD
 from .wording import counted, failure_lines
 
 RUN = "winnow_predictions"

@@ -21,8 +21,8 @@ from ..training.classifier import check_folder, save_classifier
 from ..training.exclusion import LARGEST_SHARE, excluded_issues
 from ..training.recipe import Recipe, preset_recipe
 from ..training.training import LabelledImages, Trained, train
-from .embed import Embedded, EmbedParams, embed_collection
 from .findings import Findings, read_findings
+from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
 
 RUN = "winnow_training"
@@ -132,7 +132,7 @@ def train_classifier(view: Collection, params: TrainParams = TrainParams(), prog
     recipe, _ = check_params(view, params)
     embedded = embed_collection(
         view,
-        EmbedParams(backbone=recipe.backbone),
+        VectorParams(backbone=recipe.backbone),
         label_field=params.label_field,
         split_field=params.split_field,
         need_labels=True,

@@ -10,11 +10,13 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
-def failure_lines(failures: tuple[Failure, ...], most: int = 5) -> list[str]:
+def failure_lines(
+    failures: tuple[Failure, ...], unit: str = "image", units: str = "images", most: int = 5
+) -> list[str]:
     """Return markdown lines that name the first failures and count the rest."""
     if not failures:
         return []
-    lines = ["", f"**{counted(len(failures), 'image')} could not be used**:", ""]
+    lines = ["", f"**{counted(len(failures), unit, units)} could not be used**:", ""]
     lines += [f"- `{failure.path}`: {failure.reason}" for failure in failures[:most]]
     if len(failures) > most:
         lines.append(f"- and {len(failures) - most:,} more; the field `winnow_failure` has each one's reason.")

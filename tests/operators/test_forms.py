@@ -48,13 +48,35 @@ def test_number_of_images_follows_the_selection(colours: fo.Dataset) -> None:
     assert "SELECTED_SAMPLES" in form["view_target"]["type"]["values"]
 
 
+def test_a_grouped_dataset_is_asked_for_its_slice(colours: fo.Dataset) -> None:
+    grouped = fo.Dataset()
+    grouped.add_group_field("side", default="left")
+    paths = colours.limit(4).values("filepath")
+    for left, right in (paths[:2], paths[2:]):
+        side = fo.Group()
+        grouped.add_sample(fo.Sample(filepath=left, side=side.element("left")))
+        grouped.add_sample(fo.Sample(filepath=right, side=side.element("right")))
+
+    form = form_of("compute_embeddings", grouped)
+    result = foo.execute_operator(
+        "@winnow/curation/compute_embeddings",
+        dataset=grouped,
+        params={"group_slice": "right", "vector_field": "vector"},
+    ).result
+    grouped.delete()
+
+    assert form["group_slice"]["type"]["values"] == ["left", "right"]
+    assert form["images"]["view"]["label"] == "2 images"
+    assert result["summary"]["images"] == 2
+
+
 def test_defaults_are_those_of_the_params(colours: fo.Dataset) -> None:
     from winnow.plugin.workflows.duplicates import DuplicateParams
 
     form = form_of("find_duplicates", colours, more_settings=True)
 
     assert form["group_field"]["default"] == DuplicateParams().group_field
-    assert form["backbone"]["default"] == DuplicateParams().embed.backbone
+    assert form["backbone"]["default"] == DuplicateParams().vectors.backbone
 
 
 def test_rare_settings_appear_on_request(colours: fo.Dataset) -> None:

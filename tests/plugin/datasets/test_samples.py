@@ -9,6 +9,7 @@ import pytest
 
 from winnow.plugin.datasets.fields import write_labels
 from winnow.plugin.datasets.samples import label_fields, read_samples
+from winnow.plugin.datasets.views import one_slice
 from winnow.plugin.errors import DataError, FieldError
 
 MakeDataset = Callable[..., fo.Dataset]
@@ -183,16 +184,24 @@ def test_a_video_dataset_is_an_error_with_the_next_step(dataset: MakeDataset) ->
 def test_a_grouped_dataset_is_an_error_with_the_next_step(dataset: MakeDataset) -> None:
     made = grouped(dataset())
 
-    with pytest.raises(DataError, match=r"slices: left, right.*select_group_slices\('SLICE'\).clone"):
+    with pytest.raises(DataError, match=r"slices: left, right.*--slice SLICE.*select_group_slices\('SLICE'\)"):
         read_samples(made)
 
 
 def test_one_slice_of_a_grouped_dataset_can_be_read(dataset: MakeDataset) -> None:
     made = grouped(dataset())
 
-    samples = read_samples(made.select_group_slices("left").clone())
+    samples = read_samples(one_slice(made, "right"))
 
-    assert len(samples) == 2
+    assert samples.paths.tolist() == ["/images/right0.png", "/images/right1.png"]
+
+
+@pytest.mark.parametrize("is_grouped", [True, False])
+def test_a_slice_that_does_not_exist_is_an_error(dataset: MakeDataset, is_grouped: bool) -> None:
+    made = grouped(dataset()) if is_grouped else dataset()
+
+    with pytest.raises(DataError, match="left, right" if is_grouped else "is not grouped"):
+        one_slice(made, "middle")
 
 
 def test_a_dynamically_grouped_view_is_an_error(labelled: Callable[..., fo.Dataset]) -> None:

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from winnow.plugin.curation.neighbors import unit_rows
-from winnow.plugin.datasets.brain import POINTS_KEY, SIMILARITY_KEY
-from winnow.plugin.datasets.runs import load_run
+from winnow.plugin.datasets.brain import BrainKeys
+from winnow.plugin.datasets.runs import is_stale, load_run
+from winnow.plugin.datasets.views import one_slice
 from winnow.plugin.errors import DataError, FieldError, JobCancelled
 from winnow.plugin.vision.preprocessing import Preprocessing
 from winnow.plugin.workflows.embed import EmbedParams, compute_embeddings
@@ -20,6 +21,7 @@ from winnow.plugin.workflows.embed import EmbedParams, compute_embeddings
 from .conftest import IMAGES, MakeDataset, truncated_png
 
 ImageFolder = Callable[..., Path]
+POINTS_KEY, SIMILARITY_KEY = BrainKeys().points, BrainKeys().similarity
 
 
 def dataset_of(made: fo.Dataset, folder: Path) -> fo.Dataset:
@@ -115,6 +117,48 @@ def test_unreadable_and_missing_files_are_marked_and_cost_only_themselves(
     assert "4 images could not be used" in report.text()
 
 
+@pytest.fixture
+def sides(dataset: MakeDataset, image_folder: ImageFolder) -> fo.Dataset:
+    """Return groups of an image left, an image right (one of them cut off) and a film."""
+    made, folder = dataset(), image_folder("left0.png", "left1.png", "left2.png", "right0.png", "right1.png")
+    (folder / "right2.png").write_bytes(truncated_png())
+    made.add_group_field("group", default="left")
+    for row in range(3):
+        group = fo.Group()
+        made.add_samples(
+            fo.Sample(filepath=str(folder / f"{side}{row}.png"), group=group.element(side))
+            for side in ("left", "right")
+        )
+        made.add_sample(fo.Sample(filepath=f"/films/{row}.mp4", group=group.element("film")))
+    return made
+
+
+def test_a_slice_that_is_not_the_shown_one_gets_its_vectors_and_marks(sides: fo.Dataset) -> None:
+    right = one_slice(sides, "right")
+
+    report = compute_embeddings(right, EmbedParams(vector_field="vector"))
+
+    assert report.images == 2
+    assert [vector is not None for vector in right.values("vector")] == [True, True, False]
+    assert [reason is not None for reason in right.values("winnow_failure")] == [False, False, True]
+    assert not any(one_slice(sides, "left").values("vector"))
+    assert right.sort_by_similarity(right.first().id, k=2, brain_key=SIMILARITY_KEY).count() == 2
+
+
+def test_a_slice_that_has_grown_is_told_by_its_run(sides: fo.Dataset) -> None:
+    compute_embeddings(one_slice(sides, "right"))
+    assert is_stale(sides, "winnow_embeddings") is None
+    element = sides.first().group
+    sides.add_sample(fo.Sample(filepath="/images/4.png", group=element.element("third")))
+
+    assert "1 samples were added" in (is_stale(sides, "winnow_embeddings") or "")
+
+
+def test_a_slice_of_films_is_declined(sides: fo.Dataset) -> None:
+    with pytest.raises(DataError, match="no slice 'film' of images; its slices of images are: left, right"):
+        one_slice(sides, "film")
+
+
 def test_a_mended_file_loses_its_mark(dataset: MakeDataset, image_folder: ImageFolder) -> None:
     folder = image_folder("fine.png")
     (folder / "mended.png").touch()
@@ -204,7 +248,7 @@ def test_nothing_is_registered_where_nothing_is_wanted(shared: fo.Dataset) -> No
 def test_16_bit_images_that_a_look_at_some_headers_missed_get_their_range(
     dataset: MakeDataset, image_folder: ImageFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("winnow.plugin.workflows.embed._HEADERS_READ", 1)
+    monkeypatch.setattr("winnow.plugin.workflows.vectors._HEADERS_READ", 1)
     folder = image_folder("a.png", "b.png")
     Image.fromarray(np.arange(256, dtype=np.uint16).reshape(16, 16) * 16).save(folder / "c.png")
 

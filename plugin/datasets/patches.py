@@ -1,0 +1,121 @@
+"""The boxes of detections in a collection: each one an image of its own to the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import fiftyone as fo
+import numpy as np
+
+from ..errors import DataError, FieldError
+from .views import Collection, check_images, dataset_of, describe_field
+
+_BOXES = {fo.Detections: ".detections", fo.Detection: ""}
+
+
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """The boxes of n detections, those of one image after each other.
+
+    Attributes:
+        field: The field of detections.
+        ids: (n,) object. Label ids.
+        sample_ids: (n,) object. Ids of the samples that they belong to.
+        paths: (n,) object. Absolute file paths.
+        boxes: (n, 4) float64. Left, top, width, height as shares of the image; NaN where a box does not have four.
+    """
+
+    field: str
+    ids: np.ndarray
+    sample_ids: np.ndarray
+    paths: np.ndarray
+    boxes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def patch_fields(view: Collection) -> list[str]:
+    """Return the fields of detections, whose boxes can be looked at as images."""
+    schema = view.get_field_schema()
+    return [name for name, field in schema.items() if getattr(field, "document_type", None) in _BOXES]
+
+
+def shown_patches(view: Collection) -> str | None:
+    """Return the field whose patches the view shows, None where it shows whole images.
+
+    Raises:
+        DataError: It shows patches of something else than one field of detections.
+    """
+    if not (isinstance(view, fo.DatasetView) and view._is_patches):
+        return None
+    field = getattr(view, "patches_field", None)
+    if field is None or dataset_of(view).get_field(field).document_type not in _BOXES:
+        raise DataError(
+            f"the view of '{dataset_of(view).name}' shows patches that are not those of one field of detections. "
+            f"Use a view of whole images, or of patches of: {', '.join(patch_fields(dataset_of(view))) or 'none'}."
+        )
+    return field
+
+
+def read_patches(view: Collection, field: str) -> Patches:
+    """Read the boxes of a field of detections, in a view of images or of patches.
+
+    Raises:
+        DataError: The collection is empty, holds something else than images, or none of them has a detection.
+        FieldError: The field does not exist or holds no detections.
+    """
+    if shown_patches(view) is None:
+        check_images(view)
+    _check_field(dataset_of(view), field)
+    columns = _of_patches(view, field) if shown_patches(view) else _of_images(view, field)
+    if not columns[0]:
+        raise DataError(f"no image has a detection in field '{field}' of '{dataset_of(view).name}'.")
+    ids, sample_ids, paths, boxes = (_objects(column) for column in columns)
+    order = np.lexsort((ids.astype(str), sample_ids.astype(str)))
+    return Patches(field, ids[order], sample_ids[order], paths[order], np.array([_box(boxes[row]) for row in order]))
+
+
+def label_path(view: Collection, field: str) -> str:
+    """Return where the detections of a field lie in a sample, such as `ground_truth.detections`."""
+    return field + _BOXES[dataset_of(view).get_field(field).document_type]
+
+
+def _of_patches(view: Collection, field: str) -> list[list]:
+    return list(view.values(["id", "sample_id", "filepath", f"{field}.bounding_box"]))
+
+
+def _of_images(view: Collection, field: str) -> list[list]:
+    path = label_path(view, field)
+    many = path != field
+    columns: list[list] = [[], [], [], []]
+    for sample_id, filepath, ids, boxes in zip(
+        *view.values(["id", "filepath", f"{path}.id", f"{path}.bounding_box"]), strict=True
+    ):
+        found = zip(ids or [], boxes or [], strict=True) if many else [(ids, boxes)] if ids else []
+        for label_id, box in found:
+            for column, value in zip(columns, (label_id, sample_id, filepath, box), strict=True):
+                column.append(value)
+    return columns
+
+
+def _check_field(dataset: fo.Dataset, name: str) -> None:
+    field = dataset.get_field(name)
+    if getattr(field, "document_type", None) not in _BOXES:
+        holds = f"holds {describe_field(field)}" if field else "does not exist"
+        raise FieldError(
+            f"field '{name}' of '{dataset.name}' {holds}, so it has no boxes. Fields of detections are: "
+            f"{', '.join(patch_fields(dataset)) or 'none'}."
+        )
+
+
+def _box(box: object) -> list[float]:
+    if isinstance(box, (list, tuple)) and len(box) == 4:
+        return [float(number) if isinstance(number, (int, float)) else np.nan for number in box]
+    return [np.nan] * 4
+
+
+def _objects(values: list) -> np.ndarray:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
