@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ..plugin.vision.speed import expected_seconds
 from .forms import Form
 from .workflow_operator import Workflow, WorkflowOperator
+
+_SHORT_SECONDS = 60.0
 
 
 class ComputeEmbeddings(WorkflowOperator):
@@ -19,9 +24,17 @@ class ComputeEmbeddings(WorkflowOperator):
 
         return EmbedParams, compute_embeddings
 
+    def is_long(self, ctx: Any) -> bool:
+        return ctx.dataset is not None and _seconds(Form(ctx, self.workflow()[0])) > _SHORT_SECONDS
+
     def fill(self, form: Form) -> None:
+        form.duration(_seconds(form))
         form.patches()
         form.embedding()
         form.text("vector_field", "Field for the vectors", "Empty: they stay in Winnow's cache only.")
         form.projection()
         form.switch("similarity", "Sort by similarity", "Register the vectors, so that the App can sort by them.")
+
+
+def _seconds(form: Form) -> float:
+    return expected_seconds(form.chosen("backbone"), form.units())

@@ -10,14 +10,14 @@ import fiftyone as fo
 from fiftyone.operators import types
 
 from ..plugin.datasets import jobs
-from ..plugin.datasets.patches import patch_fields, shown_patches
+from ..plugin.datasets.patches import label_path, patch_fields, shown_patches
 from ..plugin.datasets.samples import label_fields
 from ..plugin.datasets.split_names import read_splits, split_sources
 from ..plugin.datasets.views import check_images, image_slices, one_slice
 from ..plugin.errors import TargetError
 from ..plugin.home import winnow_home
 from ..plugin.training.recipe import PRESETS
-from ..plugin.workflows.wording import counted
+from ..plugin.workflows.wording import counted, wait_of
 from .params import defaults_of
 
 MORE = "more_settings"
@@ -85,6 +85,22 @@ class Form:
         else:
             check_images(self.view)
             self.note("images", counted(self.view.count(), "image"))
+
+    def units(self) -> int:
+        """Return how many images, or patches, the job will look at."""
+        field = self.ctx.params.get("patches_field")
+        if field in patch_fields(self.view) and not shown_patches(self.view):
+            return self.view.count(label_path(self.view, field))
+        return self.view.count()
+
+    def chosen(self, name: str) -> Any:
+        """Return what was filled in, or the default."""
+        return self.ctx.params.get(name) or self._defaults.get(name)
+
+    def duration(self, seconds: float) -> None:
+        """Say how long the job takes at most, where that is worth a word."""
+        if seconds > 10:
+            self.note("duration", f"About {wait_of(seconds)} on this machine; less where vectors are known already")
 
     def label_field(self, name: str = "label_field") -> None:
         """Offer the dataset's Classification fields, and say how many classes the chosen one has."""

@@ -61,6 +61,10 @@ class WorkflowOperator(foo.Operator, ABC):
         """
         return None
 
+    def is_long(self, ctx: Any) -> bool:
+        """Tell whether people would rather not wait for the job."""
+        return True
+
     @property
     def config(self) -> foo.OperatorConfig:
         return foo.OperatorConfig(
@@ -79,7 +83,7 @@ class WorkflowOperator(foo.Operator, ABC):
         return foo.ExecutionOptions(
             allow_immediate_execution=True,
             allow_delegated_execution=True,
-            default_choice_to_delegated=jobs.can_schedule(),
+            default_choice_to_delegated=jobs.can_schedule() and self.is_long(ctx),
         )
 
     def resolve_placement(self, ctx: Any) -> types.Placement:

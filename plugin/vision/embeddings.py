@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -25,6 +26,7 @@ from .engines import engine_for
 from .file_index import FileIndex, stamp_of
 from .pipeline import Prepared, run_images
 from .preprocessing import Preprocessing
+from .speed import remember_speed
 from .thumbnails import SIDE, thumbnail
 
 _LOOKED_UP_AT_ONCE = 2048
@@ -98,6 +100,7 @@ def embed_images(
     finally:
         cache.flush()
         index.close()
+    remember_speed(backbone.name, run.computed, run.seconds, root)
     if run.computed and cache_root is None:
         prune_cache(limit, keep_in_use=True)
     good = np.flatnonzero(run.done)
@@ -181,6 +184,7 @@ class _Run:
         self.done = np.zeros(total, bool)
         self.reasons: dict[int, str] = {}
         self.computed = 0
+        self.seconds = 0.0
         self._finished = 0
 
     def fetch_and_compute(self, batch_size: int, *, verify: bool) -> None:
@@ -191,12 +195,14 @@ class _Run:
             return  # an engine takes a while to make
         key = f"{self._backbone.architecture}-{self._backbone.weights_hash}"
         engine = engine_for(self._backbone.network, self._preprocessing.input, key)
+        started = time.monotonic()
         results = run_images(chain([first], unknown), self._read, engine, batch_size)
         for number, (prepared, output) in enumerate(results, start=1):
             self._take(prepared, output)
             if number % batch_size == 0:
                 self._report()
         self._report()
+        self.seconds = time.monotonic() - started
 
     def _fetch_unchanged(self) -> Iterator[int]:
         """Yield the rows that have to be read; a chunk is looked up when the chunk before it has been handed out."""

@@ -10,6 +10,14 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
+def wait_of(seconds: float) -> str:
+    """Return "20 seconds", "3 minutes", "2 hours": as exact as an estimate is."""
+    for unit, length in (("hour", 3600), ("minute", 60)):
+        if seconds >= 1.5 * length:
+            return counted(round(seconds / length), unit)
+    return counted(max(1, round(seconds)), "second")
+
+
 def failure_lines(
     failures: tuple[Failure, ...], unit: str = "image", units: str = "images", most: int = 5
 ) -> list[str]:

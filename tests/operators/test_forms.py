@@ -6,7 +6,10 @@ from typing import Any
 
 import fiftyone as fo
 import fiftyone.operators as foo
+import pytest
 from fiftyone.operators.executor import ExecutionContext, Executor
+
+from winnow.plugin.datasets import jobs
 
 
 def form_of(name: str, dataset: fo.Dataset, *, selected: list[str] | None = None, **params: Any) -> dict[str, Any]:
@@ -91,3 +94,47 @@ def test_word_is_said_when_no_worker_is_alive(colours: fo.Dataset) -> None:
     form = form_of("find_duplicates", colours)
 
     assert form["worker"]["view"]["label"] == "No delegated worker is running"
+
+
+def execution_options(dataset: fo.Dataset, **params: Any) -> Any:
+    operator = foo.get_operator("@winnow/curation/compute_embeddings")
+    request = {"dataset_name": dataset.name, "view": [], "params": params, "filters": {}}
+    return operator.resolve_execution_options(ExecutionContext(request, executor=Executor(), operator_uri=operator.uri))
+
+
+@pytest.mark.parametrize(("seconds", "is_delegated"), [(59, False), (61, True)])
+def test_embeddings_go_to_a_worker_where_they_take_longer_than_people_wait(
+    colours: fo.Dataset, monkeypatch: pytest.MonkeyPatch, seconds: float, is_delegated: bool
+) -> None:
+    monkeypatch.setattr(jobs, "can_schedule", lambda: True)
+    monkeypatch.setattr(
+        "winnow.operators.compute_embeddings.expected_seconds",
+        lambda backbone, images: seconds * images / colours.count() * (backbone == "lite0"),
+    )
+
+    assert execution_options(colours).default_choice_to_delegated is is_delegated
+
+
+def test_the_form_tells_how_long_it_takes_where_that_is_long(
+    colours: fo.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "duration" not in form_of("compute_embeddings", colours)
+    monkeypatch.setattr("winnow.operators.compute_embeddings.expected_seconds", lambda backbone, images: 5.0 * images)
+
+    form = form_of("compute_embeddings", colours)
+
+    assert form["duration"]["view"]["label"].startswith("About 4 minutes")
+
+
+def test_boxes_of_detections_are_offered_and_a_view_of_patches_is_taken_as_such(colours: fo.Dataset) -> None:
+    made = colours.limit(3).clone()
+    box = fo.Detection(label="thing", bounding_box=[0, 0, 0.5, 0.5])
+    made.set_values("objects", [fo.Detections(detections=[box.copy(), box.copy()]) for _ in range(3)])
+
+    form = form_of("compute_embeddings", made)
+    view = made.to_patches("objects").limit(4)
+    result = foo.execute_operator("@winnow/curation/compute_embeddings", view=view).result
+    made.delete()
+
+    assert form["patches_field"]["type"]["values"] == ["boxes", "objects"]
+    assert (result["summary"]["images"], result["summary"]["unit"]) == (4, "patch")
