@@ -80,27 +80,25 @@ class Form:
             )
             chosen = chosen or default
         self.view = one_slice(self.view, chosen)
-        if patches and shown_patches(self.view):
-            self.note("images", counted(self.view.count(), "patch", "patches"))
-        else:
+        if not (patches and shown_patches(self.view)):
             check_images(self.view)
-            self.note("images", counted(self.view.count(), "image"))
+        self.note("images", self._counted())
 
     def units(self) -> int:
         """Return how many images, or patches, the job will look at."""
-        field = self.ctx.params.get("patches_field")
-        if field in patch_fields(self.view) and not shown_patches(self.view):
-            return self.view.count(label_path(self.view, field))
-        return self.view.count()
+        field = self._patches_field()
+        shown = field is None or shown_patches(self.view)
+        return self.view.count() if shown else self.view.count(label_path(self.view, field))
 
     def chosen(self, name: str) -> Any:
         """Return what was filled in, or the default."""
         return self.ctx.params.get(name) or self._defaults.get(name)
 
     def duration(self, seconds: float) -> None:
-        """Say how long the job takes at most, where that is worth a word."""
+        """Say how long the job will take, where that is worth a word."""
         if seconds > 10:
-            self.note("duration", f"About {wait_of(seconds)} on this machine; less where vectors are known already")
+            wait = f"about {wait_of(seconds)} on this machine, less where vectors are known already"
+            self.note("images", f"{self._counted()} · {wait}")
 
     def label_field(self, name: str = "label_field") -> None:
         """Offer the dataset's Classification fields, and say how many classes the chosen one has."""
@@ -236,12 +234,11 @@ class Form:
 
     def patches(self) -> None:
         """Offer to look at the boxes of detections instead of whole images."""
-        if shown_patches(self.view):
-            return
-        if fields := patch_fields(self.view):
-            description = "Whole images get a vector each; or the boxes of a field of detections do."
+        fields = patch_fields(self.view)
+        if fields and not shown_patches(self.view):
             labels = {field: f"patches of {field}" for field in fields}
-            self.choice("patches_field", fields, "Patches", description, labels=labels)
+            choices = [self._defaults["patches_field"], *fields]
+            self.choice("patches_field", choices, "What gets a vector", labels=labels)
 
     def projection(self) -> None:
         """Offer how the Embeddings panel lays the vectors out."""
@@ -252,6 +249,13 @@ class Form:
             "none": "none",
         }
         self.choice("projection", list(labels), "Embeddings panel", "How images become points.", labels=labels)
+
+    def _patches_field(self) -> str | None:
+        chosen = self.ctx.params.get("patches_field")
+        return shown_patches(self.view) or (chosen if chosen in patch_fields(self.view) else None)
+
+    def _counted(self) -> str:
+        return counted(self.units(), *(("patch", "patches") if self._patches_field() else ("image",)))
 
     def worker(self) -> None:
         """Say so when a scheduled job would not be taken up."""

@@ -33,6 +33,7 @@ from .vectors import (
 from .wording import counted, failure_lines
 
 PATCHES_RUN = "winnow_patch_embeddings"
+WHOLE_IMAGES = "whole images"  # no name of a field
 _MOST_SIMILAR = 160_000  # beyond it, the index would keep fewer than 50 numbers an image
 
 
@@ -41,7 +42,7 @@ class EmbedParams(VectorParams):
     """Settings of `compute_embeddings`.
 
     Attributes:
-        patches_field: Field of detections whose boxes get a vector each; None = whole images get one, unless the
+        patches_field: Field of detections whose boxes get a vector each; "whole images" = those get one, unless the
             view shows patches.
         vector_field: Field to write the vectors to (for patches: attribute of the detections); None = they stay in
             the cache.
@@ -49,7 +50,7 @@ class EmbedParams(VectorParams):
         projection: How the Embeddings panel lays them out: "pca" (at once), "tsne" or "umap" (minutes); "none" = not.
     """
 
-    patches_field: str | None = None
+    patches_field: str = WHOLE_IMAGES
     vector_field: str | None = None
     similarity: bool = True
     projection: str = "pca"
@@ -122,7 +123,7 @@ def compute_embeddings(
         MissingPartError: The projection needs a package that is not installed.
     """
     check_installed(params.projection)
-    patches_field = params.patches_field or shown_patches(view)
+    patches_field = _patches_field(view, params.patches_field)
     keys = brain.BrainKeys(patches_field)
     if params.similarity:
         brain.check_free(view, keys.similarity)
@@ -131,6 +132,16 @@ def compute_embeddings(
     if patches_field:
         return _embed_patches(view, read_patches(view, patches_field), params, keys, progress)
     return _embed_images(view, params, keys, progress)
+
+
+def _patches_field(view: Collection, asked: str) -> str | None:
+    """Return the field whose patches get the vectors, None where whole images do."""
+    shown = shown_patches(view)
+    if shown and asked not in (WHOLE_IMAGES, shown):
+        raise DataError(
+            f"the view shows patches of '{shown}', not of '{asked}'. Use a view of images, or those patches."
+        )
+    return shown or (None if asked == WHOLE_IMAGES else asked)
 
 
 def _embed_images(view: Collection, params: EmbedParams, keys: brain.BrainKeys, progress: Progress) -> EmbedReport:

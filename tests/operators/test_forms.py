@@ -118,12 +118,12 @@ def test_embeddings_go_to_a_worker_where_they_take_longer_than_people_wait(
 def test_the_form_tells_how_long_it_takes_where_that_is_long(
     colours: fo.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "duration" not in form_of("compute_embeddings", colours)
+    assert form_of("compute_embeddings", colours)["images"]["view"]["label"] == "42 images"
     monkeypatch.setattr("winnow.operators.compute_embeddings.expected_seconds", lambda backbone, images: 5.0 * images)
 
     form = form_of("compute_embeddings", colours)
 
-    assert form["duration"]["view"]["label"].startswith("About 4 minutes")
+    assert form["images"]["view"]["label"].startswith("42 images · about 4 minutes on this machine")
 
 
 def test_boxes_of_detections_are_offered_and_a_view_of_patches_is_taken_as_such(colours: fo.Dataset) -> None:
@@ -131,10 +131,11 @@ def test_boxes_of_detections_are_offered_and_a_view_of_patches_is_taken_as_such(
     box = fo.Detection(label="thing", bounding_box=[0, 0, 0.5, 0.5])
     made.set_values("objects", [fo.Detections(detections=[box.copy(), box.copy()]) for _ in range(3)])
 
-    form = form_of("compute_embeddings", made)
+    form = form_of("compute_embeddings", made, patches_field="objects")
     view = made.to_patches("objects").limit(4)
     result = foo.execute_operator("@winnow/curation/compute_embeddings", view=view).result
     made.delete()
 
-    assert form["patches_field"]["type"]["values"] == ["boxes", "objects"]
+    assert form["images"]["view"]["label"] == "6 patches"
+    assert form["patches_field"]["type"]["values"] == ["whole images", "boxes", "objects"]
     assert (result["summary"]["images"], result["summary"]["unit"]) == (4, "patch")

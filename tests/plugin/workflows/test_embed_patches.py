@@ -109,6 +109,11 @@ def test_a_view_of_patches_is_embedded_as_patches(boxes: fo.Dataset) -> None:
     assert {label for label, vector in vectors_by_label(boxes).items() if vector is not None} == {"corner", "all"}
 
 
+def test_patches_of_another_field_than_the_view_shows_are_refused(boxes: fo.Dataset) -> None:
+    with pytest.raises(DataError, match="shows patches of 'objects', not of 'others'"):
+        compute_embeddings(boxes.to_patches("objects"), EmbedParams(patches_field="others"))
+
+
 def test_a_second_run_computes_nothing_and_a_moved_box_is_computed(boxes: fo.Dataset) -> None:
     params = EmbedParams(patches_field="objects")
     compute_embeddings(boxes, params)
