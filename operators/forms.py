@@ -87,8 +87,9 @@ class Form:
     def units(self) -> int:
         """Return how many images, or patches, the job will look at."""
         field = self._patches_field()
-        shown = field is None or shown_patches(self.view)
-        return self.view.count() if shown else self.view.count(label_path(self.view, field))
+        if field is None or shown_patches(self.view):
+            return self.view.count()
+        return self.view.count(label_path(self.view, field))
 
     def chosen(self, name: str) -> Any:
         """Return what was filled in, or the default."""

@@ -72,6 +72,15 @@ def test_curation_does_not_load_torch(tmp_path: Path) -> None:
     assert "torch" not in run.stdout.split()
 
 
+def test_the_settings_of_curation_jobs_do_not_load_torch(tmp_path: Path) -> None:
+    names = ("embed", "duplicates", "leaks", "label_issues")
+    code = "; ".join(f"import winnow.plugin.workflows.{name}" for name in names) + "; import sys; print(*sys.modules)"
+
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert not {"torch", "timm", "torchvision"} & set(run.stdout.split())
+
+
 def test_command_line_starts_without_heavy_imports(tmp_path: Path) -> None:
     code = "import sys, winnow, winnow.__main__; print(*sorted(sys.modules))"
 

@@ -36,3 +36,14 @@ def test_embeddings_benchmark_reports_its_targets_as_one_json_object() -> None:
     for name, target in targets.items():
         if "cosine" in name or "corrupt" in name:  # what does not depend on the machine
             assert target["met"], target
+
+
+def test_backbones_benchmark_tells_size_and_speed_of_each() -> None:
+    command = [sys.executable, "-m", "benchmarks.backbones", "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])["backbones"]
+    assert found["vit_small_patch16_224"]["width"] == 384
+    assert all(each["share_of_lite0"] > 0 for each in found.values())

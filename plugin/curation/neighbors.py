@@ -1,13 +1,19 @@
-"""Nearest neighbours by inner product: exact, in bounded memory (FAISS; Douze et al. 2024, arXiv:2401.08281)."""
+"""Nearest neighbours by inner product, in bounded memory (FAISS; Douze et al. 2024, arXiv:2401.08281)."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import faiss
 import numpy as np
 
 from ..progress import Progress, silent
+from .ivf import InvertedLists
 
 _BLOCK = 4096
+_EXACT_UP_TO = 20_000
+
+Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
 def unit_rows(vectors: np.ndarray, *, centered: bool = True) -> np.ndarray:
@@ -34,6 +40,7 @@ def nearest_neighbors(
     k: int,
     *,
     same_rows: bool = False,
+    exact: bool | None = None,
     step: str = "neighbours",
     progress: Progress = silent,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -44,27 +51,47 @@ def nearest_neighbors(
         base: (n, d) float32.
         k: Neighbours a query; fewer where `base` has fewer rows.
         same_rows: Queries and base are the same rows: a row is not its own neighbour.
+        exact: Compare each query with each row. False = look only where near rows lie (`ivf`), for rows of length 1:
+            close neighbours are found with a recall of about .995, at a fraction of the cost. None = exact up to
+            20,000 rows.
         step: Name of this step for `progress`.
         progress: Told after each block of queries.
 
     Returns:
-        similarity (q, k') float32 and row (q, k') int64, with k' = min(k, n or, for `same_rows`, n - 1).
+        similarity (q, k') float32 and row (q, k') int64, with k' = min(k, n or, for `same_rows`, n - 1). Where an
+        inexact search saw fewer than k' rows, the rest is -inf and -1.
     """
     available = len(base) - same_rows
     k = max(0, min(k, available))
     similarity, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
     if k == 0:
         return similarity, rows
-    index = faiss.IndexFlatIP(base.shape[1])
-    index.add(np.ascontiguousarray(base, np.float32))
+    if exact is None:
+        exact = len(base) <= _EXACT_UP_TO
+    queries, base = np.ascontiguousarray(queries, np.float32), np.ascontiguousarray(base, np.float32)
+    search, order = (_exact_search if exact else _cell_search)(queries, base)
     for start in range(0, len(queries), _BLOCK):
-        block = slice(start, min(start + _BLOCK, len(queries)))
-        found, where = index.search(np.ascontiguousarray(queries[block], np.float32), k + same_rows)
+        block = order[start : start + _BLOCK]
+        found, where = search(block, k + same_rows)
         if same_rows:
-            found, where = _without_self(found, where, np.arange(block.start, block.stop))
-        similarity[block], rows[block] = found, where
-        progress(step, block.stop, len(queries))
+            found, where = _without_self(found, where, block)
+        similarity[block], rows[block] = np.where(where < 0, -np.inf, found), where
+        progress(step, start + len(block), len(queries))
     return similarity, rows
+
+
+def _exact_search(queries: np.ndarray, base: np.ndarray) -> tuple[Search, np.ndarray]:
+    index = faiss.IndexFlatIP(base.shape[1])
+    index.add(base)
+    return lambda block, k: index.search(queries[block], k), np.arange(len(queries))
+
+
+def _cell_search(queries: np.ndarray, base: np.ndarray) -> tuple[Search, np.ndarray]:
+    """Return a search, and the order that keeps the cells of successive queries in the processor's cache."""
+    lists = InvertedLists(base)
+    blocks = [lists.cells_of(queries[start : start + _BLOCK]) for start in range(0, len(queries), _BLOCK)]
+    cells = np.concatenate(blocks) if blocks else np.empty((0, lists.probes), np.int64)
+    return lambda block, k: lists.search(queries[block], cells[block], k), np.argsort(cells[:, 0], kind="stable")
 
 
 def _without_self(found: np.ndarray, where: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

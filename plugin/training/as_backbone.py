@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..vision.backbones import Backbone, hash_weights, load_backbone
-from .classifier import load_classifier
 
 
 def is_classifier(name: str) -> bool:
@@ -21,6 +20,8 @@ def backbone_of(name: str) -> Backbone:
     """
     if not is_classifier(name):
         return load_backbone(name)
+    from .classifier import load_classifier  # late: it loads torch, for which a form should not wait
+
     classifier = load_classifier(Path(name))
     network = classifier.network.backbone
     return Backbone(

@@ -12,8 +12,8 @@ from torch import nn
 from ..errors import DataError, UnreadableImageError
 from ..progress import Progress, silent
 from ..vision.ahead import work_ahead
-from ..vision.engines import ImageNetwork
 from ..vision.preprocessing import Input, Preprocessing
+from ..vision.torch_engine import ImageNetwork
 from .augmentation import augment
 from .network import ClassifierNetwork
 from .recipe import Recipe

@@ -20,8 +20,8 @@ from ..curation.probe import Probe, fit_probe, fit_temperature, stratified_folds
 from ..errors import DataError
 from ..progress import Progress, silent
 from ..vision.backbones import Backbone
-from ..vision.engines import TorchEngine
 from ..vision.preprocessing import Preprocessing
+from ..vision.torch_engine import TorchEngine
 from .classifier import Classifier
 from .network import ClassifierNetwork
 from .recipe import Recipe

@@ -46,8 +46,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from winnow.plugin.training.classifier import Classifier, save_classifier
     from winnow.plugin.training.network import ClassifierNetwork
     from winnow.plugin.vision.backbones import load_backbone
-    from winnow.plugin.vision.engines import TorchEngine
     from winnow.plugin.vision.preprocessing import Preprocessing
+    from winnow.plugin.vision.torch_engine import TorchEngine
 
     backbone = load_backbone()
     preprocessing = Preprocessing(input=backbone.input).with_size(96)

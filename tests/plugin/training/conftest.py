@@ -53,7 +53,7 @@ def stripes(
 ) -> LabelledImages:
     """Return 60 noisy pictures: lying stripes (0) and standing ones (1), in turn."""
     from winnow.plugin.training.training import LabelledImages
-    from winnow.plugin.vision.engines import TorchEngine
+    from winnow.plugin.vision.torch_engine import TorchEngine
 
     folder = tmp_path_factory.mktemp("stripes")
     rng = np.random.default_rng(0)

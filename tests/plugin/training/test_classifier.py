@@ -16,8 +16,8 @@ from winnow.plugin.training.recipe import Recipe
 from winnow.plugin.training.trainer import fine_tune
 from winnow.plugin.training.training import LabelledImages
 from winnow.plugin.vision.backbones import Backbone
-from winnow.plugin.vision.engines import TorchEngine
 from winnow.plugin.vision.preprocessing import Preprocessing
+from winnow.plugin.vision.torch_engine import TorchEngine
 
 CLASSES = ("liegend", "stehend ↕")
 

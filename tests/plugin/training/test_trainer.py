@@ -17,8 +17,8 @@ from winnow.plugin.training.recipe import Recipe
 from winnow.plugin.training.trainer import fine_tune
 from winnow.plugin.training.training import LabelledImages
 from winnow.plugin.vision.backbones import Backbone
-from winnow.plugin.vision.engines import TorchEngine
 from winnow.plugin.vision.preprocessing import Preprocessing
+from winnow.plugin.vision.torch_engine import TorchEngine
 
 RECIPE = Recipe(epochs=2, batch_size=16, flip=0.0)
 State = dict[str, torch.Tensor]

@@ -14,8 +14,8 @@ from winnow.plugin.training.classifier import load_classifier, save_classifier
 from winnow.plugin.training.recipe import Recipe, preset_recipe
 from winnow.plugin.training.training import LabelledImages, Trained, train
 from winnow.plugin.vision.backbones import Backbone, hash_weights
-from winnow.plugin.vision.engines import TorchEngine
 from winnow.plugin.vision.preprocessing import Preprocessing
+from winnow.plugin.vision.torch_engine import TorchEngine
 
 CLASSES = ["lying", "standing"]
 PROBE = preset_recipe("probe")

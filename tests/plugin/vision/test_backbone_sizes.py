@@ -12,7 +12,8 @@ from torch import nn
 
 from winnow.plugin.errors import FieldError
 from winnow.plugin.vision.backbones import create_network, input_of, load_backbone
-from winnow.plugin.vision.engines import OnnxEngine, TorchEngine, export_onnx
+from winnow.plugin.vision.engines import OnnxEngine
+from winnow.plugin.vision.torch_engine import TorchEngine, export_onnx
 
 
 def wake_residuals(network: nn.Module) -> None:

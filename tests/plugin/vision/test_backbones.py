@@ -23,7 +23,8 @@ from winnow.plugin.vision.backbones import (
     lite0_weights,
     load_backbone,
 )
-from winnow.plugin.vision.engines import ImageNetwork, OnnxEngine, TorchEngine, export_onnx
+from winnow.plugin.vision.engines import OnnxEngine
+from winnow.plugin.vision.torch_engine import ImageNetwork, TorchEngine, export_onnx
 
 
 @pytest.fixture(scope="module")

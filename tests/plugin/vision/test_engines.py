@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from winnow.plugin.vision.backbones import Backbone, load_backbone
-from winnow.plugin.vision.engines import OnnxEngine, TorchEngine, engine_for, export_onnx
+from winnow.plugin.vision.engines import OnnxEngine, engine_for
 from winnow.plugin.vision.preprocessing import Input
+from winnow.plugin.vision.torch_engine import TorchEngine, export_onnx
 
 Engines = tuple[TorchEngine, OnnxEngine, np.ndarray]
 on_cpu = pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is never served by ONNX Runtime")

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.plugin.vision.engines import TorchEngine
 from winnow.plugin.vision.pipeline import Prepared, run_images
 from winnow.plugin.vision.preprocessing import Input
+from winnow.plugin.vision.torch_engine import TorchEngine
 
 
 class Sums:
