@@ -160,8 +160,8 @@ def _larger(home: Path, paths: list[str], *, quick: bool) -> float:
 
 def forward_of(backbone: Any, count: int) -> Callable[[], object]:
     """Return a run of the engine over prepared images on all cores."""
+    from winnow.plugin.machine import available_cores
     from winnow.plugin.vision.engines import engine_for
-    from winnow.plugin.vision.machine import available_cores
     from winnow.plugin.vision.pipeline import CPU_BATCH
 
     engine = engine_for(backbone.network, backbone.input, f"{backbone.architecture}-{backbone.weights_hash}")

@@ -1,12 +1,10 @@
-"""Near-duplicates: candidates from two kinds of neighbours, confirmed on aligned pixels, scored against the crowd.
+"""Near-duplicates: candidates, confirmed on aligned pixels, with the probability that two images show the same shot.
 
-1. Candidates are the nearest neighbours by centred cosine of the embeddings, united with those by correlation of
-   16 x 16 pixels: a weak backbone loses re-encoded copies, correlation loses shifted ones, both lose few pairs.
-2. Each is aligned (`alignment`). A pair's evidence is -log10(1 - correlation) - log10(1 - detail correlation)
-   + 2 cosine.
-3. Plain product shots all agree with each other, so the evidence is held against the crowd: half of the mean evidence
-   of the ten next-best pairs of either image (the larger of the two) is subtracted. It is the idea of score
-   normalisation in copy detection (Pizzi et al. 2022, arXiv:2202.10261), applied to our evidence.
+Candidates come from `candidates`, what speaks for them from `evidence`, as one number: the margin. A logistic curve
+turns it into a probability (Platt 1999). It is fitted to the user's own images: the margins of copies come from copies
+made of some of them on purpose, those of look-alikes from all candidate pairs, each weighed by the probability that it
+is none. The share of copies among the candidates is then found by the EM algorithm of Saerens et al. 2002, "Adjusting
+the outputs of a classifier to new a priori probabilities".
 """
 
 from __future__ import annotations
@@ -14,21 +12,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit, logit
 
 from ..progress import Progress, silent
-from .alignment import SIDE, align_coarsely, align_finely
-from .neighbors import nearest_neighbors, unit_rows
+from .alignment import SIDE
+from .candidates import Candidates
+from .evidence import crowds, gather_evidence
+from .neighbors import unit_rows
 
-_CANDIDATES = 8
-_FINE_PER_IMAGE = 8
-_SMALLEST_COARSE = 0.5
-_CROWD = 10
-_CROWD_SHARE = 0.5
-# Where evidence over the crowd turns from look-alike to copy, and how sharply: read off synthetic copies (JPEG, crop,
-# shift) of Fashion-MNIST images, where 2.9 parts them from the other candidates.
-_MIDDLE = 2.9
-_WIDTH = 0.2
-DEFAULT_THRESHOLD = 0.5
+EXPECTED_PRECISION = 0.95
+_SMALLEST_THRESHOLD = 0.5
+_FEWEST_COPIES = 30
+_TRUST = 30.0  # in the general slope, in pairs; it is trusted to within 30 %
+_NEWTON_STEPS = 50
+_EM_ROUNDS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """Copies that were made on purpose of some of n images.
+
+    Attributes:
+        source: (c,) int64. The image that each one is a copy of.
+        embeddings: (c, d) float32.
+        thumbnails: (c, 32, 32) uint8.
+    """
+
+    source: np.ndarray
+    embeddings: np.ndarray
+    thumbnails: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +49,15 @@ class DuplicatePairs:
 
     Attributes:
         rows: (m, 2) int64. The two images; the smaller row first.
-        score: (m,) float32 in [0, 1], rounded to 1e-4. 0.5 is where copies and look-alikes part; not yet a probability.
+        score: (m,) float32 in [0, 1], rounded to 1e-4: the probability that both show the same shot.
         threshold: Smallest score that counts as a near-duplicate.
+        recall: Share of copies made on purpose that reach the threshold, in [0, 1]; None where none were made.
     """
 
     rows: np.ndarray
     score: np.ndarray
     threshold: float
+    recall: float | None = None
 
     def __post_init__(self) -> None:
         if self.rows.shape != (len(self.score), 2):
@@ -54,12 +68,39 @@ class DuplicatePairs:
         """(m,) bool. The pairs at or above the threshold."""
         return self.score >= self.threshold
 
+    @property
+    def precision(self) -> float:
+        """Expected share of true copies among the flagged pairs, in [0, 1]; 1 where none is flagged."""
+        return float(self.score[self.flagged].mean()) if self.flagged.any() else 1.0
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Probability that a pair shows the same shot, by its margin.
+
+    Attributes:
+        slope: Change of the log-odds with the margin.
+        middle: Margin where the probability is 1/2.
+    """
+
+    slope: float
+    middle: float
+
+    def __call__(self, margin: np.ndarray) -> np.ndarray:
+        """Return (m,) float64 in [0, 1] for (m,) margins."""
+        return expit(self.slope * (margin.astype(np.float64) - self.middle))
+
+
+# Read off synthetic copies of Fashion-MNIST images; holds where there are too few images to learn from.
+GENERAL_CURVE = Curve(5.0, 2.3)
+
 
 def find_duplicates(
     embeddings: np.ndarray,
     thumbnails: np.ndarray,
     splits: np.ndarray | None = None,
     *,
+    copies: Copies | None = None,
     threshold: float | None = None,
     progress: Progress = silent,
 ) -> DuplicatePairs:
@@ -70,7 +111,9 @@ def find_duplicates(
         thumbnails: (n, 32, 32) uint8, grey: the whole image, squashed.
         splits: (n,) split names, "" = none. Where given, each image's neighbours in other splits are candidates too,
             so that a crowd of copies inside its own split cannot hide a leak.
-        threshold: Score that counts as a near-duplicate; None = 0.5.
+        copies: What the score is fitted to; None, or fewer than 30, = a general curve is used as it is.
+        threshold: Score that counts as a near-duplicate; None = so that 95 % of the flagged pairs are expected to be
+            right, at least 0.5.
         progress: Told after each block.
 
     Raises:
@@ -78,101 +121,107 @@ def find_duplicates(
     """
     if thumbnails.shape != (len(embeddings), SIDE, SIDE):
         raise ValueError(f"thumbnails must have shape ({len(embeddings)}, {SIDE}, {SIDE}), got {thumbnails.shape}")
+    n = len(embeddings)
     cosine_rows = unit_rows(embeddings)
-    pixel_rows = unit_rows(_reduced(thumbnails) - _reduced(thumbnails).mean(axis=1, keepdims=True), centered=False)
-    found = [
-        _neighbor_pairs(rows, splits, step, progress)
-        for rows, step in ((cosine_rows, "nearest embeddings"), (pixel_rows, "nearest thumbnails"))
-    ]
-    pairs = np.unique(np.concatenate(found), axis=0)
-    oriented = _content_first(pairs, thumbnails)
-    coarse = align_coarsely(thumbnails, oriented, progress)
-    kept = _best(coarse.correlation, _FINE_PER_IMAGE * len(embeddings))
-    pairs = pairs[kept]
-    agreement = align_finely(thumbnails, *_closer_first(oriented[kept], coarse.placement[kept]), progress)
-    evidence = (
-        -np.log10(np.maximum(1 - agreement.correlation, 1e-4))
-        - np.log10(np.maximum(1 - agreement.detail, 1e-3))
-        + 2 * np.einsum("ij,ij->i", cosine_rows[pairs[:, 0]], cosine_rows[pairs[:, 1]])
+    candidates = Candidates(cosine_rows, thumbnails)
+    evidence = gather_evidence(candidates.among_themselves(splits, progress), cosine_rows, thumbnails, splits, progress)
+    crowd = crowds(evidence.strength, evidence.pairs, n)
+    evidence = evidence.with_crowd(crowd)
+    margin, curve, of_copies = evidence.margin, GENERAL_CURVE, None
+    if copies is not None and len(copies.source) >= _FEWEST_COPIES:
+        centred = unit_rows(copies.embeddings - embeddings.mean(axis=0, dtype=np.float64), centered=False)
+        of_copies = _margins_of_copies(copies, centred, candidates, cosine_rows, thumbnails, crowd)
+        curve = fit_curve(margin, of_copies)
+    score = np.round(curve(margin), 4).astype(np.float32)
+    order = np.lexsort((evidence.pairs[:, 1], evidence.pairs[:, 0], -score))
+    pairs, score = evidence.pairs[order], score[order]
+    if threshold is None:
+        threshold = automatic_threshold(score)
+    recall = None
+    if copies is not None and of_copies is not None:
+        recall = float((np.round(curve(of_copies), 4) >= threshold).sum() / len(copies.source))
+    return DuplicatePairs(pairs, score, threshold, recall)
+
+
+def _margins_of_copies(
+    copies: Copies,
+    cosine_of_copies: np.ndarray,
+    candidates: Candidates,
+    cosine_rows: np.ndarray,
+    thumbnails: np.ndarray,
+    crowd: np.ndarray,
+) -> np.ndarray:
+    """Return the (t,) margins of those t copies whose source is among their candidates."""
+    pairs = candidates.of(cosine_of_copies, copies.thumbnails)
+    met, rows = np.unique(pairs[:, 1], return_inverse=True)
+    together = np.stack([rows, len(met) + pairs[:, 0]], axis=1)
+    found = gather_evidence(
+        together,
+        np.concatenate([cosine_rows[met], cosine_of_copies]),
+        np.concatenate([thumbnails[met], copies.thumbnails]),
     )
-    margin: np.ndarray = evidence - _CROWD_SHARE * crowd_evidence(evidence, pairs, len(embeddings))
-    score = np.round(1 / (1 + np.exp(-(margin - _MIDDLE) / _WIDTH)), 4).astype(np.float32)
-    order = np.lexsort((pairs[:, 1], pairs[:, 0], -score))
-    return DuplicatePairs(pairs[order], score[order], DEFAULT_THRESHOLD if threshold is None else threshold)
+    # A copy's surroundings are its own; those of the images it meets are known already.
+    own = crowds(found.strength, found.pairs, len(met) + len(copies.source))
+    found = found.with_crowd(np.concatenate([crowd[met], own[len(met) :]]))
+    image, copy = met[found.pairs[:, 0]], found.pairs[:, 1] - len(met)
+    return found.margin[image == copies.source[copy]]
 
 
-def crowd_evidence(evidence: np.ndarray, pairs: np.ndarray, n: int) -> np.ndarray:
-    """Return for each pair how alike its surroundings are: (m,).
+def fit_curve(candidates: np.ndarray, copies: np.ndarray) -> Curve:
+    """Fit the curve to the user's images.
 
-    An image's crowd is the mean evidence of the ten pairs that follow its best one; a pair takes the larger of its two
-    images' crowds. Crowds are capped at their 90 % quantile, so that the members of a large group of copies do not
-    count as each other's crowd.
+    Args:
+        candidates: (m,) margins of the pairs to be scored, of which nobody knows which are copies.
+        copies: (t,) margins of known copies.
     """
-    crowd: np.ndarray = np.full(n, np.nan)
-    images = np.concatenate([pairs[:, 0], pairs[:, 1]])
-    values = np.concatenate([evidence, evidence])
-    order = np.lexsort((-values, images))
-    images, values = images[order], values[order]
-    starts = np.searchsorted(images, np.arange(n))
-    ends = np.searchsorted(images, np.arange(n), side="right")
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    first, last = starts + 1, np.minimum(starts + 1 + _CROWD, ends)
-    known = last > first
-    crowd[known] = (sums[last[known]] - sums[first[known]]) / (last - first)[known]
-    if not known.any():
-        return np.zeros(len(pairs))
-    crowd = np.where(known, np.minimum(crowd, np.nanquantile(crowd, 0.9)), np.nanmedian(crowd))
-    return np.maximum(crowd[pairs[:, 0]], crowd[pairs[:, 1]])
+    if not len(candidates) or not len(copies):
+        return GENERAL_CURVE
+    doubt = GENERAL_CURVE(candidates)
+    expected = max(float(doubt.sum()), 1.0)
+    values = np.concatenate([copies, candidates]).astype(np.float64)
+    labels = np.repeat([1.0, 0.0], [len(copies), len(candidates)])
+    weights = np.concatenate([np.full(len(copies), expected / len(copies)), 1 - doubt])
+    slope, bias = _logistic(values, labels, weights)
+    share = expected / len(candidates)
+    for _ in range(_EM_ROUNDS):
+        found = expit(slope * candidates.astype(np.float64) + bias).mean()
+        found = float(np.clip(found, 1 / (1 + len(candidates)), 0.5))
+        change = logit(found) - logit(share)
+        bias, share = bias + change, found
+        if abs(change) < 1e-3:
+            break
+    return Curve(slope, -bias / slope)
 
 
-def _reduced(thumbnails: np.ndarray) -> np.ndarray:
-    """Return (n, 256) float32: the mean of each 2 x 2 pixels."""
-    half = SIDE // 2
-    return thumbnails.reshape(-1, half, 2, half, 2).mean(axis=(2, 4), dtype=np.float32).reshape(-1, half * half)
+def _logistic(values: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """Return slope and bias of the weighted logistic regression, the slope drawn towards the general one (Newton)."""
+    general = GENERAL_CURVE.slope
+    stiffness = _TRUST / (0.3 * general) ** 2
+    slope, bias = general, -general * GENERAL_CURVE.middle
+    for _ in range(_NEWTON_STEPS):
+        probability = expit(slope * values + bias)
+        residual, spread = weights * (probability - labels), weights * probability * (1 - probability)
+        gradient = np.array([residual @ values + stiffness * (slope - general), residual.sum()])
+        mixed = spread @ values
+        curvature = np.array([[spread @ values**2 + stiffness, mixed], [mixed, spread.sum() + 1e-9]])
+        step = np.linalg.solve(curvature, gradient)
+        step *= min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-12))
+        slope, bias = max(slope - step[0], 0.5), bias - step[1]
+        if np.abs(step).max() < 1e-6:
+            break
+    return slope, bias
 
 
-def _neighbor_pairs(rows: np.ndarray, splits: np.ndarray | None, step: str, progress: Progress) -> np.ndarray:
-    """Return (m, 2) int64 pairs of neighbours, the smaller row first, repeats included."""
-    _, neighbors = nearest_neighbors(rows, rows, _CANDIDATES, same_rows=True, step=step, progress=progress)
-    found = [_as_pairs(np.arange(len(rows)), neighbors)]
-    if splits is not None:
-        for name in sorted(set(splits) - {""}):
-            own, other = np.flatnonzero(splits == name), np.flatnonzero((splits != name) & (splits != ""))
-            _, neighbors = nearest_neighbors(rows[own], rows[other], _CANDIDATES)
-            found.append(_as_pairs(own, other[neighbors]))
-    return np.concatenate(found)
+def automatic_threshold(score: np.ndarray, precision: float = EXPECTED_PRECISION) -> float:
+    """Return the smallest score from which the mean probability is at least `precision`; 0.5 or more.
 
-
-def _as_pairs(rows: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
-    pairs = np.stack([np.repeat(rows, neighbors.shape[1]), neighbors.ravel()], axis=1)
-    return np.sort(pairs, axis=1)
-
-
-def _content_first(pairs: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
-    """Return the pairs, each turned so that its two pictures, not the order of their rows, decide which is first.
-
-    The second image is laid on the first, and the other way round agrees a little differently.
+    Args:
+        score: (m,) probabilities, the largest first.
+        precision: Wanted share of right pairs among those at or above the threshold.
     """
-    order = sorted(range(len(thumbnails)), key=lambda row: thumbnails[row].tobytes())
-    rank = np.argsort(order)
-    turned = rank[pairs[:, 0]] > rank[pairs[:, 1]]
-    return np.where(turned[:, None], pairs[:, ::-1], pairs)
-
-
-def _closer_first(pairs: np.ndarray, placement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Turn each pair so that the closer view, such as a crop, is first: all of it then lies on the other image.
-
-    Returns:
-        The pairs, and the placement (m, 4) of their now second image.
-    """
-    scale = np.exp(placement[:, 2:])
-    inverse = np.hstack([-placement[:, :2] / scale, -placement[:, 2:]])
-    turned = placement[:, 2:3] > 0
-    return np.where(turned, pairs[:, ::-1], pairs), np.where(turned, inverse, placement)
-
-
-def _best(correlation: np.ndarray, most: int) -> np.ndarray:
-    """Return, ascending, the at most `most` positions with the largest correlation, none below the smallest allowed."""
-    rounded = np.round(correlation, 4)
-    order = np.argsort(-rounded, kind="stable")[:most]
-    return np.sort(order[rounded[order] >= _SMALLEST_COARSE])
+    mean = np.cumsum(score, dtype=np.float64) / np.arange(1, len(score) + 1)
+    (enough,) = np.nonzero((mean >= precision) & (score >= _SMALLEST_THRESHOLD))
+    # Equal scores are all flagged or none, so the last of a run of them decides.
+    last = np.append(score[1:] < score[:-1], True) if len(score) else np.empty(0, bool)
+    whole = enough[last[enough]]
+    return float(score[whole[-1]]) if len(whole) else EXPECTED_PRECISION

@@ -21,7 +21,7 @@ from scipy.special import expit, log_softmax
 
 from ..errors import DataError
 from ..progress import Progress, silent
-from .neighbors import nearest_neighbors
+from .neighbors import NeighborIndex
 from .probe import FOLDS, fit_probe
 
 _NEIGHBORS = 30
@@ -118,8 +118,9 @@ def neighbor_votes(
     """
     white = whitened(embeddings)
     spare = 0 if groups is None else int(np.bincount(groups[groups >= 0], minlength=1).max(initial=0))
-    similarity, neighbors = nearest_neighbors(
-        white, white, min(_NEIGHBORS + spare, 4 * _NEIGHBORS), same_rows=True, step="neighbour votes", progress=progress
+    wanted = min(_NEIGHBORS + spare, 4 * _NEIGHBORS)
+    similarity, neighbors = NeighborIndex(white, exact=True).search_itself(
+        wanted, step="neighbour votes", progress=progress
     )
     weight = np.exp((similarity - similarity.mean()) / _VOTE_SHARPNESS)
     if groups is not None:

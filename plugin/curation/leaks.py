@@ -24,7 +24,7 @@ def cross_split_pairs(pairs: DuplicatePairs, splits: np.ndarray) -> DuplicatePai
     rows = pairs.rows[across].copy()
     swap = np.array([_rank(splits[a]) > _rank(splits[b]) for a, b in rows], bool)
     rows[swap] = rows[swap][:, ::-1]
-    return DuplicatePairs(rows, pairs.score[across], pairs.threshold)
+    return DuplicatePairs(rows, pairs.score[across], pairs.threshold, pairs.recall)
 
 
 def is_evaluation(splits: np.ndarray) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import faiss
 import numpy as np
 
@@ -12,8 +10,6 @@ from .ivf import InvertedLists
 
 _BLOCK = 4096
 _EXACT_UP_TO = 20_000
-
-Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
 def unit_rows(vectors: np.ndarray, *, centered: bool = True) -> np.ndarray:
@@ -34,64 +30,76 @@ def unit_rows(vectors: np.ndarray, *, centered: bool = True) -> np.ndarray:
     return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
 
 
-def nearest_neighbors(
-    queries: np.ndarray,
-    base: np.ndarray,
-    k: int,
-    *,
-    same_rows: bool = False,
-    exact: bool | None = None,
-    step: str = "neighbours",
-    progress: Progress = silent,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Find for each query the k rows of `base` with the largest inner product, best first.
+class NeighborIndex:
+    """Rows that can be asked for the nearest ones to a query.
 
     Args:
-        queries: (q, d) float32.
         base: (n, d) float32.
-        k: Neighbours a query; fewer where `base` has fewer rows.
-        same_rows: Queries and base are the same rows: a row is not its own neighbour.
         exact: Compare each query with each row. False = look only where near rows lie (`ivf`), for rows of length 1:
             close neighbours are found with a recall of about .995, at a fraction of the cost. None = exact up to
             20,000 rows.
-        step: Name of this step for `progress`.
-        progress: Told after each block of queries.
-
-    Returns:
-        similarity (q, k') float32 and row (q, k') int64, with k' = min(k, n or, for `same_rows`, n - 1). Where an
-        inexact search saw fewer than k' rows, the rest is -inf and -1.
     """
-    available = len(base) - same_rows
-    k = max(0, min(k, available))
-    similarity, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
-    if k == 0:
+
+    def __init__(self, base: np.ndarray, exact: bool | None = None) -> None:
+        self._base = np.ascontiguousarray(base, np.float32)
+        self._lists: InvertedLists | None = None
+        self._flat = faiss.IndexFlatIP(base.shape[1])
+        if len(base) <= _EXACT_UP_TO if exact is None else exact:
+            self._flat.add(self._base)
+        elif len(base):
+            self._lists = InvertedLists(self._base)
+
+    def search(
+        self, queries: np.ndarray, k: int, *, step: str = "neighbours", progress: Progress = silent
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find for each query the k rows with the largest inner product, best first.
+
+        Args:
+            queries: (q, d) float32.
+            k: Neighbours a query; fewer where there are fewer rows.
+            step: Name of this step for `progress`.
+            progress: Told after each block of queries.
+
+        Returns:
+            similarity (q, k') float32 and row (q, k') int64, with k' = min(k, n). Where an inexact search saw fewer
+            than k' rows, the rest is -inf and -1.
+        """
+        return self._search(queries, k, False, step, progress)
+
+    def search_itself(
+        self, k: int, *, step: str = "neighbours", progress: Progress = silent
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find for each row the k other rows with the largest inner product: as `search`, with k' = min(k, n - 1)."""
+        return self._search(self._base, k, True, step, progress)
+
+    def _search(
+        self, queries: np.ndarray, k: int, own: bool, step: str, progress: Progress
+    ) -> tuple[np.ndarray, np.ndarray]:
+        queries = np.ascontiguousarray(queries, np.float32)
+        k = max(0, min(k, len(self._base) - own))
+        similarity, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+        if k == 0 or not len(queries):
+            return similarity, rows
+        order, cells = self._order(queries)
+        for start in range(0, len(queries), _BLOCK):
+            block = order[start : start + _BLOCK]
+            if self._lists is None:
+                found, where = self._flat.search(queries[block], k + own)
+            else:
+                found, where = self._lists.search(queries[block], cells[block], k + own)
+            if own:
+                found, where = _without_self(found, where, block)
+            similarity[block], rows[block] = np.where(where < 0, -np.inf, found), where
+            progress(step, start + len(block), len(queries))
         return similarity, rows
-    if exact is None:
-        exact = len(base) <= _EXACT_UP_TO
-    queries, base = np.ascontiguousarray(queries, np.float32), np.ascontiguousarray(base, np.float32)
-    search, order = (_exact_search if exact else _cell_search)(queries, base)
-    for start in range(0, len(queries), _BLOCK):
-        block = order[start : start + _BLOCK]
-        found, where = search(block, k + same_rows)
-        if same_rows:
-            found, where = _without_self(found, where, block)
-        similarity[block], rows[block] = np.where(where < 0, -np.inf, found), where
-        progress(step, start + len(block), len(queries))
-    return similarity, rows
 
-
-def _exact_search(queries: np.ndarray, base: np.ndarray) -> tuple[Search, np.ndarray]:
-    index = faiss.IndexFlatIP(base.shape[1])
-    index.add(base)
-    return lambda block, k: index.search(queries[block], k), np.arange(len(queries))
-
-
-def _cell_search(queries: np.ndarray, base: np.ndarray) -> tuple[Search, np.ndarray]:
-    """Return a search, and the order that keeps the cells of successive queries in the processor's cache."""
-    lists = InvertedLists(base)
-    blocks = [lists.cells_of(queries[start : start + _BLOCK]) for start in range(0, len(queries), _BLOCK)]
-    cells = np.concatenate(blocks) if blocks else np.empty((0, lists.probes), np.int64)
-    return lambda block, k: lists.search(queries[block], cells[block], k), np.argsort(cells[:, 0], kind="stable")
+    def _order(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return an order that keeps the cells of successive queries in the processor's cache, and these cells."""
+        if self._lists is None:
+            return np.arange(len(queries)), np.empty(0, np.int64)
+        blocks = [self._lists.cells_of(queries[start : start + _BLOCK]) for start in range(0, len(queries), _BLOCK)]
+        cells = np.concatenate(blocks)
+        return np.argsort(cells[:, 0], kind="stable"), cells
 
 
 def _without_self(found: np.ndarray, where: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-from .machine import available_cores
+from ..machine import available_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

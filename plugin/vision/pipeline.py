@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..machine import available_cores
 from .ahead import chunks, work_ahead
 from .engines import Engine
-from .machine import available_cores
 
 Item = TypeVar("Item")
 

@@ -8,8 +8,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from ..machine import available_cores
 from .cache_store import embeddings_root
-from .machine import available_cores
 
 _FILE = "speed.json"
 _CORE_SECONDS = 0.03  # an image, where nothing was measured: about three times what lite0 takes on a core of 2024

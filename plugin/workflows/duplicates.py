@@ -17,7 +17,7 @@ from ..datasets.views import Collection
 from ..failures import Failure
 from ..progress import Progress, silent
 from .findings import DUPLICATES_RUN
-from .pairs import best_scores, score_pairs, write_pairs
+from .pairs import best_scores, expectation, expectation_line, score_pairs, write_pairs
 from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
 
@@ -65,7 +65,7 @@ class DuplicateReport:
             "groups": len(sizes),
             "images_in_groups": len(grouped),
             "largest_group": int(sizes.max(initial=0)),
-            "threshold": self.pairs.threshold,
+            **expectation(self.pairs),
             "failures": len(self.failures),
         }
 
@@ -79,7 +79,15 @@ class DuplicateReport:
                 f"**{counted(found['groups'], 'group')} of near-duplicates** with {found['images_in_groups']:,} of "
                 f"{counted(found['images'], 'image')}; the largest group has {found['largest_group']:,}."
             ]
-        return "\n".join([*lines, *failure_lines(self.failures), "", "Next: find leaks, the duplicates across splits."])
+        return "\n".join(
+            [
+                *lines,
+                *expectation_line(self.pairs),
+                *failure_lines(self.failures),
+                "",
+                "Next: find leaks, the duplicates across splits.",
+            ]
+        )
 
     def write_pairs(self, path: Path, root: Path | None = None) -> None:
         """Write every candidate pair as CSV: path_a, path_b, split_a, split_b, score, flagged; best first."""

@@ -17,7 +17,7 @@ from ..errors import DataError
 from ..failures import Failure
 from ..progress import Progress, silent
 from .findings import LEAKS_RUN
-from .pairs import best_scores, score_pairs, write_pairs
+from .pairs import best_scores, expectation, expectation_line, score_pairs, write_pairs
 from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
 
@@ -60,7 +60,7 @@ class LeakReport:
             "pairs": int(self.pairs.flagged.sum()),
             "by_splits": {f"{first} in {second}": count for (first, second), count in self._leaked_images().items()},
             "split_source": self.samples.split_source,
-            "threshold": self.pairs.threshold,
+            **expectation(self.pairs),
             "failures": len(self.failures),
             "notes": list(self.samples.notes),
         }
@@ -74,7 +74,7 @@ class LeakReport:
         ] or ["**No leaks** between the splits."]
         notes = [f"- {note}" for note in self.samples.notes]
         after = "Next: train a classifier; the training side of each leak is left out, and the test side told apart."
-        return "\n".join([*lines, *notes, *failure_lines(self.failures), "", after])
+        return "\n".join([*lines, *expectation_line(self.pairs), *notes, *failure_lines(self.failures), "", after])
 
     def write_pairs(self, path: Path, root: Path | None = None) -> None:
         """Write every candidate pair as CSV; `a` is the evaluation side; best first."""

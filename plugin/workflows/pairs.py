@@ -8,19 +8,39 @@ from pathlib import Path
 
 import numpy as np
 
-from ..curation.duplicates import DuplicatePairs, find_duplicates
+from ..curation.duplicates import Copies, DuplicatePairs, find_duplicates
 from ..datasets.samples import Samples
 from ..progress import Progress
+from ..vision.copies import embed_copies
 from .vectors import Embedded
 
+_COPIES = 400
 _COLUMNS = ("path_a", "path_b", "split_a", "split_b", "score", "flagged")
 
 
 def score_pairs(embedded: Embedded, threshold: float | None, progress: Progress) -> DuplicatePairs:
     """Score a collection's pairs. Duplicates and leaks start from the same pairs, so that they never disagree."""
     samples = embedded.samples
-    splits = samples.splits if samples.split_source is not None else None
-    return find_duplicates(embedded.vectors, embedded.thumbnails, splits, threshold=threshold, progress=progress)
+    return find_duplicates(
+        embedded.vectors,
+        embedded.thumbnails,
+        samples.splits if samples.split_source is not None else None,
+        copies=_make_copies(embedded, progress),
+        threshold=threshold,
+        progress=progress,
+    )
+
+
+def _make_copies(embedded: Embedded, progress: Progress) -> Copies:
+    """Make copies of some of the images, which show how much a copy differs from its source here."""
+    progress("making copies", 0, 1)
+    count = len(embedded.samples)
+    chosen = np.sort(np.random.default_rng(0).choice(count, min(count, _COPIES), replace=False))
+    positions, vectors, thumbnails = embed_copies(
+        embedded.samples.paths[chosen], embedded.backbone, embedded.preprocessing
+    )
+    progress("making copies", 1, 1)
+    return Copies(chosen[positions], vectors, thumbnails)
 
 
 def best_scores(pairs: DuplicatePairs, n: int) -> np.ndarray:
@@ -30,6 +50,25 @@ def best_scores(pairs: DuplicatePairs, n: int) -> np.ndarray:
     for side in (0, 1):
         np.maximum.at(best, pairs.rows[flagged, side], pairs.score[flagged])
     return np.where(best < 0, np.nan, best)
+
+
+def expectation(pairs: DuplicatePairs) -> dict[str, float | None]:
+    """Return what the cut promises, plain JSON: threshold, expected precision and recall (None = not known)."""
+    return {
+        "threshold": round(float(pairs.threshold), 4),
+        "expected_precision": round(pairs.precision, 3),
+        "expected_recall": None if pairs.recall is None else round(pairs.recall, 3),
+    }
+
+
+def expectation_line(pairs: DuplicatePairs) -> list[str]:
+    """Return a markdown line on what the cut promises."""
+    if not pairs.flagged.any():
+        return []
+    line = f"Of the flagged pairs about {pairs.precision:.0%} should be right"
+    if pairs.recall is not None:
+        line += f"; of copies of your images that were edited on purpose, the same cut finds {pairs.recall:.0%}"
+    return ["", line + "."]
 
 
 def write_pairs(path: Path, root: Path | None, samples: Samples, pairs: DuplicatePairs) -> None:

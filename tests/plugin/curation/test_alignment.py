@@ -4,9 +4,17 @@ from functools import partial
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import gaussian_filter, rotate, zoom
 
-from winnow.plugin.curation.alignment import SIDE, Agreement, align_coarsely, align_finely
+from winnow.plugin.curation.alignment import (
+    SIDE,
+    Agreement,
+    align_coarsely,
+    align_finely,
+    invert,
+    orientation_agreement,
+)
+from winnow.plugin.curation.orientation import ORIENTATIONS, UPRIGHT, oriented
 from winnow.plugin.errors import JobCancelled
 
 CANVAS = 48
@@ -25,10 +33,13 @@ def cut(image: np.ndarray, down: int = 0, right: int = 0, magnified: float = 1.0
     return np.clip(larger[top : top + SIDE, left : left + SIDE], 0, 255).astype(np.uint8)
 
 
-def align(first: np.ndarray, second: np.ndarray) -> Agreement:
+def align(
+    first: np.ndarray, second: np.ndarray, orientation: int = UPRIGHT, angles: tuple[float, ...] = (0.0,)
+) -> Agreement:
     """Align one pair of thumbnails in both stages."""
-    thumbnails, pairs = np.stack([first, second]), np.array([[0, 1]])
-    return align_finely(thumbnails, pairs, align_coarsely(thumbnails, pairs).placement)
+    thumbnails, pairs, turned = np.stack([first, second]), np.array([[0, 1]]), np.array([orientation])
+    coarse = align_coarsely(thumbnails, pairs, turned, angles)
+    return align_finely(thumbnails, pairs, coarse.placement, turned)
 
 
 @pytest.mark.parametrize(
@@ -38,9 +49,10 @@ def align(first: np.ndarray, second: np.ndarray) -> Agreement:
         partial(cut, down=-4),
         partial(cut, magnified=1.15),
         partial(cut, magnified=0.87),
+        partial(cut, magnified=1.28),
         partial(cut, right=2, magnified=1.1),
     ],
-    ids=["shifted", "shifted far", "magnified", "shrunk", "both"],
+    ids=["shifted", "shifted far", "magnified", "shrunk", "magnified much", "both"],
 )
 def test_a_moved_copy_agrees_once_aligned(moved: partial) -> None:
     image = scene(seed=1)
@@ -49,6 +61,52 @@ def test_a_moved_copy_agrees_once_aligned(moved: partial) -> None:
 
     assert agreement.correlation[0] > 0.99
     assert agreement.detail[0] > 0.9
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_a_mirrored_or_turned_copy_agrees_in_the_orientation_that_undoes_it(orientation: int) -> None:
+    image = cut(scene(seed=1))
+    copies = oriented(image[None], orientation).copy()
+    (undone,) = [number for number in ORIENTATIONS if np.array_equal(oriented(copies, number)[0], image)]
+
+    agreement = align(image, copies[0], undone)
+
+    assert orientation_agreement(np.stack([image, copies[0]]), np.array([[0, 1]])).argmax() == undone
+    assert agreement.correlation[0] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("degrees", [-22, 15, 25])
+def test_a_copy_at_an_angle_agrees_where_angles_are_searched(degrees: float) -> None:
+    image = scene(seed=1)
+
+    agreement = align(cut(image), cut(rotate(image, degrees, reshape=False, order=1)), angles=(-18.0, 18.0))
+
+    assert agreement.correlation[0] > 0.97
+
+
+def test_coarse_correlations_are_those_of_a_plain_loop() -> None:
+    rng = np.random.default_rng(0)
+    thumbnails = rng.integers(0, 256, (12, SIDE, SIDE)).astype(np.uint8)
+    pairs = np.array([[row, (5 * row + 1) % 12] for row in range(12)])
+
+    found = align_coarsely(thumbnails, pairs).correlation
+
+    half = (thumbnails.astype(np.float32)[:, ::2] + thumbnails[:, 1::2]) / 2
+    small = (half[:, :, ::2] + half[:, :, 1::2]) / 2  # what sampling between pixels gives
+    for (one, two), correlation in zip(pairs, found, strict=True):
+        middle = small[one, 2:14, 2:14].ravel()
+        shifted = [
+            np.corrcoef(middle, small[two, down : down + 12, right : right + 12].ravel())[0, 1]
+            for down in range(5)
+            for right in range(5)
+        ]
+        assert correlation >= max(shifted) - 1e-3  # zoomed placements may be better still
+
+
+def test_an_inverted_placement_leads_back() -> None:
+    placement = np.array([[1.1, 0.2, -0.1, 0.9, 3, -2]], np.float32)
+
+    np.testing.assert_allclose(invert(invert(placement)), placement, atol=1e-5)
 
 
 def test_brightness_and_contrast_do_not_matter() -> None:
@@ -71,7 +129,7 @@ def test_an_image_agrees_with_itself_where_it_lies() -> None:
 
     coarse = align_coarsely(thumbnails, pairs)
 
-    assert coarse.placement[0].tolist() == [0, 0, 0, 0]
+    assert coarse.placement[0].tolist() == [1, 0, 0, 1, 0, 0]
     assert coarse.correlation[0] == pytest.approx(1, abs=1e-3)
 
 
@@ -81,7 +139,7 @@ def test_coarse_search_finds_how_far_a_copy_was_moved() -> None:
 
     coarse = align_coarsely(thumbnails, np.array([[0, 1]]))
 
-    assert coarse.placement[0].tolist() == [2, -4, 0, 0]
+    assert coarse.placement[0].tolist() == [1, 0, 0, 1, 2, -4]
 
 
 def test_images_without_contrast_agree_with_nothing() -> None:
@@ -100,7 +158,7 @@ def test_no_pairs_give_no_results() -> None:
     agreement = align_finely(thumbnails, pairs, coarse.placement)
 
     assert coarse.correlation.shape == agreement.correlation.shape == agreement.detail.shape == (0,)
-    assert coarse.placement.shape == (0, 4)
+    assert coarse.placement.shape == (0, 6)
 
 
 def test_results_do_not_depend_on_the_other_pairs() -> None:
@@ -120,4 +178,4 @@ def test_raising_from_progress_stops_the_search() -> None:
         raise JobCancelled
 
     with pytest.raises(JobCancelled):
-        align_coarsely(np.stack([cut(scene(seed=1))] * 2), np.array([[0, 1]]), cancel)
+        align_coarsely(np.stack([cut(scene(seed=1))] * 2), np.array([[0, 1]]), progress=cancel)

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from winnow.plugin.curation.alignment import SIDE
-from winnow.plugin.curation.duplicates import DuplicatePairs, crowd_evidence, find_duplicates
+from winnow.plugin.curation.duplicates import (
+    Copies,
+    DuplicatePairs,
+    automatic_threshold,
+    find_duplicates,
+    fit_curve,
+)
 
 from .conftest import Garments
 
@@ -142,14 +148,60 @@ def test_pairs_and_scores_of_different_length_are_an_error() -> None:
         DuplicatePairs(np.array([[0, 1], [1, 2]]), np.array([1.0]), 0.5)
 
 
-def test_crowd_is_the_mean_of_the_pairs_after_an_images_best() -> None:
-    pairs = np.array([[0, 1], [0, 2], [0, 3], [4, 5]])
-    evidence = np.array([9.0, 2.0, 4.0, 1.0])
-
-    crowd = crowd_evidence(evidence, pairs, 6)
-
-    assert crowd.tolist() == [3, 3, 3, 3]  # images with one pair have no crowd of their own and take the median
+def margins(rng: np.random.Generator, copies: int, others: int, gap: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return margins of candidate pairs, the first of which are copies, and of copies made on purpose."""
+    of_others, of_copies = rng.normal(0, 0.7, others), rng.normal(gap, 0.8, copies)
+    return np.concatenate([of_copies, of_others]), rng.normal(gap, 0.8, 400)
 
 
-def test_no_pair_after_the_best_means_no_crowd() -> None:
-    assert crowd_evidence(np.array([5.0]), np.array([[0, 1]]), 2).tolist() == [0]
+@pytest.mark.parametrize("copies", [0, 30, 300])
+def test_probabilities_add_up_to_about_the_number_of_copies(copies: int) -> None:
+    candidates, made = margins(np.random.default_rng(0), copies, 20_000, gap=4.0)
+
+    probability = fit_curve(candidates, made)(candidates)
+
+    assert probability.sum() == pytest.approx(copies, abs=max(3, 0.25 * copies))
+
+
+def test_the_automatic_cut_holds_the_precision_that_it_states() -> None:
+    candidates, made = margins(np.random.default_rng(1), 300, 20_000, gap=3.2)
+    score = fit_curve(candidates, made)(candidates)
+
+    chosen = score >= automatic_threshold(np.sort(score)[::-1])
+
+    assert chosen[:300].sum() / chosen.sum() > 0.9
+    assert chosen[:300].mean() > 0.5
+
+
+def test_copies_that_look_like_nothing_else_do_not_break_the_fit() -> None:
+    curve = fit_curve(np.full(50, -1.0), np.full(40, 9.0))
+
+    assert curve(np.array([-1.0, 9.0])).round(2).tolist() == [0, 1]
+
+
+def test_expected_recall_and_precision_are_told(garments: Garments) -> None:
+    rows = np.flatnonzero(garments.is_copy)
+    sources = np.array([np.flatnonzero((garments.shot == shot) & ~garments.is_copy)[0] for shot in garments.shot[rows]])
+    alone = garments[np.flatnonzero(~garments.is_copy)]
+    place = np.cumsum(~garments.is_copy) - 1
+    copies = Copies(place[sources], garments.embeddings[rows], garments.thumbnails[rows])
+
+    found = find_duplicates(alone.embeddings, alone.thumbnails, copies=copies)
+
+    assert found.recall is not None and 0.6 < found.recall <= 1
+    assert found.precision >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("score", "threshold"),
+    [
+        ([], 0.95),
+        ([0.4, 0.1], 0.95),
+        ([1.0, 0.99, 0.97, 0.3], 0.97),
+        ([1.0, 1.0, 0.9, 0.9, 0.6], 0.9),
+        ([0.94], 0.95),
+        ([1.0, 0.9, 0.9, 0.9], 1.0),  # the three equal ones together would bring the mean below
+    ],
+)
+def test_threshold_is_the_smallest_that_keeps_the_mean_probability(score: list[float], threshold: float) -> None:
+    assert automatic_threshold(np.array(score)) == threshold

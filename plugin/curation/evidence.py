@@ -1,0 +1,182 @@
+"""What speaks for a pair of images showing the same shot: agreement of aligned pixels, of embeddings, and the crowd.
+
+Plain product shots all agree with each other, so each pair also carries how alike its surroundings are. It is the idea
+of score normalisation in copy detection (Pizzi et al. 2022, arXiv:2202.10261), applied to our evidence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..progress import Progress, silent
+from .alignment import SIDE, align_coarsely, align_finely, orientation_agreement
+from .orientation import UPRIGHT
+
+FEATURES = ("pixels", "detail", "cosine", "crowd", "turned")
+_SMALLEST_COARSE = 0.65
+_ALIGNED_PER_IMAGE = 6
+_ANGLES = (-18.0, 18.0)
+_WELL_ALIGNED = 0.85
+_TURNED_PER_IMAGE = 1
+_CROWD = 10
+_CROWD_SHARE = 0.75
+_LARGEST_CROWD = 5.0
+_TURNED_COSTS = 0.2
+_AT_ONCE = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What speaks for each of m pairs.
+
+    Attributes:
+        pairs: (m, 2) int64. The two images.
+        values: (m, 5) float32, the columns `FEATURES`: -log10(1 - correlation) of the aligned pixels and of their fine
+            detail (at most 4 and 3), cosine of the centred embeddings, crowd, and 1 where the second image had to be
+            mirrored or turned. The crowd is 0 until `with_crowd`.
+    """
+
+    pairs: np.ndarray
+    values: np.ndarray
+
+    @property
+    def margin(self) -> np.ndarray:
+        """(m,) float32. How far the evidence stands out from the crowd; a mirrored pair has to stand out more."""
+        return self.strength - _CROWD_SHARE * self.values[:, 3] - _TURNED_COSTS * self.values[:, 4]
+
+    @property
+    def strength(self) -> np.ndarray:
+        """(m,) float32. All of it but the crowd."""
+        return self.values[:, 0] + self.values[:, 1] + 2 * self.values[:, 2]
+
+    def with_crowd(self, crowd: np.ndarray) -> Evidence:
+        """Return the same with the larger of its two images' (n,) crowds; an unknown one is the median."""
+        known = np.where(np.isnan(crowd), np.nanmedian(crowd) if not np.isnan(crowd).all() else 0, crowd)
+        values = self.values.copy()
+        values[:, FEATURES.index("crowd")] = known[self.pairs].max(axis=1)
+        return Evidence(self.pairs, values)
+
+
+def gather_evidence(
+    pairs: np.ndarray,
+    cosine_rows: np.ndarray,
+    thumbnails: np.ndarray,
+    splits: np.ndarray | None = None,
+    progress: Progress = silent,
+) -> Evidence:
+    """Align the images of each promising pair and measure how well they agree.
+
+    Args:
+        pairs: (p, 2) int64.
+        cosine_rows: (n, d) float32, of length 1.
+        thumbnails: (n, 32, 32) uint8, grey.
+        splits: (n,) split names; where given, pairs across two splits do not compete with those inside one.
+        progress: Told after each block.
+
+    Returns:
+        The evidence for those pairs that agree at all, the smaller row first, in ascending order.
+    """
+    pairs = _content_first(pairs, thumbnails)
+    cosine, as_they_lie = _inner_products(cosine_rows, pairs), orientation_agreement(thumbnails, pairs)
+    across = np.zeros(len(pairs), bool) if splits is None else splits[pairs[:, 0]] != splits[pairs[:, 1]]
+    kept = _among_best(pairs, cosine + as_they_lie.max(axis=1, initial=-1), across, _ALIGNED_PER_IMAGE)
+    pairs, cosine, as_they_lie, across = pairs[kept], cosine[kept], as_they_lie[kept], across[kept]
+    closest = _among_best(pairs, cosine, across, _TURNED_PER_IMAGE)
+    placed, orientation, correlation = _placements(pairs, as_they_lie, closest, thumbnails, progress)
+    (kept,) = np.nonzero(np.round(correlation, 4) >= _SMALLEST_COARSE)
+    agreement = align_finely(thumbnails, pairs[kept], placed[kept], orientation[kept], progress)
+    values = np.zeros((len(kept), len(FEATURES)), np.float32)
+    values[:, 0] = -np.log10(np.maximum(1 - agreement.correlation, 1e-4))
+    values[:, 1] = -np.log10(np.maximum(1 - agreement.detail, 1e-3))
+    values[:, 2] = cosine[kept]
+    values[:, 4] = orientation[kept] != UPRIGHT
+    found = np.sort(pairs[kept], axis=1)
+    order = np.lexsort(found.T[::-1])
+    return Evidence(found[order], values[order])
+
+
+def _placements(
+    pairs: np.ndarray, as_they_lie: np.ndarray, closest: np.ndarray, thumbnails: np.ndarray, progress: Progress
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the best placement (p, 6), its orientation (p,) and the coarse correlation there (p,).
+
+    Each pair is tried upright, and mirrored or turned where that looks better as it lies. Those that the embeddings
+    find closest are tried at angles too where the pixels do not agree.
+    """
+    upright = align_coarsely(thumbnails, pairs, progress=progress)
+    placement, correlation = upright.placement, upright.correlation
+    orientation = np.full(len(pairs), UPRIGHT)
+
+    def try_also(rows: np.ndarray, how: np.ndarray, angles: tuple[float, ...]) -> None:
+        found = align_coarsely(thumbnails, pairs[rows], how, angles, progress)
+        better = np.round(found.correlation, 4) > np.round(correlation[rows], 4)
+        placement[rows[better]], correlation[rows[better]] = found.placement[better], found.correlation[better]
+        orientation[rows[better]] = how[better]
+
+    other = 1 + as_they_lie[:, 1:].argmax(axis=1)
+    (promising,) = np.nonzero(as_they_lie[:, 1:].max(axis=1, initial=-1) > as_they_lie[:, UPRIGHT])
+    try_also(promising, other[promising], (0.0,))
+    (misfits,) = np.nonzero((correlation < _WELL_ALIGNED) & closest)
+    try_also(misfits, np.full(len(misfits), UPRIGHT), _ANGLES)
+    return placement, orientation, correlation
+
+
+def crowds(strength: np.ndarray, pairs: np.ndarray, n: int) -> np.ndarray:
+    """Return (n,) how alike each image's surroundings are, NaN where nothing is known.
+
+    It is the mean strength of the ten pairs that follow an image's best one. Crowds are capped at their 90 % quantile
+    and at 5, above which there are only copies: the members of a large group do not count as each other's crowd.
+
+    Args:
+        strength: (m,) of each pair.
+        pairs: (m, 2) int64.
+        n: Number of images.
+    """
+    images = np.concatenate([pairs[:, 0], pairs[:, 1]])
+    values = np.concatenate([strength, strength]).astype(np.float64)
+    order = np.lexsort((-values, images))
+    images, values = images[order], values[order]
+    starts, ends = (np.searchsorted(images, np.arange(n), side=side) for side in ("left", "right"))
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    first, last = starts + 1, np.minimum(starts + 1 + _CROWD, ends)
+    known = last > first
+    crowd: np.ndarray = np.full(n, np.nan)
+    crowd[known] = (sums[last[known]] - sums[first[known]]) / (last - first)[known]
+    return np.minimum(crowd, min(np.nanquantile(crowd, 0.9), _LARGEST_CROWD)) if known.any() else crowd
+
+
+def _among_best(pairs: np.ndarray, value: np.ndarray, kind: np.ndarray, most: int) -> np.ndarray:
+    """Return (p,) bool: the pair is among the `most` best ones of its kind of either image."""
+    chosen = np.zeros(len(pairs), bool)
+    rounded = np.round(value, 4)
+    for side in (0, 1):
+        group = 2 * pairs[:, side] + kind
+        order = np.lexsort((pairs[:, 1 - side], -rounded, group))
+        place = np.arange(len(order)) - np.searchsorted(group[order], group[order])
+        chosen[order[place < most]] = True
+    return chosen
+
+
+def _content_first(pairs: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
+    """Return the pairs, each turned so that its two pictures, not the order of their rows, decide which is first.
+
+    The second image is laid on the first, and the other way round agrees a little differently.
+    """
+    weights = np.random.default_rng(0).integers(1, 2**31, SIDE * SIDE)
+    key = np.empty(len(thumbnails), np.int64)
+    for start in range(0, len(key), _AT_ONCE):
+        pictures = thumbnails[start : start + _AT_ONCE]
+        key[start : start + _AT_ONCE] = pictures.reshape(len(pictures), -1).astype(np.int64) @ weights
+    turned = key[pairs[:, 0]] > key[pairs[:, 1]]
+    return np.where(turned[:, None], pairs[:, ::-1], pairs)
+
+
+def _inner_products(rows: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Return (p,) inner products, in blocks: both sides of a million pairs would take gigabytes."""
+    found = np.empty(len(pairs), np.float32)
+    for start in range(0, len(pairs), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        found[part] = np.einsum("ij,ij->i", rows[pairs[part, 0]], rows[pairs[part, 1]])
+    return found
