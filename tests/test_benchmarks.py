@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+DATA = "WINNOW_BENCHMARK_DATA"
 REPOSITORY = Path(__file__).parents[1]
 
 
@@ -47,3 +51,38 @@ def test_backbones_benchmark_tells_size_and_speed_of_each() -> None:
     found = json.loads(done.stdout.splitlines()[-1])["backbones"]
     assert found["vit_small_patch16_224"]["width"] == 384
     assert all(each["share_of_lite0"] > 0 for each in found.values())
+
+
+def test_neighbors_benchmark_reports_its_targets() -> None:
+    command = [sys.executable, "-m", "benchmarks.neighbors", "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert len(report["targets"]) == 5
+    assert all(join["recall"] >= 0.99 for join in report["joins"].values())
+
+
+def test_duplicates_benchmark_reports_each_edit() -> None:
+    command = [sys.executable, "-m", "benchmarks.duplicates", "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    ours = report["finders"]["winnow"]
+    assert len(ours["recall_and_interval"]) == 12
+    assert ours["precision"] >= 0.9
+
+
+@pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} names no folder with CIFAR-10 and its list of leaks")
+def test_leakage_benchmark_reports_its_targets() -> None:
+    command = [sys.executable, "-m", "benchmarks.leakage", "--data", os.environ[DATA], "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert len(report["targets"]) == 2
+    assert report["candidates_hold"] > 0.9

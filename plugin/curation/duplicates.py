@@ -92,7 +92,7 @@ class Curve:
 
 
 # Read off synthetic copies of Fashion-MNIST images; holds where there are too few images to learn from.
-GENERAL_CURVE = Curve(5.0, 2.3)
+GENERAL_CURVE = Curve(5.0, 2.1)
 
 
 def find_duplicates(

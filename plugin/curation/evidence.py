@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from ..progress import Progress, silent
 from .alignment import SIDE, align_coarsely, align_finely, orientation_agreement
@@ -20,9 +22,10 @@ _ALIGNED_PER_IMAGE = 6
 _ANGLES = (-18.0, 18.0)
 _WELL_ALIGNED = 0.85
 _TURNED_PER_IMAGE = 1
-_CROWD = 10
+_CROWD = 5  # look-alikes; no more pairs than that are sure to have been aligned
 _CROWD_SHARE = 0.75
-_LARGEST_CROWD = 5.0
+_SURE = 7.0  # strength that no look-alike reaches
+_WEAKEST = 1.0
 _TURNED_COSTS = 0.2
 _AT_ONCE = 8192
 
@@ -52,10 +55,9 @@ class Evidence:
         return self.values[:, 0] + self.values[:, 1] + 2 * self.values[:, 2]
 
     def with_crowd(self, crowd: np.ndarray) -> Evidence:
-        """Return the same with the larger of its two images' (n,) crowds; an unknown one is the median."""
-        known = np.where(np.isnan(crowd), np.nanmedian(crowd) if not np.isnan(crowd).all() else 0, crowd)
+        """Return the same with the larger of its two images' (n,) crowds."""
         values = self.values.copy()
-        values[:, FEATURES.index("crowd")] = known[self.pairs].max(axis=1)
+        values[:, FEATURES.index("crowd")] = crowd[self.pairs].max(axis=1, initial=0)
         return Evidence(self.pairs, values)
 
 
@@ -124,27 +126,36 @@ def _placements(
 
 
 def crowds(strength: np.ndarray, pairs: np.ndarray, n: int) -> np.ndarray:
-    """Return (n,) how alike each image's surroundings are, NaN where nothing is known.
+    """Return (n,) how alike each image's surroundings are.
 
-    It is the mean strength of the ten pairs that follow an image's best one. Crowds are capped at their 90 % quantile
-    and at 5, above which there are only copies: the members of a large group do not count as each other's crowd.
+    It is the mean strength of the five look-alikes that follow an image's best partner; where there are fewer, the rest
+    counts as the weakest that a pair can be. Images that are copies beyond doubt are one look-alike, and none of each
+    other: else the copies of one image would be each other's crowd, and hide its less similar copies.
 
     Args:
         strength: (m,) of each pair.
         pairs: (m, 2) int64.
         n: Number of images.
     """
-    images = np.concatenate([pairs[:, 0], pairs[:, 1]])
+    sure = pairs[strength >= _SURE]
+    graph = coo_array((np.ones(len(sure), bool), (sure[:, 0], sure[:, 1])), shape=(n, n))
+    shot = connected_components(graph, directed=False)[1] if n else np.empty(0, np.int64)
+    images, partners = np.concatenate([pairs, pairs[:, ::-1]]).T
     values = np.concatenate([strength, strength]).astype(np.float64)
+    others = shot[images] != shot[partners]
+    images, of, values = images[others], shot[partners[others]], values[others]
+    # The best pair with each look-alike, the look-alikes of an image in descending order.
+    order = np.lexsort((-values, of, images))
+    first = np.ones(len(order), bool)
+    first[1:] = (np.diff(images[order]) != 0) | (np.diff(of[order]) != 0)
+    images, values = images[order[first]], values[order[first]]
     order = np.lexsort((-values, images))
     images, values = images[order], values[order]
-    starts, ends = (np.searchsorted(images, np.arange(n), side=side) for side in ("left", "right"))
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    first, last = starts + 1, np.minimum(starts + 1 + _CROWD, ends)
-    known = last > first
-    crowd: np.ndarray = np.full(n, np.nan)
-    crowd[known] = (sums[last[known]] - sums[first[known]]) / (last - first)[known]
-    return np.minimum(crowd, min(np.nanquantile(crowd, 0.9), _LARGEST_CROWD)) if known.any() else crowd
+    place = np.arange(len(images)) - np.searchsorted(images, images)
+    counted = (place >= 1) & (place <= _CROWD)
+    missing = _CROWD - np.bincount(images[counted], minlength=n)
+    total = np.bincount(images[counted], values[counted], minlength=n) + missing * _WEAKEST
+    return total / _CROWD
 
 
 def _among_best(pairs: np.ndarray, value: np.ndarray, kind: np.ndarray, most: int) -> np.ndarray:

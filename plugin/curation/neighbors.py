@@ -77,34 +77,28 @@ class NeighborIndex:
     ) -> tuple[np.ndarray, np.ndarray]:
         queries = np.ascontiguousarray(queries, np.float32)
         k = max(0, min(k, len(self._base) - own))
-        similarity, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
         if k == 0 or not len(queries):
-            return similarity, rows
-        order, cells = self._order(queries)
-        for start in range(0, len(queries), _BLOCK):
-            block = order[start : start + _BLOCK]
-            if self._lists is None:
-                found, where = self._flat.search(queries[block], k + own)
-            else:
-                found, where = self._lists.search(queries[block], cells[block], k + own)
-            if own:
-                found, where = _without_self(found, where, block)
-            similarity[block], rows[block] = np.where(where < 0, -np.inf, found), where
-            progress(step, start + len(block), len(queries))
-        return similarity, rows
-
-    def _order(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return an order that keeps the cells of successive queries in the processor's cache, and these cells."""
-        if self._lists is None:
-            return np.arange(len(queries)), np.empty(0, np.int64)
-        blocks = [self._lists.cells_of(queries[start : start + _BLOCK]) for start in range(0, len(queries), _BLOCK)]
-        cells = np.concatenate(blocks)
-        return np.argsort(cells[:, 0], kind="stable"), cells
+            return np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+        if self._lists is not None:
+            cells = self._lists.own_cells if own else self._lists.cells_of(queries)
+            similarity, rows = self._lists.search(queries, cells, k + own, step, progress)
+        else:
+            similarity, rows = (
+                np.empty((len(queries), k + own), np.float32),
+                np.empty((len(queries), k + own), np.int64),
+            )
+            for start in range(0, len(queries), _BLOCK):
+                block = slice(start, start + _BLOCK)
+                similarity[block], rows[block] = self._flat.search(queries[block], k + own)
+                progress(step, min(start + _BLOCK, len(queries)), len(queries))
+        if own:
+            similarity, rows = _without_self(similarity, rows)
+        return np.where(rows < 0, -np.inf, similarity).astype(np.float32), rows
 
 
-def _without_self(found: np.ndarray, where: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _without_self(found: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Drop each row's own number, or the last neighbour where equal rows pushed the own one out."""
-    drop = where == own[:, None]
+    drop = where == np.arange(len(where))[:, None]
     drop[~drop.any(axis=1), -1] = True
     shape = (len(where), where.shape[1] - 1)
     return found[~drop].reshape(shape), where[~drop].reshape(shape)

@@ -14,7 +14,7 @@ from ..progress import Progress
 from ..vision.copies import embed_copies
 from .vectors import Embedded
 
-_COPIES = 400
+COPIES = 400
 _COLUMNS = ("path_a", "path_b", "split_a", "split_b", "score", "flagged")
 
 
@@ -35,7 +35,7 @@ def _make_copies(embedded: Embedded, progress: Progress) -> Copies:
     """Make copies of some of the images, which show how much a copy differs from its source here."""
     progress("making copies", 0, 1)
     count = len(embedded.samples)
-    chosen = np.sort(np.random.default_rng(0).choice(count, min(count, _COPIES), replace=False))
+    chosen = np.sort(np.random.default_rng(0).choice(count, min(count, COPIES), replace=False))
     positions, vectors, thumbnails = embed_copies(
         embedded.samples.paths[chosen], embedded.backbone, embedded.preprocessing
     )

@@ -10,22 +10,34 @@ from winnow.plugin.curation.neighbors import unit_rows
 from .conftest import Garments
 
 
-def test_crowd_is_the_mean_of_the_pairs_after_an_images_best() -> None:
-    pairs = np.array([[0, 1], [0, 2], [0, 3], [4, 5]])
+def test_crowd_is_the_mean_of_the_five_look_alikes_after_the_best() -> None:
+    pairs = np.array([[0, 1], [0, 2], [0, 3], [0, 4], [0, 5], [0, 6], [0, 7]])
 
-    crowd = crowds(np.array([9.0, 2.0, 4.0, 1.0]), pairs, 6)
+    crowd = crowds(np.array([6.0, 5, 4, 3, 2, 2, 2]), pairs, 8)
 
-    assert crowd[0] == 3
-    assert np.isnan(crowd[1:]).all()  # nothing comes after the only pair
+    assert crowd[0] == (5 + 4 + 3 + 2 + 2) / 5
 
 
-def test_a_pair_takes_the_larger_crowd_and_the_median_where_none_is_known() -> None:
+def test_look_alikes_that_are_missing_count_as_the_weakest() -> None:
+    crowd = crowds(np.array([6.0, 5.0]), np.array([[0, 1], [0, 2]]), 4)
+
+    assert crowd.tolist() == [(5 + 4 * 1) / 5, 1, 1, 1]
+
+
+def test_copies_beyond_doubt_are_one_look_alike_and_none_of_each_other() -> None:
+    sure = [[1, 2], [1, 3], [2, 3]]
+    pairs = np.array([*sure, [0, 1], [0, 2], [0, 3], [1, 4]])
+
+    crowd = crowds(np.array([9, 9, 9, 5, 5, 5, 4.0]), pairs, 5)
+
+    assert crowd[0] == 1  # its three partners are one, the best
+    assert crowd[1] == (4 + 4 * 1) / 5  # 0 is its best, 4 comes next
+
+
+def test_a_pair_takes_the_larger_crowd() -> None:
     evidence = Evidence(np.array([[0, 1], [1, 2]]), np.zeros((2, len(FEATURES)), np.float32))
 
-    crowd = evidence.with_crowd(np.array([1.0, 5.0, np.nan])).values[:, FEATURES.index("crowd")]
-
-    assert crowd.tolist() == [5, 5]
-    assert evidence.with_crowd(np.full(3, np.nan)).values[:, 3].tolist() == [0, 0]
+    assert evidence.with_crowd(np.array([1.0, 5.0, 2.0])).values[:, FEATURES.index("crowd")].tolist() == [5, 5]
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
