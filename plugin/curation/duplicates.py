@@ -17,12 +17,14 @@ from scipy.special import expit, logit
 from ..progress import Progress, silent
 from .alignment import SIDE
 from .candidates import Candidates
-from .evidence import crowds, gather_evidence
+from .evidence import Evidence, crowds, gather_evidence
 from .neighbors import unit_rows
 
 EXPECTED_PRECISION = 0.95
 _SMALLEST_THRESHOLD = 0.5
 _FEWEST_COPIES = 30
+_CROWD_ROUNDS = 3
+_SURE = 0.9
 _TRUST = 30.0  # in the general slope, in pairs; it is trusted to within 30 %
 _NEWTON_STEPS = 50
 _EM_ROUNDS = 100
@@ -125,7 +127,7 @@ def find_duplicates(
     cosine_rows = unit_rows(embeddings)
     candidates = Candidates(cosine_rows, thumbnails)
     evidence = gather_evidence(candidates.among_themselves(splits, progress), cosine_rows, thumbnails, splits, progress)
-    crowd = crowds(evidence.strength, evidence.pairs, n)
+    crowd = crowd_of_look_alikes(evidence, n)
     evidence = evidence.with_crowd(crowd)
     margin, curve, of_copies = evidence.margin, GENERAL_CURVE, None
     if copies is not None and len(copies.source) >= _FEWEST_COPIES:
@@ -141,6 +143,15 @@ def find_duplicates(
     if copies is not None and of_copies is not None:
         recall = float((np.round(curve(of_copies), 4) >= threshold).sum() / len(copies.source))
     return DuplicatePairs(pairs, score, threshold, recall)
+
+
+def crowd_of_look_alikes(evidence: Evidence, n: int) -> np.ndarray:
+    """Return (n,) crowds: what proves to be copies in one round is no crowd of each other in the next."""
+    crowd = crowds(evidence.strength, evidence.pairs, n)
+    for _ in range(_CROWD_ROUNDS):
+        sure = GENERAL_CURVE(evidence.with_crowd(crowd).margin) >= _SURE
+        crowd = crowds(evidence.strength, evidence.pairs, n, sure)
+    return crowd
 
 
 def _margins_of_copies(
@@ -161,7 +172,7 @@ def _margins_of_copies(
         np.concatenate([thumbnails[met], copies.thumbnails]),
     )
     # A copy's surroundings are its own; those of the images it meets are known already.
-    own = crowds(found.strength, found.pairs, len(met) + len(copies.source))
+    own = crowd_of_look_alikes(found, len(met) + len(copies.source))
     found = found.with_crowd(np.concatenate([crowd[met], own[len(met) :]]))
     image, copy = met[found.pairs[:, 0]], found.pairs[:, 1] - len(met)
     return found.margin[image == copies.source[copy]]

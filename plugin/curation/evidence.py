@@ -21,7 +21,7 @@ _SMALLEST_COARSE = 0.65
 _ALIGNED_PER_IMAGE = 6
 _ANGLES = (-18.0, 18.0)
 _WELL_ALIGNED = 0.85
-_TURNED_PER_IMAGE = 1
+_TURNED_PER_IMAGE = 3
 _CROWD = 5  # look-alikes; no more pairs than that are sure to have been aligned
 _CROWD_SHARE = 0.75
 _SURE = 7.0  # strength that no look-alike reaches
@@ -125,7 +125,7 @@ def _placements(
     return placement, orientation, correlation
 
 
-def crowds(strength: np.ndarray, pairs: np.ndarray, n: int) -> np.ndarray:
+def crowds(strength: np.ndarray, pairs: np.ndarray, n: int, sure: np.ndarray | None = None) -> np.ndarray:
     """Return (n,) how alike each image's surroundings are.
 
     It is the mean strength of the five look-alikes that follow an image's best partner; where there are fewer, the rest
@@ -136,9 +136,10 @@ def crowds(strength: np.ndarray, pairs: np.ndarray, n: int) -> np.ndarray:
         strength: (m,) of each pair.
         pairs: (m, 2) int64.
         n: Number of images.
+        sure: (m,) bool. Which pairs are copies beyond doubt; None = those stronger than any look-alike.
     """
-    sure = pairs[strength >= _SURE]
-    graph = coo_array((np.ones(len(sure), bool), (sure[:, 0], sure[:, 1])), shape=(n, n))
+    first, second = pairs[strength >= _SURE if sure is None else sure].T
+    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(n, n))
     shot = connected_components(graph, directed=False)[1] if n else np.empty(0, np.int64)
     images, partners = np.concatenate([pairs, pairs[:, ::-1]]).T
     values = np.concatenate([strength, strength]).astype(np.float64)
