@@ -19,6 +19,7 @@ from .orientation import UPRIGHT
 FEATURES = ("pixels", "detail", "cosine", "crowd", "turned")
 _SMALLEST_COARSE = 0.65
 _ALIGNED_PER_IMAGE = 6
+_SAME_COSINE = 0.9995
 _ANGLES = (-18.0, 18.0)
 _WELL_ALIGNED = 0.85
 _TURNED_PER_IMAGE = 3
@@ -80,20 +81,25 @@ def gather_evidence(
     Returns:
         The evidence for those pairs that agree at all, the smaller row first, in ascending order.
     """
-    pairs = _content_first(pairs, thumbnails)
+    content = _content_keys(thumbnails)
+    pairs = np.where((content[pairs[:, 0]] > content[pairs[:, 1]])[:, None], pairs[:, ::-1], pairs)
     cosine, as_they_lie = _inner_products(cosine_rows, pairs), orientation_agreement(thumbnails, pairs)
     across = np.zeros(len(pairs), bool) if splits is None else splits[pairs[:, 0]] != splits[pairs[:, 1]]
-    kept = _among_best(pairs, cosine + as_they_lie.max(axis=1, initial=-1), across, _ALIGNED_PER_IMAGE)
+    identical = (content[pairs[:, 0]] == content[pairs[:, 1]]) & _same_rows(cosine_rows, pairs, cosine)
+    kept = identical | _among_best(pairs, cosine + as_they_lie.max(axis=1, initial=-1), across, _ALIGNED_PER_IMAGE)
     pairs, cosine, as_they_lie, across = pairs[kept], cosine[kept], as_they_lie[kept], across[kept]
+    identical = identical[kept]
     closest = _among_best(pairs, cosine, across, _TURNED_PER_IMAGE)
     placed, orientation, correlation = _placements(pairs, as_they_lie, closest, thumbnails, progress)
-    (kept,) = np.nonzero(np.round(correlation, 4) >= _SMALLEST_COARSE)
+    (kept,) = np.nonzero(identical | (np.round(correlation, 4) >= _SMALLEST_COARSE))
     agreement = align_finely(thumbnails, pairs[kept], placed[kept], orientation[kept], progress)
     values = np.zeros((len(kept), len(FEATURES)), np.float32)
-    values[:, 0] = -np.log10(np.maximum(1 - agreement.correlation, 1e-4))
-    values[:, 1] = -np.log10(np.maximum(1 - agreement.detail, 1e-3))
+    # Pictures without contrast correlate with nothing, not even with themselves.
+    same = identical[kept]
+    values[:, 0] = -np.log10(np.maximum(np.where(same, 0, 1 - agreement.correlation), 1e-4))
+    values[:, 1] = -np.log10(np.maximum(np.where(same, 0, 1 - agreement.detail), 1e-3))
     values[:, 2] = cosine[kept]
-    values[:, 4] = orientation[kept] != UPRIGHT
+    values[:, 4] = (orientation[kept] != UPRIGHT) & ~same
     found = np.sort(pairs[kept], axis=1)
     order = np.lexsort(found.T[::-1])
     return Evidence(found[order], values[order])
@@ -171,18 +177,24 @@ def _among_best(pairs: np.ndarray, value: np.ndarray, kind: np.ndarray, most: in
     return chosen
 
 
-def _content_first(pairs: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
-    """Return the pairs, each turned so that its two pictures, not the order of their rows, decide which is first.
+def _content_keys(thumbnails: np.ndarray) -> np.ndarray:
+    """Return (n,) int64 numbers that equal pictures share, and only they (but for one chance in 2^62).
 
-    The second image is laid on the first, and the other way round agrees a little differently.
+    They decide which image of a pair is first: the second is laid on the first, and the other way round agrees a little
+    differently, so the order of the rows must not decide it.
     """
-    weights = np.random.default_rng(0).integers(1, 2**31, SIDE * SIDE)
-    key = np.empty(len(thumbnails), np.int64)
-    for start in range(0, len(key), _AT_ONCE):
+    weights = np.random.default_rng(0).integers(-(2**62), 2**62, SIDE * SIDE)
+    keys = np.empty(len(thumbnails), np.int64)
+    for start in range(0, len(keys), _AT_ONCE):
         pictures = thumbnails[start : start + _AT_ONCE]
-        key[start : start + _AT_ONCE] = pictures.reshape(len(pictures), -1).astype(np.int64) @ weights
-    turned = key[pairs[:, 0]] > key[pairs[:, 1]]
-    return np.where(turned[:, None], pairs[:, ::-1], pairs)
+        keys[start : start + _AT_ONCE] = pictures.reshape(len(pictures), -1).astype(np.int64) @ weights  # modulo 2^64
+    return keys
+
+
+def _same_rows(rows: np.ndarray, pairs: np.ndarray, cosine: np.ndarray) -> np.ndarray:
+    """Return (p,) bool: the embeddings are the same; where all images are, the centred ones are zero."""
+    zero = np.asarray(~rows.any(axis=1))
+    return (cosine >= _SAME_COSINE) | (zero[pairs[:, 0]] & zero[pairs[:, 1]])
 
 
 def _inner_products(rows: np.ndarray, pairs: np.ndarray) -> np.ndarray:

@@ -120,6 +120,15 @@ def test_of_two_hundred_equal_images_every_one_is_flagged() -> None:
     assert set(pairs.rows[pairs.flagged].ravel()) == set(range(200))
 
 
+def test_images_without_contrast_are_copies_where_all_is_the_same() -> None:
+    embeddings, thumbnails = random_images(40)
+    thumbnails[[3, 7, 11]] = 255  # three white pages, the third of which is not quite white in full size
+    thumbnails[15] = 128
+    embeddings[[3, 7, 15]] = embeddings[3]
+
+    assert flagged(find_duplicates(embeddings, thumbnails)) == {(3, 7)}
+
+
 def test_a_file_that_occurs_twice_scores_best(garments: Garments) -> None:
     rows = np.concatenate([np.arange(len(garments.shot)), [5]])
     doubled = garments[rows]
