@@ -235,4 +235,4 @@ def automatic_threshold(score: np.ndarray, precision: float = EXPECTED_PRECISION
     # Equal scores are all flagged or none, so the last of a run of them decides.
     last = np.append(score[1:] < score[:-1], True) if len(score) else np.empty(0, bool)
     whole = enough[last[enough]]
-    return float(score[whole[-1]]) if len(whole) else EXPECTED_PRECISION
+    return round(float(score[whole[-1]]), 4) if len(whole) else EXPECTED_PRECISION

@@ -182,6 +182,12 @@ def test_the_automatic_cut_holds_the_precision_that_it_states() -> None:
     assert chosen[:300].mean() > 0.5
 
 
+def test_the_automatic_cut_is_a_score_as_it_is_written_down() -> None:
+    score = np.array([1, 1, 1, 1, 0.7889], np.float32)  # 0.78890002 as float32
+
+    assert automatic_threshold(score) == 0.7889
+
+
 def test_copies_that_look_like_nothing_else_do_not_break_the_fit() -> None:
     curve = fit_curve(np.full(50, -1.0), np.full(40, 9.0))
 
