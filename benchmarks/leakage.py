@@ -68,8 +68,8 @@ def measure(home: Path, data: Path, sheet: Path | None, *, quick: bool) -> tuple
         _draw(sheet, train, test, rows, leaks)
     flagged = np.unique(rows[scores >= found.threshold, 1]) - len(train)
     targets = [
-        Target("average precision of test images as leaks", average_precision_score(leaks, best), at_least=0.75),
-        Target("recall among the first 500", leaks[first].sum() / leaks.sum(), at_least=0.92),
+        Target("average precision of test images as leaks", float(average_precision_score(leaks, best)), at_least=0.75),
+        Target("recall among the first 500", float(leaks[first].sum() / leaks.sum()), at_least=0.92),
     ]
     details = {
         "average_precision_near_duplicates_only": round(float(average_precision_score(near, best)), 3),
