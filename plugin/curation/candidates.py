@@ -26,7 +26,7 @@ class Candidates:
 
     def __init__(self, cosine_rows: np.ndarray, thumbnails: np.ndarray) -> None:
         self._spaces = _spaces(cosine_rows, thumbnails)
-        self._indexes: list[NeighborIndex] = []
+        self._indexes = [NeighborIndex(rows) for rows in self._spaces.values()]
 
     def among_themselves(self, splits: np.ndarray | None = None, progress: Progress = silent) -> np.ndarray:
         """Return (m, 2) int64 pairs, each once, the smaller row first.
@@ -37,7 +37,7 @@ class Candidates:
             progress: Told after each block.
         """
         found = []
-        for (name, rows), index in zip(self._spaces.items(), self._built(), strict=True):
+        for (name, rows), index in zip(self._spaces.items(), self._indexes, strict=True):
             _, neighbors = index.search_itself(CANDIDATES, step=f"nearest {name}", progress=progress)
             found.append(_as_pairs(np.arange(len(rows)), neighbors))
             for split in sorted(set(splits) - {""}) if splits is not None else ():
@@ -49,14 +49,9 @@ class Candidates:
     def of(self, cosine_rows: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
         """Return (m, 2) int64 pairs of q other images with these: the query's row, this one's row; each once."""
         found = []
-        for rows, index in zip(_spaces(cosine_rows, thumbnails).values(), self._built(), strict=True):
+        for rows, index in zip(_spaces(cosine_rows, thumbnails).values(), self._indexes, strict=True):
             found.append(_as_pairs(np.arange(len(rows)), index.search(rows, CANDIDATES)[1]))
         return np.unique(np.concatenate(found), axis=0)
-
-    def _built(self) -> list[NeighborIndex]:
-        if not self._indexes:
-            self._indexes = [NeighborIndex(rows) for rows in self._spaces.values()]
-        return self._indexes
 
 
 def _spaces(cosine_rows: np.ndarray, thumbnails: np.ndarray) -> dict[str, np.ndarray]:
