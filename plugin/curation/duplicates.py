@@ -9,7 +9,8 @@ the outputs of a classifier to new a priori probabilities".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
 
 import numpy as np
 from scipy.special import expit, logit
@@ -28,6 +29,14 @@ _SURE = 0.9
 _TRUST = 30.0  # in the general slope, in pairs; it is trusted to within 30 %
 _NEWTON_STEPS = 50
 _EM_ROUNDS = 100
+
+
+class Kind(IntEnum):
+    """What kind of copies two images are of each other."""
+
+    NEAR = 0
+    SAME_PIXELS = 1
+    SAME_FILE = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,16 +63,26 @@ class DuplicatePairs:
         score: (m,) float32 in [0, 1], rounded to 1e-4: the probability that both show the same shot.
         threshold: Smallest score that counts as a near-duplicate.
         recall: Share of copies made on purpose that reach the threshold, in [0, 1]; None where none were made.
+        kind: (m,) uint8 `Kind`; where none is given, all are near-duplicates.
     """
 
     rows: np.ndarray
     score: np.ndarray
     threshold: float
     recall: float | None = None
+    kind: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
 
     def __post_init__(self) -> None:
+        if not len(self.kind):
+            object.__setattr__(self, "kind", np.full(len(self.score), Kind.NEAR, np.uint8))
         if self.rows.shape != (len(self.score), 2):
             raise ValueError(f"rows must have shape ({len(self.score)}, 2), got {self.rows.shape}")
+        if self.kind.shape != self.score.shape:
+            raise ValueError(f"kind must have shape {self.score.shape} like score, got {self.kind.shape}")
+
+    def where(self, chosen: np.ndarray) -> DuplicatePairs:
+        """Return the pairs where (m,) `chosen` is true."""
+        return replace(self, rows=self.rows[chosen], score=self.score[chosen], kind=self.kind[chosen])
 
     @property
     def flagged(self) -> np.ndarray:

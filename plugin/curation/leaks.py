@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from .duplicates import DuplicatePairs
@@ -21,10 +23,17 @@ def cross_split_pairs(pairs: DuplicatePairs, splits: np.ndarray) -> DuplicatePai
     """
     first, second = splits[pairs.rows[:, 0]], splits[pairs.rows[:, 1]]
     across = (first != second) & (first != "") & (second != "")
-    rows = pairs.rows[across].copy()
-    swap = np.array([_rank(splits[a]) > _rank(splits[b]) for a, b in rows], bool)
-    rows[swap] = rows[swap][:, ::-1]
-    return DuplicatePairs(rows, pairs.score[across], pairs.threshold, pairs.recall)
+    found = pairs.where(across)
+    return replace(found, rows=evaluation_first(found.rows, splits))
+
+
+def evaluation_first(rows: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    """Return (m, 2) pairs across two splits with the evaluation side first."""
+    names, number = np.unique(splits, return_inverse=True)
+    rank = np.empty(len(names), int)
+    rank[sorted(range(len(names)), key=lambda index: _rank(names[index]))] = np.arange(len(names))
+    first, second = rank[number[rows]].T
+    return np.where((first > second)[:, None], rows[:, ::-1], rows)
 
 
 def is_evaluation(splits: np.ndarray) -> np.ndarray:

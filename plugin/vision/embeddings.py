@@ -30,6 +30,7 @@ from .speed import remember_speed
 from .thumbnails import SIDE, thumbnail
 
 _LOOKED_UP_AT_ONCE = 2048
+_DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,7 @@ class Embeddings:
         vectors: (m, d) float32, as the backbone gives them (not normalised).
         thumbnails: (m, 32, 32) uint8, grey: the whole image, squashed; made from the same decoding. (0, 32, 32)
             where they were not asked for.
+        digests: (m, 32) uint8. SHA-256 of each file's bytes.
         failures: The images that could not be read.
         computed: How many vectors went through the backbone; the others came from the cache.
     """
@@ -48,6 +50,7 @@ class Embeddings:
     ids: np.ndarray
     vectors: np.ndarray
     thumbnails: np.ndarray
+    digests: np.ndarray
     failures: tuple[Failure, ...]
     computed: int
 
@@ -108,6 +111,7 @@ def embed_images(
         ids=np.asarray(ids, object)[good],
         vectors=_rows(run.vectors, good),
         thumbnails=_rows(run.thumbnails, good) if thumbnails else run.thumbnails,
+        digests=_rows(run.digests, good),
         failures=tuple(Failure(str(ids[row]), str(paths[row]), run.reasons[row]) for row in sorted(run.reasons)),
         computed=run.computed,
     )
@@ -181,6 +185,7 @@ class _Run:
         total = len(paths)
         self.vectors = np.zeros((total, backbone.width), np.float32)
         self.thumbnails = np.zeros((total if thumbnails else 0, SIDE, SIDE), np.uint8)
+        self.digests = np.zeros((total, _DIGEST_BYTES), np.uint8)
         self.done = np.zeros(total, bool)
         self.reasons: dict[int, str] = {}
         self.computed = 0
@@ -219,6 +224,8 @@ class _Run:
                 keys = np.frombuffer(b"".join(found), np.uint8).reshape(len(indexed), -1)
                 known, vectors, thumbnails = self._cache.get_many(keys)
                 self._store(np.array(indexed)[known], vectors, thumbnails)
+                held = b"".join(digest for digest in digests if digest is not None)
+                self.digests[indexed] = np.frombuffer(held, np.uint8).reshape(-1, _DIGEST_BYTES)
                 unread += [row for row, is_known in zip(indexed, known, strict=True) if not is_known]
                 self._report()
             yield from sorted(unread)
@@ -267,6 +274,7 @@ class _Run:
             content.vector = self._cache.put(content.key, output, content.thumbnail)
             self.computed += 1
         self._store(np.array([content.row]), content.vector, content.thumbnail)
+        self.digests[content.row] = np.frombuffer(content.digest, np.uint8)
         if content.stamp is not None:
             self._index.remember(str(self._paths[content.row]), content.stamp, content.digest)
         if self._cache.wants_flush():

@@ -164,7 +164,7 @@ def curate(
     if not reason:
         try:
             issue_params = LabelIssueParams(label_field=params.label_field, seed=params.seed)
-            label_issues = report_label_issues(view, embedded, duplicates.groups, issue_params, progress)
+            label_issues = report_label_issues(view, embedded, duplicates.groups.group, issue_params, progress)
             watch.lap("label_issues")
             training = train_on(view, embedded, _train_params(params), progress)
             watch.lap("training")

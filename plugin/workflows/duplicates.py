@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..curation.duplicates import DuplicatePairs
-from ..curation.groups import group_duplicates
+from ..curation.duplicates import DuplicatePairs, Kind
+from ..curation.groups import DuplicateGroups, group_duplicates
 from ..datasets import runs
-from ..datasets.fields import write_values
+from ..datasets.fields import Kind as FieldKind
+from ..datasets.fields import check_value_field, write_values
 from ..datasets.samples import Samples
 from ..datasets.views import Collection
 from ..failures import Failure
 from ..progress import Progress, silent
 from .findings import DUPLICATES_RUN
+from .keepers import DEFAULT_KEEP, check_keep, choose_keepers
 from .pairs import best_scores, expectation, expectation_line, score_pairs, write_pairs
 from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
+
+_EXACT = (Kind.SAME_FILE, Kind.SAME_PIXELS)
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,24 @@ class DuplicateParams:
         vectors: How images become vectors.
         group_field: Field for the number of an image's group.
         score_field: Field for the score of an image's best near-duplicate.
+        role_field: Field for "keeper" or "copy": what to do with the members of a group.
+        conflict_field: Field that is true for members of a group whose labels differ.
         threshold: Score in 0..1 from which a pair counts; None = automatic.
+        keep: Which member of a group is its keeper, see `keepers.POLICIES`; a later one decides between equals.
+        keep_paths: Folders whose files are kept before all others, the first one first.
     """
 
     vectors: VectorParams = field(default_factory=VectorParams)
     group_field: str = "duplicate_group"
     score_field: str = "duplicate_score"
+    role_field: str = "duplicate_role"
+    conflict_field: str = "duplicate_conflict"
     threshold: float | None = None
+    keep: tuple[str, ...] = DEFAULT_KEEP
+    keep_paths: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_keep(self.keep)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,25 +62,38 @@ class DuplicateReport:
     Attributes:
         samples: The readable samples, which `pairs.rows` and `groups` number.
         pairs: Every candidate pair.
-        groups: (n,) int64, -1 = in no group.
+        groups: Groups of near-duplicates.
+        keepers: (g,) int64. The row of each group's member that is to be kept.
         failures: Images that could not be read.
     """
 
     samples: Samples
     pairs: DuplicatePairs
-    groups: np.ndarray
+    groups: DuplicateGroups
+    keepers: np.ndarray
     failures: tuple[Failure, ...]
 
+    @property
+    def conflicts(self) -> np.ndarray:
+        """(g,) bool. Groups whose members carry different labels."""
+        return self.groups.in_conflict(self.samples.labels)
+
     def summary(self) -> dict[str, Any]:
-        """Return plain JSON."""
-        grouped = self.groups[self.groups >= 0]
-        sizes = np.bincount(grouped) if len(grouped) else np.zeros(0, int)
+        """Return plain JSON; `same_file` and `same_pixels` count the images of groups that repeat another exactly."""
+        sizes, flagged = self.groups.sizes, self.pairs.flagged
+        exact = [np.unique(self.pairs.rows[flagged & (self.pairs.kind == kind), 1]) for kind in _EXACT]
         return {
             "images": len(self.samples),
-            "pairs": int(self.pairs.flagged.sum()),
-            "groups": len(sizes),
-            "images_in_groups": len(grouped),
+            "pairs": int(flagged.sum()),
+            "groups": len(self.groups),
+            "images_in_groups": int(sizes.sum()),
+            "copies": int(sizes.sum()) - len(self.groups),
+            "same_file": len(exact[0]),
+            "same_pixels": len(np.setdiff1d(exact[1], exact[0])),
             "largest_group": int(sizes.max(initial=0)),
+            "lowest_score_in_a_group": round(float(self.groups.lowest.min()), 4) if len(self.groups) else None,
+            "bridges": self.groups.bridges,
+            "label_conflicts": int(self.conflicts.sum()),
             **expectation(self.pairs),
             "failures": len(self.failures),
         }
@@ -77,7 +106,9 @@ class DuplicateReport:
         else:
             lines = [
                 f"**{counted(found['groups'], 'group')} of near-duplicates** with {found['images_in_groups']:,} of "
-                f"{counted(found['images'], 'image')}; the largest group has {found['largest_group']:,}."
+                f"{counted(found['images'], 'image')}; the largest group has {found['largest_group']:,}. "
+                f"{counted(found['copies'], 'image is a copy', 'images are copies')} of the one to keep.",
+                *self._remarks(found),
             ]
         return "\n".join(
             [
@@ -88,6 +119,21 @@ class DuplicateReport:
                 "Next: find leaks, the duplicates across splits.",
             ]
         )
+
+    def _remarks(self, found: dict[str, Any]) -> Iterator[str]:
+        if found["same_file"] or found["same_pixels"]:
+            files = counted(found["same_file"], "image repeats another's file", "images repeat another's file")
+            yield f"- Exact copies: {files} byte for byte, {found['same_pixels']:,} only its pixels."
+        if conflicts := found["label_conflicts"]:
+            yield (
+                f"- **{counted(conflicts, 'group')} with different labels** on copies of one image: at least one of "
+                "them is wrong (`duplicate_conflict` is true)."
+            )
+        if found["bridges"]:
+            yield (
+                f"- {counted(found['bridges'], 'pair')} between two groups: alike themselves, but not each of one "
+                "group to each of the other."
+            )
 
     def write_pairs(self, path: Path, root: Path | None = None) -> None:
         """Write every candidate pair as CSV: path_a, path_b, split_a, split_b, score, flagged; best first."""
@@ -102,8 +148,19 @@ def find_duplicates(
     Raises:
         DataError, FieldError: See `embed_collection`.
     """
+    check_fields(view, params)
     embedded = embed_collection(view, params.vectors, progress=progress)
     return report_duplicates(view, embedded, score_pairs(embedded, params.threshold, progress), params)
+
+
+def check_fields(view: Collection, params: DuplicateParams) -> None:
+    """Make sure that the results can be written, before long work.
+
+    Raises:
+        FieldError: See `datasets.fields.write_values`.
+    """
+    for name, kind in _fields(params):
+        check_value_field(view, name, kind=kind)
 
 
 def report_duplicates(
@@ -112,22 +169,39 @@ def report_duplicates(
     """Write what scored pairs say about duplicates."""
     samples = embedded.samples
     groups = group_duplicates(pairs, len(samples))
-    report = DuplicateReport(samples, pairs, groups, embedded.failures)
-    grouped = groups >= 0
-    scores = best_scores(pairs, len(samples))
-    write_values(view, params.group_field, samples.ids[grouped], groups[grouped], kind="int")
-    write_values(view, params.score_field, samples.ids[grouped], scores[grouped], kind="float")
+    keepers = choose_keepers(groups, samples, embedded.preprocessing, params.keep, params.keep_paths)
+    report = DuplicateReport(samples, pairs, groups, keepers, embedded.failures)
+    members = np.flatnonzero(groups.group >= 0)
+    ids, group = samples.ids[members], groups.group[members]
+    role = np.where(np.isin(members, keepers), "keeper", "copy")
+    columns = (group, best_scores(pairs, len(samples))[members], role, report.conflicts[group])
+    for (name, kind), values in zip(_fields(params), columns, strict=True):
+        write_values(view, name, ids, values, kind=kind)
     flagged = pairs.flagged
     runs.save_run(
         view,
         DUPLICATES_RUN,
         method="find_duplicates",
         params=asdict(params),
-        fields=[params.group_field, params.score_field],
+        fields=[name for name, _ in _fields(params)],
         summary=report.summary(),
         results={
             "pairs": samples.ids[pairs.rows[flagged]].tolist(),
             "scores": pairs.score[flagged].round(4).tolist(),
+            "kinds": [Kind(kind).name.lower() for kind in pairs.kind[flagged]],
+            "groups": [
+                {"keeper": keeper, "lowest_score": lowest}
+                for keeper, lowest in zip(samples.ids[keepers], groups.lowest.round(4).tolist(), strict=True)
+            ],
         },
     )
     return report
+
+
+def _fields(params: DuplicateParams) -> tuple[tuple[str, FieldKind], ...]:
+    return (
+        (params.group_field, "int"),
+        (params.score_field, "float"),
+        (params.role_field, "str"),
+        (params.conflict_field, "bool"),
+    )

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from ..curation.duplicates import Copies, DuplicatePairs, find_duplicates
+from ..curation.exact import find_exact_copies
 from ..datasets.samples import Samples
 from ..progress import Progress
 from ..vision.copies import embed_copies
+from ..vision.pixels import pixel_digests
 from .vectors import Embedded
 
 COPIES = 400
@@ -21,23 +23,35 @@ _COLUMNS = ("path_a", "path_b", "split_a", "split_b", "score", "flagged")
 def score_pairs(embedded: Embedded, threshold: float | None, progress: Progress) -> DuplicatePairs:
     """Score a collection's pairs. Duplicates and leaks start from the same pairs, so that they never disagree."""
     samples = embedded.samples
-    return find_duplicates(
-        embedded.vectors,
+    splits = samples.splits if samples.split_source is not None else None
+    exact = find_exact_copies(
+        embedded.digests,
         embedded.thumbnails,
-        samples.splits if samples.split_source is not None else None,
-        copies=_make_copies(embedded, progress),
+        lambda rows: pixel_digests(samples.paths[rows], embedded.preprocessing),
+    )
+    rows = exact.stand_ins(splits)
+    pairs = find_duplicates(
+        _at(embedded.vectors, rows),
+        _at(embedded.thumbnails, rows),
+        None if splits is None else splits[rows],
+        copies=_make_copies(embedded, rows, progress),
         threshold=threshold,
         progress=progress,
     )
+    return exact.hand_on(pairs, splits)
 
 
-def _make_copies(embedded: Embedded, progress: Progress) -> Copies:
-    """Make copies of some of the images, which show how much a copy differs from its source here."""
+def _at(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return these rows; the array itself where they are all, since a copy of a million vectors takes gigabytes."""
+    return array if len(rows) == len(array) else array[rows]
+
+
+def _make_copies(embedded: Embedded, rows: np.ndarray, progress: Progress) -> Copies:
+    """Make copies of some of the images `rows`, which show how much a copy differs from its source here."""
     progress("making copies", 0, 1)
-    count = len(embedded.samples)
-    chosen = np.sort(np.random.default_rng(0).choice(count, min(count, COPIES), replace=False))
+    chosen = np.sort(np.random.default_rng(0).choice(len(rows), min(len(rows), COPIES), replace=False))
     positions, vectors, thumbnails = embed_copies(
-        embedded.samples.paths[chosen], embedded.backbone, embedded.preprocessing
+        embedded.samples.paths[rows[chosen]], embedded.backbone, embedded.preprocessing
     )
     progress("making copies", 1, 1)
     return Copies(chosen[positions], vectors, thumbnails)

@@ -62,6 +62,7 @@ class Embedded:
         samples: The m samples that could be read.
         vectors: (m, d) float32.
         thumbnails: (m, 32, 32) uint8; (0, 32, 32) where they were not asked for.
+        digests: (m, 32) uint8. SHA-256 of each file's bytes.
         failures: The samples that could not be read.
         computed: Vectors that were not in the cache.
         backbone: The network.
@@ -71,6 +72,7 @@ class Embedded:
     samples: Samples
     vectors: np.ndarray
     thumbnails: np.ndarray
+    digests: np.ndarray
     failures: tuple[Failure, ...]
     computed: int
     backbone: Backbone
@@ -102,6 +104,7 @@ def embed_collection(
         samples=select_samples(samples, np.isin(samples.ids, made.found.ids)),
         vectors=made.found.vectors,
         thumbnails=made.found.thumbnails,
+        digests=made.found.digests,
         failures=failures,
         computed=made.found.computed,
         backbone=made.backbone,

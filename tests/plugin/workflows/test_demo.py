@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from winnow.plugin.curation.duplicates import DuplicatePairs
+from winnow.plugin.curation.groups import group_duplicates
 from winnow.plugin.curation.label_issues import LabelIssues
 from winnow.plugin.datasets.samples import Samples
 from winnow.plugin.errors import TargetError
@@ -48,6 +49,8 @@ def report_of(
     )
     rows = np.array([*pairs, (3, 4)], np.int64)
     score = np.array([0.9] * len(pairs) + [0.1], np.float32)
+    scored = DuplicatePairs(rows, score, 0.5)
+    groups = group_duplicates(scored, n)
     failures = tuple(Failure(name, str(ROOT / name), "truncated") for name in failed)
     label_issues = None
     if issues is not None:
@@ -58,7 +61,7 @@ def report_of(
         dataset_name="demo",
         images=n,
         failures=failures,
-        duplicates=DuplicateReport(samples, DuplicatePairs(rows, score, 0.5), np.full(n, -1), failures),
+        duplicates=DuplicateReport(samples, scored, groups, groups.centre, failures),
         leaks=None,
         label_issues=label_issues,
         training=None,

@@ -49,7 +49,9 @@ def test_summary_counts_what_the_fields_hold(report: DuplicateReport, shared: fo
 def test_flagged_pairs_are_kept_with_the_run(report: DuplicateReport, shared: fo.Dataset) -> None:
     run, results = load_run(shared, "winnow_duplicates"), load_results(shared, "winnow_duplicates")
 
-    assert run.fields == ("duplicate_group", "duplicate_score")
+    assert run.fields == ("duplicate_group", "duplicate_score", "duplicate_role", "duplicate_conflict")
+    assert set(results["kinds"]) <= {"near", "same_pixels", "same_file"}
+    assert len(results["groups"]) == report.summary()["groups"]
     assert len(results["pairs"]) == len(results["scores"]) == report.summary()["pairs"]
     assert {sample_id for pair in results["pairs"] for sample_id in pair} <= set(shared.values("id"))
 
@@ -68,10 +70,12 @@ def test_a_stricter_run_takes_back_what_no_longer_counts(garments: MakeDataset) 
 def test_results_go_to_the_fields_that_were_asked_for(garments: MakeDataset) -> None:
     made = garments("*/bag/*")
 
-    find_duplicates(made, DuplicateParams(group_field="twins", score_field="twin_score"))
+    fields = {"group_field": "twins", "score_field": "twin_score", "role_field": "twin", "conflict_field": "odd"}
 
-    assert made.count("twins") == made.count("twin_score") > 0
-    assert not made.has_field("duplicate_group")
+    find_duplicates(made, DuplicateParams(**fields))
+
+    assert made.count("twins") == made.count("twin_score") == made.count("twin") == made.count("odd") > 0
+    assert not any(made.has_field(f"duplicate_{name}") for name in ("group", "score", "role", "conflict"))
 
 
 def test_only_the_samples_of_a_view_are_looked_at(garments: MakeDataset) -> None:
@@ -87,7 +91,16 @@ def test_the_order_of_a_view_does_not_matter(report: DuplicateReport, shared: fo
     shuffled = find_duplicates(shared.shuffle(seed=1))
 
     assert shuffled.pairs.rows.tolist() == report.pairs.rows.tolist()
-    assert shuffled.groups.tolist() == report.groups.tolist()
+    assert shuffled.groups.group.tolist() == report.groups.group.tolist()
+    assert shuffled.keepers.tolist() == report.keepers.tolist()
+
+
+def test_each_group_keeps_its_image_of_the_test_split(report: DuplicateReport, shared: fo.Dataset) -> None:
+    roles = values_by_name(shared, "duplicate_role")
+
+    assert [roles[f"test/{name}/copy.jpg"] for name in CLASSES] == ["keeper"] * len(CLASSES)
+    assert [roles[f"train/{name}/000.png"] for name in CLASSES] == ["copy"] * len(CLASSES)
+    assert list(roles.values()).count("keeper") == report.summary()["groups"]
 
 
 def test_a_field_of_the_users_is_not_overwritten(garments: MakeDataset) -> None:

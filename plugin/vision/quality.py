@@ -1,0 +1,68 @@
+"""How good a file is beside its copies: its size in pixels and bytes, its age, its sharpness."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import laplace
+
+from ..errors import UnreadableImageError
+from .ahead import work_ahead
+from .decoder import DECODING_ERRORS
+from .preprocessing import Preprocessing
+from .resizing import resize
+
+_SHARPNESS_SIDE = 512  # so that an image that was blown up is not the sharper one
+
+
+def image_sizes(paths: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Return (n,) float64 pixels of each image, read off its header; NaN where that can't be read."""
+
+    def pixels(path: str) -> float:
+        try:
+            with Image.open(path) as image:
+                return float(image.width * image.height)
+        except (*DECODING_ERRORS, Image.DecompressionBombError):
+            return float("nan")
+
+    return np.array(list(work_ahead(pixels, (str(path) for path in paths))), np.float64)
+
+
+def file_sizes(paths: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Return (n,) float64 bytes of each file; NaN where there is none."""
+    return np.array([_stat(path, "st_size") for path in paths], np.float64)
+
+
+def file_ages(paths: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Return (n,) float64: minus each file's modification time in seconds, so that old is large; NaN = no file."""
+    return np.array([-_stat(path, "st_mtime") for path in paths], np.float64)
+
+
+def sharpness(paths: Sequence[str] | np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+    """Return (n,) float64 variance of the Laplacian of each image, at most 512 pixels a side; NaN = unreadable.
+
+    Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy: a comparative study".
+    """
+    whole = preprocessing.without_draft()
+
+    def measure(path: str) -> float:
+        try:
+            image = whole.read(path)
+        except UnreadableImageError:
+            return float("nan")
+        height, width = image.shape[:2]
+        scale = min(1.0, _SHARPNESS_SIDE / max(height, width))
+        small = resize(image, max(1, round(width * scale)), max(1, round(height * scale)))
+        return float(laplace(small.mean(axis=2, dtype=np.float32)).var())
+
+    return np.array(list(work_ahead(measure, (str(path) for path in paths), window=16, chunk=1)), np.float64)
+
+
+def _stat(path: str, name: str) -> float:
+    try:
+        return float(getattr(os.stat(path), name))
+    except (OSError, ValueError):
+        return float("nan")
