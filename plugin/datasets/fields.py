@@ -166,6 +166,18 @@ def clear_field(view: Collection, field: str) -> None:
         _replace(view, field, [], [], lambda value: value)
 
 
+def add_text_list(view: Collection, field: str) -> None:
+    """Make a field of lists of strings, marked as Winnow's and indexed, where it does not exist.
+
+    Raises:
+        FieldError: It exists and is not Winnow's, or holds something else.
+    """
+    dataset = dataset_of(view)
+    if _check_writable(dataset, field, fo.ListField, None):
+        dataset.add_sample_field(field, fo.ListField, subfield=fo.StringField, info={_MARK: True})
+        dataset.create_index(field)
+
+
 def is_own(view: Collection, field: str) -> bool:
     """Whether Winnow made the field."""
     found = dataset_of(view).get_field(field)

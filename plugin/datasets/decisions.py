@@ -1,0 +1,183 @@
+"""What a person decided about near-duplicates, remembered across runs.
+
+A decision is a mark that all its samples carry in one list field: `apart:NUMBER` for images that are different, and
+`kept:NUMBER` for copies of which each is to be kept. 500 samples called apart are thus 500 short marks, not 124,750
+pairs. Being part of the samples, decisions go where these go: into clones of views and exports of them, which leave
+custom runs behind, and into the document of a deleted sample, with which they come back. A run's results would have to
+be read and written as a whole, the dataset's `info` ends at 16 MB.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import fiftyone as fo
+import numpy as np
+from bson import ObjectId
+
+from ..errors import DataError
+from .fields import add_text_list
+from .views import Collection, dataset_of, every_image
+
+DECISIONS_FIELD = "duplicate_decisions"
+
+_APART, _KEPT = "apart", "kept"
+_CHUNK = 20_000
+
+_Sets = tuple[frozenset[str], ...]
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What a person decided about near-duplicates; sets of sample ids, the same samples always in the same order.
+
+    Attributes:
+        apart_sets: Samples of one set are all different images.
+        kept: Samples of one set may be copies, and a person keeps every one.
+    """
+
+    apart_sets: _Sets = ()
+    kept: _Sets = ()
+
+    def apart(self, ids_a: Sequence[str] | np.ndarray, ids_b: Sequence[str] | np.ndarray) -> np.ndarray:
+        """Return (n,) bool: whether the samples of each of n pairs were called different images."""
+        pairs = zip(ids_a, ids_b, strict=True)
+        sets, none = self._apart_of, frozenset[int]()
+        return np.fromiter(
+            (not sets.get(a, none).isdisjoint(sets.get(b, none)) for a, b in pairs), dtype=bool, count=len(ids_a)
+        )
+
+    def keeps_all(self, ids: Iterable[str]) -> bool:
+        """Whether a person looked at all of these samples together and keeps every one."""
+        members = frozenset(ids)
+        if not members:
+            return False
+        common = frozenset.intersection(*(self._kept_of.get(member, frozenset()) for member in members))
+        return bool(common)
+
+    @cached_property
+    def _apart_of(self) -> Mapping[str, frozenset[int]]:
+        return _sets_of(self.apart_sets)
+
+    @cached_property
+    def _kept_of(self) -> Mapping[str, frozenset[int]]:
+        return _sets_of(self.kept)
+
+
+def read_decisions(view: Collection) -> Decisions:
+    """Return the decisions about the samples of the whole dataset; those about deleted samples are left out."""
+    members = _members(view)
+    return Decisions(_of_kind(members, _APART), _of_kind(members, _KEPT))
+
+
+def call_apart(view: Collection, ids: Sequence[str]) -> int:
+    """Remember that all of these samples are different images; return how many pairs that was not known of.
+
+    Raises:
+        DataError: There are fewer than two samples, or one is not in the dataset.
+        FieldError: The dataset has a field `duplicate_decisions` that is not Winnow's.
+    """
+    wanted = _checked(view, ids)
+    members = _members(view)
+    known = [marked & wanted for mark, marked in members.items() if mark.startswith(_APART)]
+    new_pairs = len(wanted) * (len(wanted) - 1) // 2 - _count_pairs(known)
+    if new_pairs:
+        _remember(view, members, _APART, wanted)
+    return new_pairs
+
+
+def keep_all(view: Collection, ids: Sequence[str]) -> None:
+    """Remember that a person looked at these samples and keeps every one, whether or not they are copies.
+
+    Raises:
+        DataError, FieldError: As for `call_apart`.
+    """
+    wanted = _checked(view, ids)
+    members = _members(view)
+    if not any(wanted <= kept for kept in _of_kind(members, _KEPT)):
+        _remember(view, members, _KEPT, wanted)
+
+
+def forget_decisions(view: Collection, ids: Sequence[str]) -> int:
+    """Forget what was decided about these samples, and return of how many of them something was known.
+
+    A sample leaves the images that it was told apart from, which stay apart from each other. A set of which all were to
+    be kept is forgotten whole: without the sample it would be another set.
+    """
+    members, asked = _members(view), frozenset(ids)
+    touched = {mark: marked & asked for mark, marked in members.items() if marked & asked}
+    gone: dict[str, frozenset[str]] = {}
+    for mark, marked in touched.items():
+        rest_is_void = mark.startswith(_KEPT) or len(members[mark] - marked) < 2
+        gone[mark] = members[mark] if rest_is_void else marked
+    _change(view, gone, None, frozenset())
+    return len(frozenset().union(*touched.values())) if touched else 0
+
+
+def _checked(view: Collection, ids: Sequence[str]) -> frozenset[str]:
+    asked = frozenset(ids)
+    if len(asked) < 2:
+        raise DataError(f"a decision about near-duplicates needs two samples or more, got {len(asked)}. Choose more.")
+    valid = [key for key in asked if ObjectId.is_valid(key)]
+    missing = asked.difference(every_image(view).select(valid).values("id"))
+    if missing:
+        name = dataset_of(view).name
+        raise DataError(f"{len(missing)} of {len(asked)} samples are not in '{name}', such as '{min(missing)}'.")
+    return asked
+
+
+def _members(view: Collection) -> dict[str, frozenset[str]]:
+    """Return mark -> ids of the samples that carry it, the marks in ascending order."""
+    dataset = dataset_of(view)
+    if not dataset.has_field(DECISIONS_FIELD):
+        return {}
+    found: dict[str, list[str]] = defaultdict(list)
+    marked = every_image(view).match(fo.ViewField(DECISIONS_FIELD).length() > 0)
+    for sample_id, marks in zip(*marked.values(["id", DECISIONS_FIELD]), strict=True):
+        for mark in marks:
+            found[mark].append(sample_id)
+    return {mark: frozenset(found[mark]) for mark in sorted(found)}
+
+
+def _of_kind(members: Mapping[str, frozenset[str]], kind: str) -> _Sets:
+    return tuple(marked for mark, marked in members.items() if mark.startswith(kind) and len(marked) > 1)
+
+
+def _remember(view: Collection, members: Mapping[str, frozenset[str]], kind: str, wanted: frozenset[str]) -> None:
+    """Mark a new set, and take the marks of sets that it includes away."""
+    add_text_list(view, DECISIONS_FIELD)
+    included = {mark: marked for mark, marked in members.items() if mark.startswith(kind) and marked <= wanted}
+    _change(view, included, f"{kind}:{ObjectId()}", wanted)
+
+
+def _change(view: Collection, gone: Mapping[str, frozenset[str]], mark: str | None, marked: frozenset[str]) -> None:
+    """Take marks from samples, and give these the new one."""
+    touched = sorted(marked.union(*gone.values()))
+    images = every_image(view)
+    for start in range(0, len(touched), _CHUNK):
+        ids, held = images.select(touched[start : start + _CHUNK]).values(["id", DECISIONS_FIELD])
+        values = {}
+        for sample_id, marks in zip(ids, held, strict=True):
+            stay = [old for old in marks or [] if sample_id not in gone.get(old, ())]
+            values[sample_id] = stay + [mark] * (mark is not None and sample_id in marked) or None
+        images.set_values(DECISIONS_FIELD, values, key_field="id")
+
+
+def _sets_of(sets: _Sets) -> dict[str, frozenset[int]]:
+    found: dict[str, list[int]] = defaultdict(list)
+    for number, members in enumerate(sets):
+        for member in members:
+            found[member].append(number)
+    return {member: frozenset(numbers) for member, numbers in found.items()}
+
+
+def _count_pairs(sets: Sequence[frozenset[str]]) -> int:
+    """Return how many different pairs lie within at least one of the sets, without listing them."""
+    within, count = _sets_of(tuple(sets)), 0
+    for member in within:
+        partners = frozenset().union(*(sets[number] for number in within[member]))
+        count += len(partners) - 1
+    return count // 2
