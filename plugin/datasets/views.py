@@ -74,3 +74,10 @@ def check_images(view: Collection) -> None:
 def describe_field(field: fo.Field) -> str:
     """Return the name of what a field holds, such as `Classification` or `FloatField`."""
     return (getattr(field, "document_type", None) or type(field)).__name__
+
+
+def single_images(view: Collection) -> Collection:
+    """Return the images of a collection one by one: those of all groups and slices where it is grouped."""
+    if isinstance(view, fo.DatasetView) and view._is_dynamic_groups:
+        return view.flatten()
+    return view.select_group_slices(media_type="image") if view.media_type == "group" else view
