@@ -24,6 +24,8 @@ _PUBLIC = {
     "DuplicateParams": "plugin.workflows.duplicates",
     "find_leaks": "plugin.workflows.leaks",
     "LeakParams": "plugin.workflows.leaks",
+    "split_dataset": "plugin.workflows.split",
+    "SplitParams": "plugin.workflows.split",
     "find_label_issues": "plugin.workflows.label_issues",
     "LabelIssueParams": "plugin.workflows.label_issues",
     "train_classifier": "plugin.workflows.train",

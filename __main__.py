@@ -159,6 +159,39 @@ def leaks(
 
 
 @app.command()
+def split(
+    target: opt.Target,
+    fractions: opt.Fractions = None,
+    group_by: opt.GroupBy = None,
+    freeze: opt.Freeze = None,
+    repair: opt.Repair = False,
+    label_field: opt.LabelField = None,
+    split_field: opt.SplitField = None,
+    output_field: opt.OutputField = None,
+    threshold: opt.Threshold = None,
+    backbone: opt.Backbone = None,
+    image_size: opt.ImageSize = None,
+    group_slice: opt.GroupSlice = None,
+    label_delimiter: opt.Delimiter = None,
+    seed: opt.Seed = None,
+    json: opt.Json = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Make splits that no near-duplicates and no groups straddle, or repair those that exist."""
+
+    def job(progress: Progress) -> Report:
+        from .plugin.workflows.split import SplitParams, split_dataset
+
+        given = _given(fractions=fractions, group_by=group_by or None, freeze=freeze or None, seed=seed)
+        given |= _given(label_field=label_field, split_field=split_field, output_field=output_field)
+        vectors = _vector_params(backbone, image_size)
+        params = SplitParams(vectors=vectors, repair=repair, **given, **_given(threshold=threshold))
+        return split_dataset(_open(target, label_delimiter, group_slice), params, progress)
+
+    run_job(job, as_json=json, debug=debug)
+
+
+@app.command()
 def label_issues(
     target: opt.Target,
     label_field: opt.LabelField = None,

@@ -59,3 +59,10 @@ PredictionsFile = Annotated[
     Path | None, typer.Option("--output", callback=_in_a_folder, help="Also write path,label,confidence here.")
 ]
 DemoFolder = Annotated[Path | None, typer.Option("--folder", help="Where to make the working copy.")]
+Fractions = Annotated[str | None, typer.Option("--fractions", help="'train=0.8,validation=0.1,test=0.1'.")]
+GroupBy = Annotated[
+    list[str] | None, typer.Option("--group-by", help="Field whose equal values stay together; may be repeated.")
+]
+Freeze = Annotated[list[str] | None, typer.Option("--freeze", help="Split that keeps its images; may be repeated.")]
+Repair = Annotated[bool, typer.Option("--repair", help="Keep the splits; move the fewest images that make them clean.")]
+OutputField = Annotated[str | None, typer.Option("--output-field", help="Field that the result is written to.")]

@@ -10,6 +10,7 @@ from .compute_embeddings import ComputeEmbeddings
 from .find_duplicates import FindDuplicates
 from .find_label_issues import FindLabelIssues
 from .find_leaks import FindLeaks
+from .split_dataset import SplitDataset
 from .train_classifier import TrainClassifier
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ OPERATORS = (
     ComputeEmbeddings,
     FindDuplicates,
     FindLeaks,
+    SplitDataset,
     FindLabelIssues,
     TrainClassifier,
     ApplyClassifier,

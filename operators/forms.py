@@ -168,6 +168,14 @@ class Form:
             view.add_choice(value, label=(labels or {}).get(value, value))
         return self.inputs.enum(name, values, default=default or self._defaults.get(name), view=view)
 
+    def choices(self, name: str, values: list[str], label: str, description: str | None = None) -> None:
+        """Offer any number of a few values; none where there are none to offer."""
+        if values:
+            view = types.DropdownView(label=label, description=description, multiple=True)
+            for value in values:
+                view.add_choice(value, label=value)
+            self.inputs.list(name, types.String(), view=view)
+
     def number(
         self, name: str, label: str, description: str, *, low: float | None = None, high: float | None = None
     ) -> None:

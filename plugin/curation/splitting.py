@@ -75,7 +75,7 @@ def make_splits(
     Raises:
         ValueError: The fractions do not sum to 1, or one of them is not positive; an array has another length.
     """
-    names, shares = _checked(fractions)
+    names, shares = check_fractions(fractions)
     n = len(labels)
     held = np.full(n, "", object) if frozen is None else frozen
     if len(units) != n or len(held) != n:
@@ -89,6 +89,27 @@ def make_splits(
     split[free] = np.array(names, object)[_deal_free(columns[free], unit[free], ideal, given, seed)]
     counts = _tally(columns, split, names)[:-1]
     return Splits(split, names, counts.astype(np.int64), ideal[:-1], conflicts)
+
+
+def check_fractions(fractions: Mapping[str, float]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the names of the splits and (s,) their shares.
+
+    Raises:
+        ValueError: The shares are not positive or do not sum to 1, or a split has no name.
+    """
+    told = ", ".join(f"{name}={share:g}" for name, share in fractions.items())
+    shares = np.array(list(fractions.values()), np.float64)
+    if "" in fractions or not (shares > 0).all() or abs(shares.sum() - 1) > _SUM_TOLERANCE:
+        raise ValueError(
+            f"the fractions must be positive and sum to 1, got {told or 'none'} (sum {shares.sum():g}). "
+            "For example: train=0.8, validation=0.1, test=0.1."
+        )
+    return tuple(fractions), shares / shares.sum()
+
+
+def count_classes(labels: np.ndarray, split: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """Return (c, s) int64: the images of each column of `Splits` in each of the named splits."""
+    return _tally(_columns(labels), split, names)[:-1].astype(np.int64)
 
 
 def follow_frozen(unit: np.ndarray, frozen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -119,17 +140,6 @@ def follow_frozen(unit: np.ndarray, frozen: np.ndarray) -> tuple[np.ndarray, np.
 def rank(split: str) -> tuple[int, str]:
     """Return the place of a split where all else is equal: an evaluation set stays as it is."""
     return (STANDARD_SPLITS.index(split) if split in STANDARD_SPLITS else len(STANDARD_SPLITS), split)
-
-
-def _checked(fractions: Mapping[str, float]) -> tuple[tuple[str, ...], np.ndarray]:
-    told = ", ".join(f"{name}={share:g}" for name, share in fractions.items())
-    shares = np.array(list(fractions.values()), np.float64)
-    if "" in fractions or not (shares > 0).all() or abs(shares.sum() - 1) > _SUM_TOLERANCE:
-        raise ValueError(
-            f"the fractions must be positive and sum to 1, got {told or 'none'} (sum {shares.sum():g}). "
-            "For example: train=0.8, validation=0.1, test=0.1."
-        )
-    return tuple(fractions), shares / shares.sum()
 
 
 def _columns(labels: np.ndarray) -> csr_array:
