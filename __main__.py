@@ -109,6 +109,9 @@ def duplicates(
     target: opt.Target,
     pairs: opt.Pairs = None,
     threshold: opt.Threshold = None,
+    keep: opt.Keep = None,
+    keep_path: opt.KeepPaths = None,
+    label_field: opt.LabelField = None,
     backbone: opt.Backbone = None,
     image_size: opt.ImageSize = None,
     group_slice: opt.GroupSlice = None,
@@ -121,7 +124,10 @@ def duplicates(
     def job(progress: Progress) -> Report:
         from .plugin.workflows.duplicates import DuplicateParams, find_duplicates
 
-        params = DuplicateParams(vectors=_vector_params(backbone, image_size), **_given(threshold=threshold))
+        given = _given(threshold=threshold, label_field=label_field, keep=_names(keep))
+        params = DuplicateParams(
+            vectors=_vector_params(backbone, image_size), keep_paths=tuple(keep_path or ()), **given
+        )
         report = find_duplicates(_open(target, label_delimiter, group_slice), params, progress)
         if pairs is not None:
             report.write_pairs(pairs, _root(target))
@@ -409,6 +415,11 @@ def main() -> None:
 def _given(**options: Any) -> dict[str, Any]:
     """Return the options that the user gave; the others keep the default of the workflow's params."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _names(listed: str | None) -> tuple[str, ...] | None:
+    """Return the names of a list with commas."""
+    return None if listed is None else tuple(name.strip() for name in listed.split(",") if name.strip())
 
 
 def _vector_params(backbone: str | None, image_size: int | None) -> VectorParams:

@@ -35,6 +35,13 @@ Threshold = Annotated[float | None, typer.Option("--threshold", min=0, max=1, he
 Pairs = Annotated[
     Path | None, typer.Option("--pairs", callback=_in_a_folder, help="Write every candidate pair to this CSV file.")
 ]
+Keep = Annotated[
+    str | None,
+    typer.Option("--keep", help="Which image of a group to keep: policies, the first one first, as in largest,oldest."),
+]
+KeepPaths = Annotated[
+    list[str] | None, typer.Option("--keep-path", help="Folder whose images are kept before others; may be repeated.")
+]
 Preset = Annotated[str | None, typer.Option("--preset", help="How thoroughly to train: 'probe' or 'quick'.")]
 Output = Annotated[Path | None, typer.Option("--output", help="Folder for the classifier.")]
 OpenApp = Annotated[bool, typer.Option("--app", help="Open the App on the result, with a worker beside it.")]

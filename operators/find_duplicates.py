@@ -7,6 +7,7 @@ from typing import Any
 from fiftyone import ViewField
 from fiftyone.core.collections import SampleCollection
 
+from ..plugin.workflows.keepers import DEFAULT_KEEP, POLICIES
 from .forms import Form
 from .workflow_operator import Workflow, WorkflowOperator
 
@@ -25,11 +26,16 @@ class FindDuplicates(WorkflowOperator):
 
     def fill(self, form: Form) -> None:
         form.threshold()
+        form.choices(
+            "keep", list(POLICIES), "Which image of a group to keep", f"By turns; empty: {', '.join(DEFAULT_KEEP)}."
+        )
         if form.wants_more():
             form.field_name("group_field", "Field for the group's number")
             form.field_name("score_field", "Field for the score")
+            form.field_name("role_field", "Field for keeper or copy")
+            form.field_name("conflict_field", "Field for different labels within a group")
             form.embedding()
 
     def finding(self, images: SampleCollection, params: Any) -> tuple[str, SampleCollection]:
-        field = params.group_field
-        return "Show the groups", images.match(ViewField(field) != None).sort_by(field)  # noqa: E711
+        grouped = images.match(ViewField(params.group_field) != None)  # noqa: E711
+        return "Show the groups", grouped.sort_by(params.group_field)

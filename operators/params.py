@@ -59,7 +59,8 @@ def _build(params_type: type, given: Mapping[str, Any]) -> Any:
         if is_dataclass(default):
             arguments[field.name] = _build(type(default), given)
         elif field.name in given:
-            arguments[field.name] = given[field.name]
+            value = given[field.name]
+            arguments[field.name] = tuple(value) if isinstance(default, tuple) else value
         elif default is MISSING:
             raise DataError(f"parameter '{field.name}' is required: pass {field.name}=... or fill it in in the form.")
     return params_type(**arguments)

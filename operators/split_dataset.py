@@ -26,5 +26,4 @@ class SplitDataset(WorkflowOperator):
 
         return SplitParams, split_dataset
 
-    def fill(self, form: Form) -> None:
-        ...
+    def fill(self, form: Form) -> None: ...

@@ -81,8 +81,14 @@ class DuplicatePairs:
             raise ValueError(f"kind must have shape {self.score.shape} like score, got {self.kind.shape}")
 
     def where(self, chosen: np.ndarray) -> DuplicatePairs:
-        """Return the pairs where (m,) `chosen` is true."""
+        """Return the chosen pairs: (m,) bool, or their indexes."""
         return replace(self, rows=self.rows[chosen], score=self.score[chosen], kind=self.kind[chosen])
+
+    def apart(self, different: np.ndarray) -> DuplicatePairs:
+        """Return the same, but with score 0 and last where (m,) `different` is true: somebody knows better."""
+        score = np.where(different, 0, self.score).astype(np.float32)
+        order = np.argsort(different, kind="stable")
+        return replace(self, score=score).where(order)
 
     @property
     def flagged(self) -> np.ndarray:

@@ -149,7 +149,7 @@ def curate(
     )
     samples = embedded.samples
     watch.lap("embeddings")
-    pairs = score_pairs(embedded, None, progress)
+    pairs = score_pairs(view, embedded, None, progress)
     duplicates = report_duplicates(view, embedded, pairs, DuplicateParams())
     watch.lap("duplicates")
     leaks = (

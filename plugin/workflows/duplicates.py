@@ -12,8 +12,10 @@ import numpy as np
 from ..curation.duplicates import DuplicatePairs, Kind
 from ..curation.groups import DuplicateGroups, group_duplicates
 from ..datasets import runs
+from ..datasets.decisions import read_decisions
 from ..datasets.fields import Kind as FieldKind
 from ..datasets.fields import check_value_field, write_values
+from ..datasets.group_views import DUPLICATES_VIEW, save_group_view
 from ..datasets.samples import Samples
 from ..datasets.views import Collection
 from ..failures import Failure
@@ -35,9 +37,11 @@ class DuplicateParams:
         vectors: How images become vectors.
         group_field: Field for the number of an image's group.
         score_field: Field for the score of an image's best near-duplicate.
-        role_field: Field for "keeper" or "copy": what to do with the members of a group.
+        role_field: Field for the role of a group's members: "keeper", "copy", or "kept" where a person looked at all of
+            them and keeps every one.
         conflict_field: Field that is true for members of a group whose labels differ.
         threshold: Score in 0..1 from which a pair counts; None = automatic.
+        label_field: Field of the labels, which should not differ within a group; None = detected.
         keep: Which member of a group is its keeper, see `keepers.POLICIES`; a later one decides between equals.
         keep_paths: Folders whose files are kept before all others, the first one first.
     """
@@ -48,6 +52,7 @@ class DuplicateParams:
     role_field: str = "duplicate_role"
     conflict_field: str = "duplicate_conflict"
     threshold: float | None = None
+    label_field: str | None = None
     keep: tuple[str, ...] = DEFAULT_KEEP
     keep_paths: tuple[str, ...] = ()
 
@@ -64,19 +69,18 @@ class DuplicateReport:
         pairs: Every candidate pair.
         groups: Groups of near-duplicates.
         keepers: (g,) int64. The row of each group's member that is to be kept.
+        kept: (g,) bool. A person looked at all members and keeps every one.
         failures: Images that could not be read.
+        notes: Sentences for the user.
     """
 
     samples: Samples
     pairs: DuplicatePairs
     groups: DuplicateGroups
     keepers: np.ndarray
+    kept: np.ndarray
     failures: tuple[Failure, ...]
-
-    @property
-    def conflicts(self) -> np.ndarray:
-        """(g,) bool. Groups whose members carry different labels."""
-        return self.groups.in_conflict(self.samples.labels)
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """Return plain JSON; `same_file` and `same_pixels` count the images of groups that repeat another exactly."""
@@ -87,15 +91,17 @@ class DuplicateReport:
             "pairs": int(flagged.sum()),
             "groups": len(self.groups),
             "images_in_groups": int(sizes.sum()),
-            "copies": int(sizes.sum()) - len(self.groups),
+            "kept_groups": int(self.kept.sum()),
+            "copies": int((sizes - 1)[~self.kept].sum()),
             "same_file": len(exact[0]),
             "same_pixels": len(np.setdiff1d(exact[1], exact[0])),
             "largest_group": int(sizes.max(initial=0)),
             "lowest_score_in_a_group": round(float(self.groups.lowest.min()), 4) if len(self.groups) else None,
             "bridges": self.groups.bridges,
-            "label_conflicts": int(self.conflicts.sum()),
+            "label_conflicts": int(self.groups.in_conflict(self.samples.labels).sum()),
             **expectation(self.pairs),
             "failures": len(self.failures),
+            "notes": list(self.notes),
         }
 
     def text(self) -> str:
@@ -114,6 +120,7 @@ class DuplicateReport:
             [
                 *lines,
                 *expectation_line(self.pairs),
+                *(f"- {note}" for note in self.notes),
                 *failure_lines(self.failures),
                 "",
                 "Next: find leaks, the duplicates across splits.",
@@ -129,6 +136,8 @@ class DuplicateReport:
                 f"- **{counted(conflicts, 'group')} with different labels** on copies of one image: at least one of "
                 "them is wrong (`duplicate_conflict` is true)."
             )
+        if found["kept_groups"]:
+            yield f"- {counted(found['kept_groups'], 'group')} of which you keep every image, as decided before."
         if found["bridges"]:
             yield (
                 f"- {counted(found['bridges'], 'pair')} between two groups: alike themselves, but not each of one "
@@ -149,8 +158,8 @@ def find_duplicates(
         DataError, FieldError: See `embed_collection`.
     """
     check_fields(view, params)
-    embedded = embed_collection(view, params.vectors, progress=progress)
-    return report_duplicates(view, embedded, score_pairs(embedded, params.threshold, progress), params)
+    embedded = embed_collection(view, params.vectors, label_field=params.label_field, progress=progress)
+    return report_duplicates(view, embedded, score_pairs(view, embedded, params.threshold, progress), params)
 
 
 def check_fields(view: Collection, params: DuplicateParams) -> None:
@@ -170,13 +179,23 @@ def report_duplicates(
     samples = embedded.samples
     groups = group_duplicates(pairs, len(samples))
     keepers = choose_keepers(groups, samples, embedded.preprocessing, params.keep, params.keep_paths)
-    report = DuplicateReport(samples, pairs, groups, keepers, embedded.failures)
+    kept = _kept_groups(view, samples, groups)
     members = np.flatnonzero(groups.group >= 0)
     ids, group = samples.ids[members], groups.group[members]
-    role = np.where(np.isin(members, keepers), "keeper", "copy")
-    columns = (group, best_scores(pairs, len(samples))[members], role, report.conflicts[group])
+    role = np.where(kept[group], "kept", np.where(np.isin(members, keepers), "keeper", "copy"))
+    conflict = groups.in_conflict(samples.labels)[group]
+    columns = (group, best_scores(pairs, len(samples))[members], role, conflict)
     for (name, kind), values in zip(_fields(params), columns, strict=True):
         write_values(view, name, ids, values, kind=kind)
+    note = save_group_view(
+        view,
+        DUPLICATES_VIEW,
+        score_field=params.score_field,
+        group_field=params.group_field,
+        role_field=params.role_field,
+        roles=("keeper", "copy"),
+    )
+    report = DuplicateReport(samples, pairs, groups, keepers, kept, embedded.failures, (note,) if note else ())
     flagged = pairs.flagged
     runs.save_run(
         view,
@@ -196,6 +215,17 @@ def report_duplicates(
         },
     )
     return report
+
+
+def _kept_groups(view: Collection, samples: Samples, groups: DuplicateGroups) -> np.ndarray:
+    """Return (g,) bool: a person keeps every member. A group with a new member is not one of them."""
+    decisions = read_decisions(view)
+    if not decisions.kept:
+        return np.zeros(len(groups), bool)
+    members = np.flatnonzero(groups.group >= 0)
+    members = members[np.argsort(groups.group[members], kind="stable")]
+    parts = np.split(samples.ids[members], np.cumsum(groups.sizes)[:-1])
+    return np.array([decisions.keeps_all(part) for part in parts], bool)[: len(groups)]
 
 
 def _fields(params: DuplicateParams) -> tuple[tuple[str, FieldKind], ...]:

@@ -96,7 +96,7 @@ def find_leaks(view: Collection, params: LeakParams = LeakParams(), progress: Pr
     """
     embedded = embed_collection(view, params.vectors, split_field=params.split_field, progress=progress)
     check_splits(embedded.samples)
-    return report_leaks(view, embedded, score_pairs(embedded, params.threshold, progress), params)
+    return report_leaks(view, embedded, score_pairs(view, embedded, params.threshold, progress), params)
 
 
 def report_leaks(view: Collection, embedded: Embedded, pairs: DuplicatePairs, params: LeakParams) -> LeakReport:

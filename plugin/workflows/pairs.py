@@ -10,8 +10,10 @@ import numpy as np
 
 from ..curation.duplicates import Copies, DuplicatePairs, find_duplicates
 from ..curation.exact import find_exact_copies
+from ..datasets.decisions import read_decisions
 from ..datasets.samples import Samples
-from ..progress import Progress
+from ..datasets.views import Collection
+from ..progress import Progress, silent
 from ..vision.copies import embed_copies
 from ..vision.pixels import pixel_digests
 from .vectors import Embedded
@@ -20,8 +22,17 @@ COPIES = 400
 _COLUMNS = ("path_a", "path_b", "split_a", "split_b", "score", "flagged")
 
 
-def score_pairs(embedded: Embedded, threshold: float | None, progress: Progress) -> DuplicatePairs:
-    """Score a collection's pairs. Duplicates and leaks start from the same pairs, so that they never disagree."""
+def score_pairs(
+    view: Collection, embedded: Embedded, threshold: float | None, progress: Progress = silent
+) -> DuplicatePairs:
+    """Score a collection's pairs. Duplicates and leaks start from the same pairs, so that they never disagree.
+
+    Args:
+        view: The collection; what a person called different images there has the score 0.
+        embedded: Its images.
+        threshold: Score from which a pair counts; None = automatic.
+        progress: Told along the way.
+    """
     samples = embedded.samples
     splits = samples.splits if samples.split_source is not None else None
     exact = find_exact_copies(
@@ -38,7 +49,8 @@ def score_pairs(embedded: Embedded, threshold: float | None, progress: Progress)
         threshold=threshold,
         progress=progress,
     )
-    return exact.hand_on(pairs, splits)
+    pairs = exact.hand_on(pairs, splits)
+    return pairs.apart(read_decisions(view).apart(*samples.ids[pairs.rows].T))
 
 
 def _at(array: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -96,7 +96,7 @@ def split_dataset(view: Collection, params: SplitParams = SplitParams(), progres
     embedded = embed_collection(
         view, params.vectors, label_field=label_field, split_field=params.split_field, progress=progress
     )
-    units = join_units(len(samples), _duplicates(embedded, samples, params, progress), *columns)
+    units = join_units(len(samples), _duplicates(view, embedded, samples, params, progress), *columns)
     report = SplitReport(
         samples=samples,
         labels=labels,
@@ -144,11 +144,13 @@ def _make(
     }
 
 
-def _duplicates(embedded: Embedded, samples: Samples, params: SplitParams, progress: Progress) -> np.ndarray:
+def _duplicates(
+    view: Collection, embedded: Embedded, samples: Samples, params: SplitParams, progress: Progress
+) -> np.ndarray:
     """Return (m, 2) int64: the near-duplicates, as rows of all samples."""
     if not params.needs_splits:  # new splits must not depend on old ones
         embedded = replace(embedded, samples=replace(embedded.samples, split_source=None))
-    pairs = score_pairs(embedded, params.threshold, progress)
+    pairs = score_pairs(view, embedded, params.threshold, progress)
     return np.searchsorted(samples.ids.astype(str), embedded.samples.ids.astype(str))[pairs.rows[pairs.flagged]]
 
 

@@ -61,7 +61,7 @@ def report_of(
         dataset_name="demo",
         images=n,
         failures=failures,
-        duplicates=DuplicateReport(samples, scored, groups, groups.centre, failures),
+        duplicates=DuplicateReport(samples, scored, groups, groups.centre, np.zeros(len(groups), bool), failures),
         leaks=None,
         label_issues=label_issues,
         training=None,

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import fiftyone as fo
 import pytest
 
+from winnow.plugin.datasets.decisions import call_apart, keep_all
+from winnow.plugin.datasets.group_views import DUPLICATES_VIEW
 from winnow.plugin.datasets.runs import load_results, load_run
 from winnow.plugin.errors import FieldError
 from winnow.plugin.workflows.duplicates import DuplicateParams, DuplicateReport, find_duplicates
@@ -116,3 +121,63 @@ def test_a_single_image_has_no_duplicates(garments: MakeDataset) -> None:
     report = find_duplicates(garments("test/bag/copy.jpg"))
 
     assert report.summary()["groups"] == 0
+
+
+def test_images_that_a_person_called_different_are_never_flagged_again(garments: MakeDataset) -> None:
+    made = garments("*/bag/*")
+    find_duplicates(made)
+    copy, source = (made.match(fo.ViewField("filepath").ends_with(name)) for name in ("copy.jpg", "train/bag/000.png"))
+
+    call_apart(made, [copy.first().id, source.first().id])
+    again = find_duplicates(made)
+
+    assert copy.values("duplicate_group") == source.values("duplicate_group") == [None]
+    pair = frozenset([copy.first().id, source.first().id])
+    found = {frozenset(again.samples.ids[rows]): score for rows, score in zip(*_listed(again), strict=True)}
+    assert found[pair] == 0
+
+
+def test_a_group_that_a_person_keeps_is_told_apart_until_a_new_member_joins(
+    garments: MakeDataset, tmp_path: Path
+) -> None:
+    made = garments("*/bag/*")
+    find_duplicates(made)
+    grouped = made.match(fo.ViewField("duplicate_role") != None)  # noqa: E711
+
+    keep_all(made, grouped.values("id"))
+    again = find_duplicates(made)
+    roles = set(grouped.values("duplicate_role"))
+    source = made.match(fo.ViewField("filepath").ends_with("train/bag/000.png")).first().filepath
+    shutil.copyfile(source, tmp_path / "another.png")
+    made.add_sample(fo.Sample(filepath=str(tmp_path / "another.png"), split="train"))
+    with_another = find_duplicates(made)
+
+    assert roles == {"kept"}
+    assert again.summary()["kept_groups"] == 1
+    assert again.summary()["copies"] == 0
+    assert "1 group of which you keep every image" in again.text()
+    assert with_another.summary()["kept_groups"] == 0
+    assert sorted(grouped.values("duplicate_role")) == ["copy", "copy", "keeper"]
+
+
+def test_groups_to_review_are_a_saved_view(garments: MakeDataset) -> None:
+    made = garments("*/bag/*")
+
+    report = find_duplicates(made)
+
+    shown = made.load_saved_view(DUPLICATES_VIEW)
+    assert len(shown) == report.summary()["groups"]
+
+
+def test_a_saved_view_of_the_users_stays_and_is_told(garments: MakeDataset) -> None:
+    made = garments("*/bag/*")
+    made.save_view(DUPLICATES_VIEW, made.limit(3))
+
+    report = find_duplicates(made)
+
+    assert len(made.load_saved_view(DUPLICATES_VIEW)) == 3
+    assert "is your own and stays as it is" in report.text()
+
+
+def _listed(report: DuplicateReport) -> tuple[list, list]:
+    return report.pairs.rows.tolist(), report.pairs.score.tolist()
