@@ -141,6 +141,8 @@ def leaks(
     target: opt.Target,
     pairs: opt.Pairs = None,
     split_field: opt.SplitField = None,
+    group_by: opt.GroupBy = None,
+    label_field: opt.LabelField = None,
     threshold: opt.Threshold = None,
     backbone: opt.Backbone = None,
     image_size: opt.ImageSize = None,
@@ -154,8 +156,8 @@ def leaks(
     def job(progress: Progress) -> Report:
         from .plugin.workflows.leaks import LeakParams, find_leaks
 
-        given = _given(split_field=split_field, threshold=threshold)
-        params = LeakParams(vectors=_vector_params(backbone, image_size), **given)
+        given = _given(split_field=split_field, label_field=label_field, threshold=threshold)
+        params = LeakParams(vectors=_vector_params(backbone, image_size), group_by=tuple(group_by or ()), **given)
         report = find_leaks(_open(target, label_delimiter, group_slice), params, progress)
         if pairs is not None:
             report.write_pairs(pairs, _root(target))

@@ -68,7 +68,11 @@ PredictionsFile = Annotated[
 DemoFolder = Annotated[Path | None, typer.Option("--folder", help="Where to make the working copy.")]
 Fractions = Annotated[str | None, typer.Option("--fractions", help="'train=0.8,validation=0.1,test=0.1'.")]
 GroupBy = Annotated[
-    list[str] | None, typer.Option("--group-by", help="Field whose equal values stay together; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--group-by",
+        help="Field, file:prefix, file:folder or exif:burst: what shares a value belongs together; may be repeated.",
+    ),
 ]
 Freeze = Annotated[list[str] | None, typer.Option("--freeze", help="Split that keeps its images; may be repeated.")]
 Repair = Annotated[bool, typer.Option("--repair", help="Keep the splits; move the fewest images that make them clean.")]

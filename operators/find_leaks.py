@@ -7,6 +7,7 @@ from typing import Any
 from fiftyone import ViewField
 from fiftyone.core.collections import SampleCollection
 
+from ..plugin.workflows.group_sources import group_sources
 from .forms import Form
 from .workflow_operator import Workflow, WorkflowOperator
 
@@ -25,9 +26,13 @@ class FindLeaks(WorkflowOperator):
 
     def fill(self, form: Form) -> None:
         form.split_field(required=2)
+        form.choices(
+            "group_by", group_sources(form.view), "Belongs together", "Images with the same value are leaks too."
+        )
         form.threshold()
         if form.wants_more():
             form.field_name("score_field", "Field for the score")
+            form.field_name("kind_field", "Field for the kind of leak")
             form.embedding()
 
     def finding(self, images: SampleCollection, params: Any) -> tuple[str, SampleCollection]:

@@ -1,4 +1,7 @@
-"""Leakage: near-duplicates whose images lie in different splits. Every such pair counts, whatever its group."""
+"""Leakage: images of different splits that are near-duplicates, or belong together as shots of one patient do.
+
+Every pair of near-duplicates across two splits counts, whatever group of duplicates it is in.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +37,45 @@ def evaluation_first(rows: np.ndarray, splits: np.ndarray) -> np.ndarray:
     rank[sorted(range(len(names)), key=lambda index: _rank(names[index]))] = np.arange(len(names))
     first, second = rank[number[rows]].T
     return np.where((first > second)[:, None], rows[:, ::-1], rows)
+
+
+def leaks_of_pairs(rows: np.ndarray, splits: np.ndarray) -> set[tuple[int, str]]:
+    """Return (image, other split) for (m, 2) pairs with the evaluation side first."""
+    return {(int(first), splits[second]) for first, second in rows}
+
+
+def leaks_of_groups(column: np.ndarray, splits: np.ndarray) -> set[tuple[int, str]]:
+    """Return (image, other split) for each image of an evaluation side whose group has images in the other split.
+
+    Args:
+        column: (n,) object. Group of each image, None = none.
+        splits: (n,) split names, "" = pool.
+    """
+    holders = _holders(column, splits)
+    return {
+        (row, other)
+        for row, group in enumerate(column)
+        if splits[row]
+        for other in holders.get(group, ())
+        if _rank(splits[row]) < _rank(other)
+    }
+
+
+def straddles(column: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    """Return (n,) bool: the image lies in a split, and its group in another one too."""
+    holders = _holders(column, splits)
+    return np.array(
+        [bool(split) and len(holders.get(group, ())) > 1 for group, split in zip(column, splits, strict=True)], bool
+    )
+
+
+def _holders(column: np.ndarray, splits: np.ndarray) -> dict[str, set[str]]:
+    """Return group -> the splits that hold some of it."""
+    found: dict[str, set[str]] = {}
+    for group, split in zip(column, splits, strict=True):
+        if group is not None and split:
+            found.setdefault(group, set()).add(split)
+    return found
 
 
 def is_evaluation(splits: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import fiftyone as fo
@@ -14,6 +15,8 @@ from ..errors import FieldError
 from .views import Collection, dataset_of, describe_field
 
 TAGS = "tags"
+FOLDERS = "folders"
+SAVED_VIEWS = "saved views"
 DEFAULT_FIELD = "split"
 
 # Enough to tell a field of split names from other text without reading a whole column.
@@ -22,7 +25,7 @@ _NOT_SPLITS = ("id", "filepath")
 
 
 def split_sources(view: Collection) -> list[str]:
-    """Return what could hold the splits, the most likely first: text fields with split names, and "tags"."""
+    """Return what could hold the splits, the most likely first: text fields, "tags", "saved views", "folders"."""
     fields = [
         name
         for name, field in view.get_field_schema(flat=False).items()
@@ -30,7 +33,12 @@ def split_sources(view: Collection) -> list[str]:
     ]
     if any(standard_split(tag) for tag in view.distinct(TAGS)):
         fields.append(TAGS)
-    return sorted(fields, key=lambda name: (name != DEFAULT_FIELD, name != TAGS))
+    fields.sort(key=lambda name: (name != DEFAULT_FIELD, name != TAGS))
+    if _split_views(view):
+        fields.append(SAVED_VIEWS)
+    if _has_split_folders(view):
+        fields.append(FOLDERS)
+    return fields
 
 
 def read_splits(view: Collection, source: str | None) -> tuple[np.ndarray, str | None, list[str]]:
@@ -38,7 +46,9 @@ def read_splits(view: Collection, source: str | None) -> tuple[np.ndarray, str |
 
     Args:
         view: n samples.
-        source: "tags", the name of a text field, or None to look for a field `split` and then for tags.
+        source: "tags", the name of a text field, "folders" (the nearest folder above the file that is named like a
+            split), "saved views" (those of the dataset that are), or None to look for a field `split` and then for
+            tags.
 
     Returns:
         splits (n,) object in the view's order ("" = no split), the source that was read (None where there is none),
@@ -76,8 +86,38 @@ def _has_split_names(view: Collection, field: str) -> bool:
     return any(name and standard_split(name) for name in view.limit(_LOOK_AT).values(field))
 
 
+def _has_split_folders(view: Collection) -> bool:
+    """Whether the folders tell two splits apart, by a look at both ends: one folder `dev` may lie above everything."""
+    ends = (view.limit(_LOOK_AT), view.sort_by("id", reverse=True).limit(_LOOK_AT))
+    folders = {_split_of_folder(path) for end in ends for path in end.values("filepath")}
+    return len({standard_split(name) for name in folders if name}) > 1
+
+
+def _split_views(view: Collection) -> list[str]:
+    """Return the saved views of the dataset that are named like a split."""
+    return [name for name in dataset_of(view).list_saved_views() if standard_split(name)]
+
+
+def _split_of_folder(path: str) -> str | None:
+    return next((part for part in reversed(PurePath(path).parts[:-1]) if standard_split(part)), None)
+
+
+def _names_of_views(view: Collection) -> list[list[str]]:
+    ids = view.values("id")
+    found: dict[str, list[str]] = {sample_id: [] for sample_id in ids}
+    for name in _split_views(view):
+        for sample_id in dataset_of(view).load_saved_view(name).values("id"):
+            if sample_id in found:
+                found[sample_id].append(name)
+    return [found[sample_id] for sample_id in ids]
+
+
 def _names(view: Collection, source: str) -> list[list[str]]:
     """Return each sample's names of splits as they are spelled. A tag counts only when it names a split."""
+    if source == SAVED_VIEWS:
+        return _names_of_views(view)
+    if source == FOLDERS:
+        return [[name] if (name := _split_of_folder(path)) else [] for path in view.values("filepath")]
     field = view.get_field(source)
     if field is None:
         raise FieldError(f"there is no field '{source}' for the splits in '{dataset_of(view).name}'. {_choices(view)}")
@@ -114,6 +154,8 @@ def _nothing_there(view: Collection, source: str) -> str:
         return (
             f"no tag in '{dataset_of(view).name}' names a split ({tags}). Tag samples 'train', 'validation' or 'test'."
         )
+    if source in (SAVED_VIEWS, FOLDERS):
+        return f"no {source[:-1]} of '{dataset_of(view).name}' is named like a split. {_choices(view)}"
     return f"field '{source}' of '{dataset_of(view).name}' is empty, so it gives no splits. {_choices(view)}"
 
 

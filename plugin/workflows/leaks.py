@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..curation.duplicates import DuplicatePairs
-from ..curation.leaks import cross_split_pairs
+import numpy as np
+
+from ..curation.duplicates import DuplicatePairs, Kind
+from ..curation.leaks import cross_split_pairs, leaks_of_groups, leaks_of_pairs, straddles
 from ..datasets import runs
-from ..datasets.fields import write_values
+from ..datasets.fields import check_value_field, write_values
+from ..datasets.group_views import LEAKS_VIEW, save_group_view
 from ..datasets.samples import Samples
 from ..datasets.views import Collection
 from ..errors import DataError
 from ..failures import Failure
 from ..progress import Progress, silent
 from .findings import LEAKS_RUN
+from .group_sources import DESCRIPTIONS, check_groups, proposed_groups, read_groups
+from .leak_price import LeakPrice, price_of
 from .pairs import best_scores, expectation, expectation_line, score_pairs, write_pairs
 from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
+
+# From the surest kind to the least sure one; the last are the user's own groups, by their name.
+_KINDS = {Kind.SAME_FILE: "same file", Kind.SAME_PIXELS: "same pixels", Kind.NEAR: "near-duplicate"}
 
 
 @dataclass(frozen=True)
@@ -28,14 +37,22 @@ class LeakParams:
 
     Attributes:
         vectors: How images become vectors.
-        split_field: Field that holds the splits, or "tags"; None = detected.
-        score_field: Field for the score of an image's best counterpart in another split.
+        split_field: Field that holds the splits, "tags", "folders" or "saved views"; None = detected.
+        group_by: What else belongs together and must not lie in two splits: fields such as the patient, or
+            `file:prefix`, `file:folder`, `exif:burst`.
+        score_field: Field for the score of an image's best counterpart in another split; 1 where a group says so.
+        kind_field: Field for the surest kind of an image's leak: "same file", "same pixels", "near-duplicate", or the
+            name of the group.
+        label_field: Field of the labels, for what leakage adds to the accuracy; None = detected.
         threshold: Score in 0..1 from which a pair counts; None = automatic.
     """
 
     vectors: VectorParams = field(default_factory=VectorParams)
     split_field: str | None = None
+    group_by: tuple[str, ...] = ()
     score_field: str = "leak_score"
+    kind_field: str = "leak_kind"
+    label_field: str | None = None
     threshold: float | None = None
 
 
@@ -46,34 +63,80 @@ class LeakReport:
     Attributes:
         samples: The readable samples, which `pairs.rows` numbers.
         pairs: Every candidate pair across two splits; the evaluation side first.
+        groups: What belongs together besides: name -> (n,) object, None = in no group.
+        price: What leakage adds to the accuracy of a linear probe; None where it can't be told.
+        proposals: Further groups that file names or EXIF data suggest, as `group_by` names them.
         failures: Images that could not be read.
+        notes: Sentences for the user.
     """
 
     samples: Samples
     pairs: DuplicatePairs
+    groups: dict[str, np.ndarray]
+    price: LeakPrice | None
+    proposals: tuple[str, ...]
     failures: tuple[Failure, ...]
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def leaks(self) -> dict[str, set[tuple[int, str]]]:
+        """Leaks by kind, the surest first: (row of the evaluation side, name of the other split)."""
+        splits, flagged = self.samples.splits, self.pairs.flagged
+        found = {
+            name: leaks_of_pairs(self.pairs.rows[flagged & (self.pairs.kind == kind)], splits)
+            for kind, name in _KINDS.items()
+        }
+        return {**found, **{name: leaks_of_groups(column, splits) for name, column in self.groups.items()}}
+
+    def kinds(self) -> np.ndarray:
+        """Return (n,) object: the surest kind of leak that each image of either side is part of, None = none."""
+        found = np.full(len(self.samples), None, object)
+        for name, column in reversed(self.groups.items()):
+            found[straddles(column, self.samples.splits)] = name
+        flagged = self.pairs.flagged
+        for kind, name in reversed(_KINDS.items()):
+            found[self.pairs.rows[flagged & (self.pairs.kind == kind)]] = name
+        return found
 
     def summary(self) -> dict[str, Any]:
-        """Return plain JSON. `by_splits`: for each pair of splits, images of the first that the second repeats."""
+        """Return plain JSON.
+
+        `by_splits`: for each pair of splits, images of the first that the second repeats; `by_kind`: the same for all
+        pairs of splits, by kind; an image may be of several kinds.
+        """
         return {
             "images": len(self.samples),
             "pairs": int(self.pairs.flagged.sum()),
             "by_splits": {f"{first} in {second}": count for (first, second), count in self._leaked_images().items()},
+            "by_kind": {name: len({row for row, _ in found}) for name, found in self.leaks.items() if found},
+            "price": self.price.summary() if self.price else None,
+            "proposed_groups": list(self.proposals),
             "split_source": self.samples.split_source,
             **expectation(self.pairs),
             "failures": len(self.failures),
-            "notes": list(self.samples.notes),
+            "notes": [*self.samples.notes, *self.notes],
         }
 
     def text(self) -> str:
         """Return markdown for a person."""
-        leaked = self._leaked_images()
+        found = self.summary()
         lines = [
             f"- **{counted(count, 'image')} of {first}** repeated in **{second}**"
-            for (first, second), count in leaked.items()
+            for (first, second), count in self._leaked_images().items()
         ] or ["**No leaks** between the splits."]
-        notes = [f"- {note}" for note in self.samples.notes]
-        after = "Next: train a classifier; the training side of each leak is left out, and the test side told apart."
+        if found["by_kind"]:
+            lines.append(f"- By kind: {', '.join(f'{name} {count:,}' for name, count in found['by_kind'].items())}.")
+        if self.price:
+            lines += ["", self.price.text()]
+        notes = [f"- {note}" for note in found["notes"]]
+        notes += [
+            f"- {DESCRIPTIONS[name].capitalize()} may tell which images belong together; to look for groups in two "
+            f"splits, group by `{name}`."
+            for name in self.proposals
+        ]
+        after = (
+            "Next: repair the splits, or train: the training side of each leak is left out, the test side told apart."
+        )
         return "\n".join([*lines, *expectation_line(self.pairs), *notes, *failure_lines(self.failures), "", after])
 
     def write_pairs(self, path: Path, root: Path | None = None) -> None:
@@ -82,42 +145,60 @@ class LeakReport:
 
     def _leaked_images(self) -> dict[tuple[str, str], int]:
         splits = self.samples.splits
-        images = {(a, splits[a], splits[b]) for a, b in self.pairs.rows[self.pairs.flagged]}
-        counts = Counter((first, second) for _, first, second in images)
+        counts = Counter((splits[row], other) for row, other in set().union(*self.leaks.values()))
         return dict(sorted(counts.items()))
 
 
 def find_leaks(view: Collection, params: LeakParams = LeakParams(), progress: Progress = silent) -> LeakReport:
-    """Find leaks, and write a score to both images of each.
+    """Find leaks, and write score and kind to both images of each.
 
     Raises:
         DataError: The collection has no two splits.
-        FieldError: See `embed_collection`.
+        FieldError: See `embed_collection`; a field of `group_by` can't tell groups.
     """
-    embedded = embed_collection(view, params.vectors, split_field=params.split_field, progress=progress)
+    check_value_field(view, params.score_field, kind="float")
+    check_value_field(view, params.kind_field, kind="str")
+    check_groups(view, params.group_by)
+    embedded = embed_collection(
+        view, params.vectors, label_field=params.label_field, split_field=params.split_field, progress=progress
+    )
     check_splits(embedded.samples)
-    return report_leaks(view, embedded, score_pairs(view, embedded, params.threshold, progress), params)
+    pairs = score_pairs(view, embedded, params.threshold, progress)
+    return report_leaks(view, embedded, pairs, params, progress)
 
 
-def report_leaks(view: Collection, embedded: Embedded, pairs: DuplicatePairs, params: LeakParams) -> LeakReport:
-    """Write what scored pairs say about leaks."""
+def report_leaks(
+    view: Collection, embedded: Embedded, pairs: DuplicatePairs, params: LeakParams, progress: Progress = silent
+) -> LeakReport:
+    """Write what scored pairs and groups say about leaks."""
     samples = embedded.samples
     across = cross_split_pairs(pairs, samples.splits)
-    report = LeakReport(samples, across, embedded.failures)
-    scores = best_scores(across, len(samples))
-    leaked = scores == scores  # not NaN
+    groups = dict(zip(params.group_by, read_groups(view, samples, params.group_by), strict=True))
+    report = LeakReport(samples, across, groups, None, (), embedded.failures)
+    kinds, scores = report.kinds(), best_scores(across, len(samples))
+    leaked = np.array([kind is not None for kind in kinds], bool)
+    scores[leaked & np.isin(kinds, list(groups))] = 1  # the user's own word
     write_values(view, params.score_field, samples.ids[leaked], scores[leaked], kind="float")
+    write_values(view, params.kind_field, samples.ids[leaked], kinds[leaked], kind="str")
+    note = save_group_view(view, LEAKS_VIEW, score_field=params.score_field)
+    report = replace(
+        report,
+        price=price_of(embedded, leaked, progress=progress),
+        proposals=tuple(name for name in proposed_groups(samples) if name not in groups),
+        notes=(note,) if note else (),
+    )
     flagged = across.flagged
     runs.save_run(
         view,
         LEAKS_RUN,
         method="find_leaks",
         params=asdict(params),
-        fields=[params.score_field],
+        fields=[params.score_field, params.kind_field],
         summary=report.summary(),
         results={
             "pairs": samples.ids[across.rows[flagged]].tolist(),
             "scores": across.score[flagged].round(4).tolist(),
+            "kinds": [_KINDS[Kind(kind)] for kind in across.kind[flagged]],
         },
     )
     return report

@@ -14,13 +14,13 @@ from ..curation.splitting import count_classes, make_splits, rank
 from ..curation.units import join_units
 from ..datasets import runs
 from ..datasets.fields import write_values
-from ..datasets.group_columns import read_group_columns
 from ..datasets.multi_labels import multi_label_fields, read_multi_labels
 from ..datasets.samples import Samples, label_fields, read_samples
 from ..datasets.split_names import read_splits
 from ..datasets.views import Collection
 from ..errors import DataError
 from ..progress import Progress, silent
+from .group_sources import read_groups
 from .pairs import score_pairs
 from .split_report import SplitReport
 from .split_settings import check_existing, output_field, parse_fractions
@@ -90,7 +90,7 @@ def split_dataset(view: Collection, params: SplitParams = SplitParams(), progres
     samples = read_samples(view, label_field, params.split_field)
     if params.needs_splits:
         check_existing(samples.splits, params.frozen)
-    columns = read_group_columns(view, samples.ids, params.group_by)
+    columns = read_groups(view, samples, params.group_by)
     labels, classes = _labels(view, samples, several)
 
     embedded = embed_collection(

@@ -6,6 +6,7 @@ import fiftyone as fo
 import pytest
 
 from winnow.plugin.datasets.samples import read_samples, split_sources
+from winnow.plugin.datasets.split_names import read_splits
 from winnow.plugin.errors import FieldError
 
 MakeDataset = Callable[..., fo.Dataset]
@@ -19,6 +20,11 @@ def tagged(made: fo.Dataset, *tags: list[str]) -> fo.Dataset:
 def with_field(made: fo.Dataset, *names: str | None, field: str = "split") -> fo.Dataset:
     made.add_sample_field(field, fo.StringField)
     made.add_samples([fo.Sample(filepath=f"/images/{row}.png", **{field: name}) for row, name in enumerate(names)])
+    return made
+
+
+def of_files(made: fo.Dataset, *paths: str) -> fo.Dataset:
+    made.add_samples([fo.Sample(filepath=path) for path in paths])
     return made
 
 
@@ -126,3 +132,38 @@ def test_split_sources_lists_fields_with_split_names_and_tags(dataset: MakeDatas
 
     assert split_sources(made) == ["split", "tags", "a_part"]
     assert split_sources(made.exclude_fields("split")) == ["tags", "a_part"]
+
+
+def test_splits_may_be_folders_and_the_nearest_one_counts(dataset: MakeDataset) -> None:
+    made = of_files(
+        dataset(), "/data/test/train/cat/1.png", "/data/test/val/cat/2.png", "/data/test/3.png", "/data/4.png"
+    )
+
+    splits, source, _ = read_splits(made, "folders")
+
+    assert splits.tolist() == ["train", "validation", "test", ""]
+    assert source == "folders"
+
+
+def test_splits_may_be_saved_views_and_a_sample_in_two_is_counted(dataset: MakeDataset) -> None:
+    made = of_files(dataset(), "/data/1.png", "/data/2.png", "/data/3.png", "/data/4.png")
+    made.save_view("train set", made.limit(2))
+    made.save_view("test", made.skip(1).limit(2))
+
+    splits, _, notes = read_splits(made, "saved views")
+
+    assert splits.tolist() == ["train", "test", "test", ""]
+    assert any("1 samples name more than one split" in note for note in notes)
+
+
+def test_a_folder_above_everything_is_no_source_of_splits(dataset: MakeDataset) -> None:
+    assert split_sources(of_files(dataset(), "/home/me/dev/cat/1.png", "/home/me/dev/dog/2.png")) == []
+    assert split_sources(of_files(dataset(), "/home/me/dev/train/1.png", "/home/me/dev/test/2.png")) == ["folders"]
+
+
+@pytest.mark.parametrize("source", ["folders", "saved views"])
+def test_a_source_without_splits_is_an_error_that_lists_the_others(dataset: MakeDataset, source: str) -> None:
+    made = of_files(dataset(), "/data/1.png")
+
+    with pytest.raises(FieldError, match="is named like a split"):
+        read_splits(made, source)
