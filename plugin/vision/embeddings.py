@@ -266,8 +266,11 @@ class _Run:
     def _take(self, prepared: Prepared, output: np.ndarray | None) -> None:
         """Run in order: keep what is new, store the row."""
         content: _Content = prepared.note
-        if prepared.reason:
-            self.reasons[content.row] = prepared.reason
+        reason = prepared.reason
+        if output is not None and not np.isfinite(output).all():
+            reason = "the backbone gives NaN or infinity for it, though it can be decoded"
+        if reason:
+            self.reasons[content.row] = reason
             self._finished += 1
             return
         if output is not None:

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from winnow.plugin.errors import JobCancelled
-from winnow.plugin.vision.backbones import Backbone
+from winnow.plugin.vision.backbones import Backbone, load_backbone
 from winnow.plugin.vision.decoder import decode
 from winnow.plugin.vision.embeddings import Embeddings, embed_images
 from winnow.plugin.vision.preprocessing import Preprocessing
@@ -279,3 +281,22 @@ def test_a_cache_that_cannot_be_written_costs_only_the_caching(
 
     assert len(found.vectors) == N
     assert [record.getMessage() for record in caplog.records if "not cached" in record.getMessage()]
+
+
+def test_an_image_without_a_finite_vector_is_a_failure_and_is_not_cached(
+    paths: list[str], random_weights: Callable[[str], Path], tmp_path: Path
+) -> None:
+    weights = load_file(random_weights("test_vit"))
+    weights["norm.bias"] = torch.full_like(weights["norm.bias"], float("nan"))
+    save_file(weights, tmp_path / "broken.safetensors")
+    backbone = load_backbone("test_vit", tmp_path / "broken.safetensors")
+
+    for _ in range(2):
+        found = embed_images(
+            paths, paths, backbone, Preprocessing(input=backbone.input), cache_root=tmp_path / "nothing"
+        )
+
+        assert len(found.ids) == found.computed == 0
+        assert {failure.reason for failure in found.failures} == {
+            "the backbone gives NaN or infinity for it, though it can be decoded"
+        }
