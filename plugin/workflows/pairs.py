@@ -91,7 +91,8 @@ def expectation_line(pairs: DuplicatePairs) -> list[str]:
     """Return a markdown line on what the cut promises."""
     if not pairs.flagged.any():
         return []
-    line = f"Of the flagged pairs about {pairs.precision:.0%} should be right"
+    right = "more than 99%" if pairs.precision >= 0.995 else f"about {pairs.precision:.0%}"
+    line = f"Of the flagged pairs {right} should be right"
     if pairs.recall is not None:
         line += f"; of copies of your images that were edited on purpose, the same cut finds {pairs.recall:.0%}"
     return ["", line + "."]
