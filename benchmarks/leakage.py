@@ -2,11 +2,11 @@
 
     python -m benchmarks.leakage --data FOLDER [--sheet FILE.png] [--quick] [--json]
 
-FOLDER holds `cifar10-train.zip` and `cifar10-test.zip` (JPEG files in CIFAR-10's order) and `leaks-train-test.csv`
-(columns test, train, judgment: ciFAIR, Barz and Denzler 2020). Only test images of even index are judged there, so
-only they are scored, by the best pair that each has with the training set. The list does not hold every pair of the
-same shot: `--sheet` draws the best unlisted ones. `--quick`: a tenth of the training images and the listed
-ones, a smoke test.
+FOLDER holds `cifar10-train.zip` and `cifar10-test.zip` (JPEG files in CIFAR-10's order), `labels.npz` (arrays
+`train_true` and `test_given`) and `leaks-train-test.csv` (columns test, train, judgment: ciFAIR, Barz and Denzler
+2020). Only test images of even index are judged there, so only they are scored, by the best pair that each has with
+the training set. The list does not hold every pair of the same shot: `--sheet` draws the best unlisted ones. The splits
+are then repaired by the flagged pairs. `--quick`: a tenth of the training images and the listed ones, a smoke test.
 """
 
 from __future__ import annotations
@@ -71,7 +71,12 @@ def measure(home: Path, data: Path, sheet: Path | None, *, quick: bool) -> tuple
         Target("average precision of test images as leaks", float(average_precision_score(leaks, best)), at_least=0.75),
         Target("recall among the first 500", float(leaks[first].sum() / leaks.sum()), at_least=0.92),
     ]
+    with np.load(data / "labels.npz") as known:
+        labels = np.concatenate([known["train_true"][kept], known["test_given"][tests]]).astype(np.int64)
+    repair_targets, repair_details = _repair(found, splits, labels)
+    targets += repair_targets
     details = {
+        **repair_details,
         "average_precision_near_duplicates_only": round(float(average_precision_score(near, best)), 3),
         "candidates_hold": round(float(np.mean([(b, a) in pairs for a, b, _ in listed])), 3),
         "flagged_test_images": len(flagged),
@@ -83,6 +88,28 @@ def measure(home: Path, data: Path, sheet: Path | None, *, quick: bool) -> tuple
         "images": len(train) + len(test),
     }
     return targets, details
+
+
+def _repair(found: Any, splits: np.ndarray, labels: np.ndarray) -> tuple[list[Target], dict[str, Any]]:
+    """Repair the splits by the flagged pairs, and measure what is left and how far the classes moved."""
+    from winnow.plugin.curation.split_repair import repair_splits
+    from winnow.plugin.curation.splitting import count_classes
+    from winnow.plugin.curation.units import join_units
+
+    flagged = found.rows[found.flagged]
+    units = join_units(len(splits), flagged)
+    repaired = repair_splits(splits, labels, units)
+    left = int(np.sum(repaired.split[flagged[:, 0]] != repaired.split[flagged[:, 1]]))
+    before, after = (count_classes(labels, names, ("train", "test"))[:-1] for names in (splits, repaired.split))
+    moved = np.abs(after - before) / before
+    return [
+        Target("flagged cross-split pairs after the repair", left, at_most=0),
+        Target("largest change of a class in a split by the repair, in percent", 100 * float(moved.max()), at_most=0.5),
+    ], {
+        "repair_moved_to_test": int(np.sum(repaired.target == "test")),
+        "repair_moved_to_train": int(np.sum(repaired.target == "train")),
+        "largest_unit": int(np.bincount(units).max()),
+    }
 
 
 def _draw(sheet: Path, train: list[str], test: list[str], rows: np.ndarray, leaks: np.ndarray) -> None:

@@ -127,8 +127,8 @@ class Form:
         else:
             self.note("classes", f"{len(classes):,} classes: {', '.join(classes[:5])}{' …' * (len(classes) > 5)}")
 
-    def split_field(self, name: str = "split_field", *, required: int = 1) -> None:
-        """Offer where the splits come from, and show what is found there.
+    def split_field(self, name: str = "split_field", *, required: int = 1) -> list[str]:
+        """Offer where the splits come from, show what is found there, and return the names of the splits.
 
         Args:
             name: Name of the parameter.
@@ -151,6 +151,7 @@ class Form:
             found = " · ".join(f"{split} {size:,}" for split, size in sizes.most_common())
             pool = len(splits) - sizes.total()
             self.note(name + "_note", f"Splits: {found}" + (f" · without a split {pool:,}" if pool else ""))
+        return sorted(sizes)
 
     def choice(
         self,

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from fiftyone import ViewField
-from fiftyone.core.collections import SampleCollection
-
 from ..plugin.datasets.group_columns import group_fields
 from ..plugin.datasets.multi_labels import multi_label_fields
-from ..plugin.datasets.samples import label_fields, read_splits, split_sources
+from ..plugin.datasets.samples import label_fields
 from .forms import Form
 from .workflow_operator import Workflow, WorkflowOperator
 
@@ -26,4 +21,19 @@ class SplitDataset(WorkflowOperator):
 
         return SplitParams, split_dataset
 
-    def fill(self, form: Form) -> None: ...
+    def fill(self, form: Form) -> None:
+        form.switch("repair", "Repair the existing splits", "Move the fewest images that make them clean.")
+        repair = bool(form.ctx.params.get("repair"))
+        if not repair:
+            form.text("fractions", "Fractions", "Splits with their shares, which sum to 1.")
+        labels = [*label_fields(form.view), *multi_label_fields(form.view)]
+        if labels:
+            form.choice("label_field", labels, "Label field", "Each class gets its share.", default=labels[0])
+        splits = form.split_field(required=2 if repair else 0)
+        form.choices("freeze", splits, "Freeze", "These splits keep their images.")
+        form.choices("group_by", group_fields(form.view), "Keep together", "Images with the same value share a split.")
+        if form.wants_more():
+            form.text("output_field", "Field for the split", "Empty: split, or split_clean where that is yours.")
+            form.threshold()
+            form.embedding()
+            form.seed()

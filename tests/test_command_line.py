@@ -21,7 +21,7 @@ from winnow.plugin.progress import Progress
 from winnow.terminal import run_job
 
 COMMANDS = (
-    "curate", "embed", "duplicates", "leaks", "label-issues", "train", "predict", "evaluate",
+    "curate", "embed", "duplicates", "leaks", "split", "label-issues", "train", "predict", "evaluate",
     "demo", "app", "serve", "cache", "doctor", "install",
 )  # fmt: skip
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40)}
@@ -286,6 +286,40 @@ def test_leaks_name_the_evaluation_side_first(images: Path, tmp_path: Path) -> N
     best = next(csv.DictReader((tmp_path / "pairs.csv").open(encoding="utf-8")))
     assert (best["path_a"], best["path_b"]) == ("test/red/copy.png", "train/red/0.png")
     assert (best["split_a"], best["split_b"]) == ("test", "train")
+
+
+def test_splits_are_made_by_the_fractions(images: Path) -> None:
+    result = winnow("split", images, "--fractions", "train=0.6,test=0.4", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    found = last_json(result.stdout)
+    assert (found["field"], found["sizes"]) == ("split_clean", {"train": 20, "test": 13})
+
+
+def test_splits_are_repaired_with_the_test_split_frozen(images: Path) -> None:
+    result = winnow("split", images, "--repair", "--freeze", "test", "--output-field", "mended", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    found = last_json(result.stdout)
+    assert (found["field"], found["moved"]) == ("mended", {"train to test": 1})
+
+
+def test_groups_of_a_table_are_kept_together(images: Path, tmp_path: Path) -> None:
+    paths = sorted((images / "train").rglob("*.png"))
+    rows = [f"{path},{path.parent.name},p{row % 6},s{row % 4}" for row, path in enumerate(paths)]
+    (tmp_path / "table.csv").write_text("\n".join(["path,label,patient,scene", *rows]) + "\n", encoding="utf-8")
+
+    result = winnow("split", tmp_path / "table.csv", "--group-by", "patient", "--group-by", "scene", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    assert last_json(result.stdout)["units_of_several"] == 2  # even and odd rows: gcd(6, 4) = 2
+
+
+def test_fractions_that_do_not_sum_to_one_end_with_status_1(images: Path) -> None:
+    result = winnow("split", images, "--fractions", "train=0.6,test=0.3", "--json")
+
+    assert result.exit_code == 1
+    assert "sum to 1, got train=0.6, test=0.3" in last_json(result.stdout)["error"]
 
 
 def test_label_issues_are_looked_for(images: Path) -> None:

@@ -139,3 +139,31 @@ def test_boxes_of_detections_are_offered_and_a_view_of_patches_is_taken_as_such(
     assert form["images"]["view"]["label"] == "6 patches"
     assert form["patches_field"]["type"]["values"] == ["whole images", "boxes", "objects"]
     assert (result["summary"]["images"], result["summary"]["unit"]) == (4, "patch")
+
+
+def test_splits_and_group_fields_are_offered_for_clean_splits(colours: fo.Dataset) -> None:
+    colours.set_values("patient", ["p1"] * 42)
+
+    form = form_of("split_dataset", colours)
+
+    assert [choice["value"] for choice in form["freeze"]["view"]["choices"]] == ["test", "train"]
+    assert "patient" in [choice["value"] for choice in form["group_by"]["view"]["choices"]]
+    assert form["fractions"]["default"] == "train=0.8, validation=0.1, test=0.1"
+
+
+def test_a_repair_asks_for_no_fractions_and_needs_two_splits(colours: fo.Dataset) -> None:
+    colours.untag_samples("test")
+
+    form = form_of("split_dataset", colours, repair=True)
+
+    assert "fractions" not in form
+    assert form["split_field_problem"]["view"]["label"] == "This job needs 2 splits, found: train"
+
+
+def test_new_splits_need_no_old_ones(colours: fo.Dataset) -> None:
+    colours.untag_samples(["train", "test"])
+
+    form = form_of("split_dataset", colours)
+
+    assert "split_field_problem" not in form
+    assert "freeze" not in form

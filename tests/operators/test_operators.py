@@ -43,6 +43,23 @@ def test_find_leaks_scores_the_copy_in_the_test_split(colours: fo.Dataset) -> No
     assert result["show"]["label"] == "Show the leaks"
 
 
+def test_split_dataset_keeps_the_copy_with_its_source(colours: fo.Dataset) -> None:
+    result = execute("split_dataset", colours, fractions="train=0.5,test=0.5")
+
+    splits = colours.values("split")
+    assert splits[0] == splits[10]
+    assert sorted(result["summary"]["sizes"].values()) == [21, 21]
+
+
+def test_split_dataset_repairs_the_splits_with_what_is_chosen_in_the_form(colours: fo.Dataset) -> None:
+    colours.set_values("patient", [f"p{row % 21}" for row in range(42)])
+
+    result = execute("split_dataset", colours, repair=True, freeze=["test"], group_by=["patient"])
+
+    assert set(result["summary"]["moved"]) == {"train to test"}
+    assert result["summary"]["largest_unit"] >= 2
+
+
 def test_find_label_issues_flags_the_wrong_label(colours: fo.Dataset) -> None:
     execute("find_label_issues", colours)
 
@@ -93,7 +110,9 @@ def test_field_that_holds_no_classification_is_refused_with_those_that_do(colour
     assert "Traceback" not in message
 
 
-@pytest.mark.parametrize("name", ["compute_embeddings", "find_duplicates", "find_leaks", "find_label_issues"])
+@pytest.mark.parametrize(
+    "name", ["compute_embeddings", "find_duplicates", "find_leaks", "split_dataset", "find_label_issues"]
+)
 def test_empty_dataset_is_refused(dataset: Callable[..., fo.Dataset], name: str) -> None:
     message = message_of(name, dataset())
 
