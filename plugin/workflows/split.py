@@ -96,11 +96,13 @@ def split_dataset(view: Collection, params: SplitParams = SplitParams(), progres
     embedded = embed_collection(
         view, params.vectors, label_field=label_field, split_field=params.split_field, progress=progress
     )
-    units = join_units(len(samples), _duplicates(view, embedded, samples, params, progress), *columns)
+    pairs = _duplicates(view, embedded, samples, params, progress)
+    units = join_units(len(samples), pairs, *columns)
     report = SplitReport(
         samples=samples,
         labels=labels,
         classes=classes,
+        pairs=len(pairs),
         units=units,
         field=result_field,
         repaired=params.repair,

@@ -28,6 +28,7 @@ class SplitReport:
         names: The s splits that `counts` tells about.
         counts: (c, s) int64 images.
         ideal: (c, s) float64 images that there should be: by the fractions, or before the repair.
+        pairs: Number of near-duplicate pairs that were kept together.
         units: (n,) int64. Samples with the same number belong together.
         moved: (m,) int64. Rows that a repair moved.
         conflicts: (q,) int64. Rows whose frozen splits tear units apart.
@@ -44,6 +45,7 @@ class SplitReport:
     names: tuple[str, ...]
     counts: np.ndarray
     ideal: np.ndarray
+    pairs: int
     units: np.ndarray
     moved: np.ndarray
     conflicts: np.ndarray
@@ -66,6 +68,7 @@ class SplitReport:
             "sizes": self._sizes(),
             "largest_deviation": round(float(np.abs(self._off()).max(initial=0)), 3),
             "furthest_off": self._furthest_off(),
+            "pairs": self.pairs,
             "units_of_several": int(np.sum(sizes > 1)),
             "largest_unit": int(sizes.max(initial=0)),
             "moved": {f"{first} to {second}": count for (first, second), count in self._moves().items()},

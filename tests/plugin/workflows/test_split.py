@@ -128,13 +128,23 @@ def test_groups_of_the_user_do_not_straddle(garments: MakeDataset) -> None:
 
 def test_new_splits_do_not_depend_on_old_ones(garments: MakeDataset) -> None:
     made = garments("*/bag/*")
-    first = split_dataset(made).split
+    every_pair = SplitParams(threshold=0)
+    first = split_dataset(made, every_pair)
     made.delete_sample_field("split")
 
-    second = split_dataset(made)
+    second = split_dataset(made, every_pair)
 
-    assert second.field == "split"
-    assert np.array_equal(first, second.split)
+    assert first.pairs == second.pairs
+    assert np.array_equal(first.split, second.split)
+
+
+def test_without_a_split_of_the_user_the_result_goes_to_split_again_and_again(garments: MakeDataset) -> None:
+    made = garments("*/bag/*")
+    made.delete_sample_field("split")
+
+    fields = [split_dataset(made, SplitParams(seed=seed)).field for seed in (0, 1)]
+
+    assert fields == ["split", "split"]
 
 
 def test_same_seed_gives_the_same_splits_and_another_seed_others(garments: MakeDataset) -> None:
