@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..plugin.datasets.group_columns import group_fields
 from ..plugin.datasets.multi_labels import multi_label_fields
 from ..plugin.datasets.samples import label_fields
+from ..plugin.workflows.group_sources import group_sources
 from .forms import Form
 from .workflow_operator import Workflow, WorkflowOperator
 
@@ -31,7 +31,7 @@ class SplitDataset(WorkflowOperator):
             form.choice("label_field", labels, "Label field", "Each class gets its share.", default=labels[0])
         splits = form.split_field(required=2 if repair else 0)
         form.choices("freeze", splits, "Freeze", "These splits keep their images.")
-        form.choices("group_by", group_fields(form.view), "Keep together", "Images with the same value share a split.")
+        form.choices("group_by", group_sources(form.view), "Keep together", "Images with the same value share a split.")
         if form.wants_more():
             form.text("output_field", "Field for the split", "Empty: split, or split_clean where that is yours.")
             form.threshold()

@@ -166,4 +166,3 @@ def test_new_splits_need_no_old_ones(colours: fo.Dataset) -> None:
     form = form_of("split_dataset", colours)
 
     assert "split_field_problem" not in form
-    assert "freeze" not in form
