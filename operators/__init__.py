@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 from .apply_classifier import ApplyClassifier
 from .cancel_job import CancelJob
 from .compute_embeddings import ComputeEmbeddings
+from .decide_duplicates import DecideDuplicates
+from .delete_samples import DeleteSamples
 from .find_duplicates import FindDuplicates
 from .find_label_issues import FindLabelIssues
 from .find_leaks import FindLeaks
+from .move_to_split import MoveToSplit
 from .split_dataset import SplitDataset
+from .tag_findings import TagFindings
 from .train_classifier import TrainClassifier
+from .undo_action import UndoAction
 
 if TYPE_CHECKING:
     from fiftyone.plugins.context import PluginContext
@@ -24,6 +29,11 @@ OPERATORS = (
     FindLabelIssues,
     TrainClassifier,
     ApplyClassifier,
+    DecideDuplicates,
+    TagFindings,
+    MoveToSplit,
+    DeleteSamples,
+    UndoAction,
     CancelJob,
 )
 

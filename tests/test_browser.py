@@ -18,7 +18,10 @@ import psutil
 import pytest
 from playwright.sync_api import FloatRect, Page, expect, sync_playwright
 
+from tests.conftest import write_image
 from winnow.plugin.datasets.brain import BrainKeys
+from winnow.plugin.datasets.fields import write_values
+from winnow.plugin.datasets.group_views import DUPLICATES_VIEW, save_group_view
 from winnow.plugin.datasets.jobs import list_jobs
 from winnow.plugin.datasets.targets import open_target
 from winnow.plugin.workflows.embed import compute_embeddings
@@ -197,3 +200,59 @@ def draw_around_the_middle(page: Page) -> None:
     for point in points[1:]:
         page.mouse.move(*point, steps=8)
     page.mouse.up()
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Iterator[fo.Dataset]:
+    """Return twelve images with two duplicate groups, of three and of two, as `find_duplicates` writes them."""
+    dataset = fo.Dataset("copied")
+    dataset.add_samples(
+        fo.Sample(
+            filepath=str(write_image(tmp_path / f"{row}.png")),
+            media_type="image",
+            ground_truth=fo.Classification(label="even" if row % 2 == 0 else "odd"),
+        )
+        for row in range(12)
+    )
+    ids = dataset.values("id")[:5]
+    write_values(dataset, "duplicate_group", ids, [0, 0, 0, 1, 1], kind="int")
+    write_values(dataset, "duplicate_score", ids, [0.9, 0.9, 0.8, 0.97, 0.97], kind="float")
+    write_values(dataset, "duplicate_role", ids, ["keeper", "copy", "copy", "keeper", "copy"], kind="str")
+    save_group_view(
+        dataset,
+        DUPLICATES_VIEW,
+        group_field="duplicate_group",
+        score_field="duplicate_score",
+        role_field="duplicate_role",
+        roles=("keeper", "copy"),
+    )
+    yield dataset
+    dataset.delete()
+
+
+def test_copies_are_reviewed_deleted_and_brought_back(
+    page: Page, app: tuple[str, psutil.Process], copied: fo.Dataset, tmp_path: Path
+) -> None:
+    shown, url = page.locator("[data-cy=entry-counts]"), f"{app[0].rsplit('/', 1)[0]}/{copied.name}"
+    page.goto(url)
+    expect(shown).to_contain_text("12 samples", timeout=PATIENCE_MS)
+
+    open_operator(page, "Winnow: delete samples")
+    expect(page.get_by_text("Deletes 3 samples of 2 groups")).to_be_visible(timeout=PATIENCE_MS)
+    button = page.get_by_role("button", name="Delete", exact=True)
+    expect(button).to_be_disabled()  # until it is confirmed
+    page.get_by_role("checkbox").last.click()
+    button.click()
+    expect(page.get_by_text("Deleted 3 samples")).to_be_visible(timeout=PATIENCE_MS)
+    expect(shown).to_contain_text("9 samples", timeout=PATIENCE_MS)
+
+    undo = page.get_by_role("button", name="Undo", exact=True)
+    undo.click()
+    expect(shown).to_contain_text("12 samples", timeout=PATIENCE_MS)
+    undo.click()
+    expect(page.get_by_text("was undone already")).to_be_visible(timeout=PATIENCE_MS)
+    page.screenshot(path=tmp_path / "undone.png")
+
+    page.goto(f"{url}?view=winnow-duplicates")
+    expect(shown).to_contain_text("2 groups", timeout=PATIENCE_MS)
+    page.screenshot(path=tmp_path / "groups.png")

@@ -7,6 +7,7 @@ MongoDB ends at 16 MB), and it shows the fields as they are when it is opened.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from fiftyone.core.utils import to_slug
 
@@ -47,16 +48,16 @@ def save_group_view(
     if same is not None and not described[same].startswith(_OURS):
         return f"the view '{same}' is your own and stays as it is; rename it, and Winnow saves its findings under that"
 
-    shown = every_image(view).match({score_field: {"$ne": None}})
+    conditions: dict[str, Any] = {score_field: {"$ne": None}}
     if role_field is not None:
-        shown = shown.match({role_field: {"$in": list(roles)}})
-    is_empty = shown.limit(1).count() == 0
+        conditions[role_field] = {"$in": list(roles)}
     if group_field is not None:
-        shown = shown.match({group_field: {"$ne": None}})
-        shown = shown.group_by(group_field, order_by=score_field, reverse=True)
+        conditions[group_field] = {"$ne": None}
+    found = every_image(view).match(conditions)
+    shown = found.group_by(group_field, order_by=score_field, reverse=True) if group_field else found
     if same is not None:
         dataset.delete_saved_view(same)
-    if not is_empty:
+    if found.limit(1).count():
         what = "one tile a group" if group_field else "image by image"
         description = f"{_OURS}: {what}, best score first"
         dataset.save_view(name, shown.sort_by(score_field, reverse=True), description=description)

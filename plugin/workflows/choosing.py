@@ -5,11 +5,11 @@ Nothing is chosen that could not be spared: of each duplicate group an image sta
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import fiftyone as fo
-import numpy as np
 
 from ..datasets import runs
 from ..datasets.action_log import chunks
@@ -80,6 +80,13 @@ def choose(view: Collection, what: str, *, selected: Sequence[str] = (), split_f
     raise DataError(f"'{what}' can't be chosen. Choose from: {', '.join(CHOICES)}.")
 
 
+def choices(view: Collection, selected: Sequence[str] = ()) -> list[str]:
+    """Return those of `CHOICES` that the dataset allows: what was looked for, and what is selected."""
+    fields = {COPIES: duplicate_fields(view).role, LEAKED: _leak_field(view), LABEL_ISSUES: _issue_field(view)}
+    found = [what for what, field in fields.items() if dataset_of(view).has_field(field)]
+    return found + [SELECTED] * bool(selected)
+
+
 def spare_last_of_class(view: Collection, chosen: Chosen, label_field: str | None = None) -> Chosen:
     """Leave the first image of each class out of a choice that has all of the class's images in the dataset."""
     images = every_image(view)
@@ -104,20 +111,17 @@ def spare_last_of_class(view: Collection, chosen: Chosen, label_field: str | Non
 
 def duplicate_fields(view: Collection) -> DuplicateFields:
     """Return the names of the fields that the last `find_duplicates` wrote."""
-    params = {run.key: run.params for run in runs.list_runs(view)}.get(DUPLICATES_RUN, {})
     names = DuplicateFields()
     return DuplicateFields(
-        params.get("group_field") or names.group,
-        params.get("score_field") or names.score,
-        params.get("role_field") or names.role,
+        _param(view, DUPLICATES_RUN, "group_field") or names.group,
+        _param(view, DUPLICATES_RUN, "score_field") or names.score,
+        _param(view, DUPLICATES_RUN, "role_field") or names.role,
     )
 
 
 def _copies(images: Collection) -> Chosen:
-    fields, dataset = duplicate_fields(images), dataset_of(images)
-    if not dataset.has_field(fields.role):
-        raise DataError(f"near-duplicates of '{dataset.name}' were not looked for. Find near-duplicates first.")
-    role = fo.ViewField(fields.role)
+    fields = duplicate_fields(images)
+    role = fo.ViewField(_looked_for(images, fields.role, "near-duplicates"))
     ids, groups = images.match(role == COPY).sort_by("id").values(["id", fields.group])
     has_keeper = set(every_image(images).match(role.is_in([KEEPER, KEPT])).distinct(fields.group))
     # Spared by the first copy of the dataset, not of the view, so that two views don't spare one each.
@@ -136,17 +140,16 @@ def _copies(images: Collection) -> Chosen:
 
 
 def _leaked(images: Collection, split_field: str | None) -> Chosen:
-    field = _field_of(images, LEAKS_RUN, "score_field", "leak_score", "leaks")
+    field = _looked_for(images, _leak_field(images), "leaks")
     splits = read_splits(images, split_field)[0]
-    is_leaked = [score is not None for score in images.values(field)]
-    ids = np.array(images.values("id"), dtype=object)
-    leaked = ids[np.array(is_leaked, dtype=bool) & (splits == "train")]
-    return Chosen(tuple(sorted(leaked)), LEAKED, notes=_stale(images, LEAKS_RUN, "leaks"))
+    ids, scores = images.values(["id", field])
+    leaked = (score is not None and split == "train" for score, split in zip(scores, splits, strict=True))
+    return Chosen(tuple(sorted(itertools.compress(ids, leaked))), LEAKED, notes=_stale(images, LEAKS_RUN, "leaks"))
 
 
 def _label_issues(images: Collection) -> Chosen:
-    field = _field_of(images, LABEL_ISSUES_RUN, "issue_field", "label_issue", "label issues")
-    ids = images.match(fo.ViewField(field) == True).values("id")  # noqa: E712
+    field = _looked_for(images, _issue_field(images), "label issues")
+    ids = images.match({field: True}).values("id")
     return Chosen(tuple(sorted(ids)), LABEL_ISSUES, notes=_stale(images, LABEL_ISSUES_RUN, "label issues"))
 
 
@@ -164,10 +167,20 @@ def _selected(images: Collection, selected: Sequence[str]) -> Chosen:
     return Chosen(tuple(sorted(found)), SELECTED, len(groups), notes)
 
 
-def _field_of(images: Collection, key: str, param: str, default: str, name: str) -> str:
-    """Return the field that a job wrote, by the parameter that named it."""
-    params = {run.key: run.params for run in runs.list_runs(images)}.get(key, {})
-    field = params.get(param) or default
+def _leak_field(images: Collection) -> str:
+    return _param(images, LEAKS_RUN, "score_field") or "leak_score"
+
+
+def _issue_field(images: Collection) -> str:
+    return _param(images, LABEL_ISSUES_RUN, "issue_field") or "label_issue"
+
+
+def _param(images: Collection, key: str, name: str) -> str | None:
+    """Return a setting of an earlier run, None where there was none."""
+    return {run.key: run.params for run in runs.list_runs(images)}.get(key, {}).get(name)
+
+
+def _looked_for(images: Collection, field: str, name: str) -> str:
     if not images.has_field(field):
         raise DataError(f"{name} of '{dataset_of(images).name}' were not looked for. Find {name} first.")
     return field
