@@ -36,6 +36,13 @@ _PUBLIC = {
     "EvaluateParams": "plugin.workflows.evaluate",
     "curate": "plugin.workflows.curate",
     "CurateParams": "plugin.workflows.curate",
+    "choose": "plugin.workflows.choosing",
+    "tag_samples": "plugin.workflows.actions",
+    "move_samples": "plugin.workflows.actions",
+    "delete_samples": "plugin.workflows.actions",
+    "undo_action": "plugin.workflows.actions",
+    "list_actions": "plugin.workflows.actions",
+    "decide_duplicates": "plugin.workflows.decide",
     "load_classifier": "plugin.training.classifier",
 }
 

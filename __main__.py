@@ -300,6 +300,37 @@ def evaluate(
 
 
 @app.command()
+def actions(target: opt.Target, json: opt.Json = False, debug: opt.Debug = False) -> None:
+    """List what was tagged, moved and deleted at your wish, the newest first."""
+
+    def job(progress: Progress) -> Report:
+        from .plugin.workflows.actions import list_actions
+
+        return list_actions(_open(target, None, None))
+
+    run_job(job, as_json=json, debug=debug)
+
+
+@app.command()
+def undo(
+    target: opt.Target,
+    action: Annotated[
+        str | None, typer.Argument(help="As `winnow actions` names it.", show_default="the newest")
+    ] = None,
+    json: opt.Json = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Take an action back: tags, splits, deleted samples and their files."""
+
+    def job(progress: Progress) -> Report:
+        from .plugin.workflows.actions import undo_action
+
+        return undo_action(_open(target, None, None), action)
+
+    run_job(job, as_json=json, debug=debug)
+
+
+@app.command()
 def demo(
     folder: opt.DemoFolder = None,
     preset: opt.Preset = None,

@@ -22,7 +22,7 @@ from winnow.terminal import run_job
 
 COMMANDS = (
     "curate", "embed", "duplicates", "leaks", "split", "label-issues", "train", "predict", "evaluate",
-    "demo", "app", "serve", "cache", "doctor", "install",
+    "actions", "undo", "demo", "app", "serve", "cache", "doctor", "install",
 )  # fmt: skip
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40)}
 
@@ -353,3 +353,22 @@ def test_images_added_to_the_folder_join_the_same_dataset(images: Path) -> None:
 
     assert first.exit_code == 0, first.stderr
     assert last_json(second.stdout)["images"] == last_json(first.stdout)["images"] + 1
+
+
+def test_actions_are_listed_and_undone(images: Path) -> None:
+    from winnow.plugin.datasets.targets import open_target
+    from winnow.plugin.workflows.actions import delete_samples
+
+    dataset = open_target(str(images)).dataset
+    delete_samples(dataset, dataset.values("id")[:2])
+
+    listed = last_json(winnow("actions", images, "--json").stdout)
+    undone = winnow("undo", images, "winnow_action_1", "--json")
+    again = winnow("undo", images)
+    count = len(dataset)
+    dataset.delete()
+
+    assert [action["what"] for action in listed["actions"]] == ["deleted 2 samples"]
+    assert last_json(undone.stdout)["samples"] == 2
+    assert (again.exit_code, count) == (1, 33)
+    assert "there is nothing to undo" in again.stderr

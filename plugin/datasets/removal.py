@@ -12,7 +12,7 @@ from bson import ObjectId
 
 from ..failures import Failure
 from ..home import winnow_home
-from .action_log import Done, chunks, mark_undone, read_records, record_action
+from .action_log import Done, chunks, list_logged, mark_undone, read_records, record_action, undone_at
 from .runs import SavedRun
 from .trash import bring_back, put_aside, used_paths
 from .views import Collection, dataset_of, every_image
@@ -79,6 +79,12 @@ def undo_removal(view: Collection, run: SavedRun) -> Done:
         back += len(returning)
     mark_undone(view, run.key)
     return Done(run.key, back, tuple(_notes(readded, lost)), tuple(failures))
+
+
+def removed_paths(view: Collection) -> set[str]:
+    """Return the paths of samples that were deleted and not brought back."""
+    removals = [run for run in list_logged(view) if run.method == METHOD and not undone_at(run)]
+    return {record["document"]["filepath"] for run in removals for record in read_records(view, run.key)}
 
 
 def _paths(images: Collection, ids: Sequence[str]) -> dict[str, str]:

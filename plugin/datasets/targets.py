@@ -18,6 +18,7 @@ from ..failures import Failure
 from ..progress import Progress, silent
 from .folders import LAYOUTS, read_folder
 from .records import Record, Source
+from .removal import removed_paths
 from .tables import COLUMNS, is_table, read_table
 
 LABEL_FIELD = "ground_truth"
@@ -126,7 +127,9 @@ def _update(dataset: fo.Dataset, created: bool, source: Source, progress: Progre
     multilabel = any(isinstance(record.label, tuple) for record in source.records)
     _check_label_type(dataset, source, multilabel)
     known = dict(zip(dataset.values("filepath"), dataset.values("id"), strict=True))
-    new = [record for record in source.records if str(record.path) not in known]
+    unknown = [record for record in source.records if str(record.path) not in known]
+    removed = removed_paths(dataset) if unknown and not created else set()
+    new = [record for record in unknown if str(record.path) not in removed]
     _add(dataset, new, multilabel, progress)
 
     in_source = {str(record.path) for record in source.records}
@@ -134,6 +137,9 @@ def _update(dataset: fo.Dataset, created: bool, source: Source, progress: Progre
     notes = [*source.notes]
     if gone:
         notes.append(f"{gone} samples whose file is gone stay in dataset '{dataset.name}'")
+    if len(new) < len(unknown):
+        out = len(unknown) - len(new)
+        notes.append(f"{out} images stay out, as their samples were deleted with Winnow; undoing brings them back")
     if not created:
         notes.append(f"{len(new)} new images were added to dataset '{dataset.name}', {len(known)} were there before")
         notes.extend(_differences(dataset, source))
@@ -191,7 +197,8 @@ def _differences(dataset: fo.Dataset, source: Source) -> Iterator[str]:
     differing = 0
     for record in source.records:
         label = list(record.label) if isinstance(record.label, tuple) else record.label
-        differing += held[str(record.path)] != (label, record.split)
+        path = str(record.path)
+        differing += path in held and held[path] != (label, record.split)
     if differing:
         yield (
             f"{differing} samples have another label or split in FiftyOne than in '{source.root.name}'; FiftyOne's was "

@@ -123,7 +123,7 @@ def _copies(images: Collection) -> Chosen:
     fields = duplicate_fields(images)
     role = fo.ViewField(_looked_for(images, fields.role, "near-duplicates"))
     ids, groups = images.match(role == COPY).sort_by("id").values(["id", fields.group])
-    has_keeper = set(every_image(images).match(role.is_in([KEEPER, KEPT])).distinct(fields.group))
+    has_keeper = set(every_image(images).match(role.is_in([KEEPER, KEPT])).values(fields.group))
     # Spared by the first copy of the dataset, not of the view, so that two views don't spare one each.
     first: dict[int, str] = {}
     for sample_id, group in zip(*every_image(images).match(role == COPY).values(["id", fields.group]), strict=True):

@@ -8,6 +8,7 @@ import pytest
 
 from winnow.plugin.datasets.targets import open_target
 from winnow.plugin.errors import TargetError
+from winnow.plugin.workflows.actions import delete_samples, undo_action
 
 ImageFolder = Callable[..., Path]
 MakeDataset = Callable[..., fo.Dataset]
@@ -161,6 +162,20 @@ def test_a_path_says_that_the_folder_is_meant(
     opened = open_target("./pets")
 
     assert (opened.dataset.name, opened.added) == ("pets-2", 1)
+
+
+def test_what_was_deleted_with_winnow_stays_out_until_that_is_undone(image_folder: ImageFolder) -> None:
+    folder = image_folder("cat/1.png", "cat/2.png", "cat/3.png")
+    dataset = open_target(str(folder)).dataset
+    delete_samples(dataset, dataset.values("id")[:1])
+
+    again = open_target(str(folder))
+    undo_action(dataset)
+    after = open_target(str(folder))
+
+    assert (again.added, after.added) == (0, 0)
+    assert "1 images stay out, as their samples were deleted with Winnow; undoing brings them back" in again.notes
+    assert len(dataset) == 3
 
 
 def test_the_bare_name_of_a_folder_opens_its_own_dataset(
