@@ -9,7 +9,7 @@ be read and written as a whole, the dataset's `info` ends at 16 MB.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -80,13 +80,16 @@ def call_apart(view: Collection, ids: Sequence[str]) -> int:
         DataError: There are fewer than two samples, or one is not in the dataset.
         FieldError: The dataset has a field `duplicate_decisions` that is not Winnow's.
     """
-    wanted = _checked(view, ids)
+    return call_each_apart(view, [ids])
+
+
+def call_each_apart(view: Collection, sets: Sequence[Sequence[str]]) -> int:
+    """Remember of many sets at once that the samples of each are different images, as `call_apart` does."""
+    wanted = _checked(view, sets)
     members = _members(view)
-    known = [marked & wanted for mark, marked in members.items() if mark.startswith(_APART)]
-    new_pairs = len(wanted) * (len(wanted) - 1) // 2 - _count_pairs(known)
-    if new_pairs:
-        _remember(view, members, _APART, wanted)
-    return new_pairs
+    before = _count_pairs(_of_kind(members, _APART))
+    _remember(view, members, _APART, wanted)
+    return _count_pairs((*_of_kind(members, _APART), *wanted)) - before
 
 
 def keep_all(view: Collection, ids: Sequence[str]) -> None:
@@ -95,10 +98,13 @@ def keep_all(view: Collection, ids: Sequence[str]) -> None:
     Raises:
         DataError, FieldError: As for `call_apart`.
     """
-    wanted = _checked(view, ids)
-    members = _members(view)
-    if not any(wanted <= kept for kept in _of_kind(members, _KEPT)):
-        _remember(view, members, _KEPT, wanted)
+    keep_each(view, [ids])
+
+
+def keep_each(view: Collection, sets: Sequence[Sequence[str]]) -> None:
+    """Remember of many sets at once that every sample is kept, as `keep_all` does."""
+    wanted = _checked(view, sets)
+    _remember(view, _members(view), _KEPT, wanted)
 
 
 def forget_decisions(view: Collection, ids: Sequence[str]) -> int:
@@ -113,20 +119,23 @@ def forget_decisions(view: Collection, ids: Sequence[str]) -> int:
     for mark, marked in touched.items():
         rest_is_void = mark.startswith(_KEPT) or len(members[mark] - marked) < 2
         gone[mark] = members[mark] if rest_is_void else marked
-    _change(view, gone, None, frozenset())
+    _change(view, gone, {})
     return len(frozenset().union(*touched.values())) if touched else 0
 
 
-def _checked(view: Collection, ids: Sequence[str]) -> frozenset[str]:
-    asked = frozenset(ids)
-    if len(asked) < 2:
-        raise DataError(f"a decision about near-duplicates needs two samples or more, got {len(asked)}. Choose more.")
-    valid = [key for key in asked if ObjectId.is_valid(key)]
-    missing = asked.difference(every_image(view).select(valid).values("id"))
-    if missing:
+def _checked(view: Collection, sets: Sequence[Sequence[str]]) -> _Sets:
+    wanted = tuple(dict.fromkeys(map(frozenset, sets)))
+    asked = sorted(frozenset().union(*wanted))
+    if (smallest := min(map(len, wanted), default=2)) < 2:
+        raise DataError(f"a decision about near-duplicates needs two samples or more, got {smallest}. Choose more.")
+    found: set[str] = set()
+    for start in range(0, len(asked), _CHUNK):
+        valid = [key for key in asked[start : start + _CHUNK] if ObjectId.is_valid(key)]
+        found.update(every_image(view).select(valid).values("id"))
+    if missing := [key for key in asked if key not in found]:
         name = dataset_of(view).name
-        raise DataError(f"{len(missing)} of {len(asked)} samples are not in '{name}', such as '{min(missing)}'.")
-    return asked
+        raise DataError(f"{len(missing)} of {len(asked)} samples are not in '{name}', such as '{missing[0]}'.")
+    return wanted
 
 
 def _members(view: Collection) -> dict[str, frozenset[str]]:
@@ -146,24 +155,44 @@ def _of_kind(members: Mapping[str, frozenset[str]], kind: str) -> _Sets:
     return tuple(marked for mark, marked in members.items() if mark.startswith(kind) and len(marked) > 1)
 
 
-def _remember(view: Collection, members: Mapping[str, frozenset[str]], kind: str, wanted: frozenset[str]) -> None:
-    """Mark a new set, and take the marks of sets that it includes away."""
+def _remember(view: Collection, members: Mapping[str, frozenset[str]], kind: str, wanted: _Sets) -> None:
+    """Mark sets that no known one includes, and take the marks of those away that they include."""
     add_text_list(view, DECISIONS_FIELD)
-    included = {mark: marked for mark, marked in members.items() if mark.startswith(kind) and marked <= wanted}
-    _change(view, included, f"{kind}:{ObjectId()}", wanted)
+    known = {mark: marked for mark, marked in members.items() if mark.startswith(kind)}
+    sets = (*known.values(), *wanted)
+    numbers = _sets_of(sets)
+
+    def lies_within_another(marked: frozenset[str]) -> bool:
+        including = frozenset.intersection(*(numbers[member] for member in marked))
+        return any(len(sets[number]) > len(marked) for number in including)
+
+    old = set(known.values())
+    new = [marked for marked in wanted if marked not in old and not lies_within_another(marked)]
+    gone = {mark: marked for mark, marked in known.items() if lies_within_another(marked)}
+    _change(view, gone, {f"{kind}:{ObjectId()}": marked for marked in new})
 
 
-def _change(view: Collection, gone: Mapping[str, frozenset[str]], mark: str | None, marked: frozenset[str]) -> None:
-    """Take marks from samples, and give these the new one."""
-    touched = sorted(marked.union(*gone.values()))
+def _change(view: Collection, gone: Mapping[str, frozenset[str]], new: Mapping[str, frozenset[str]]) -> None:
+    """Take marks from samples, and give these new ones."""
+    touched = sorted(frozenset().union(*gone.values(), *new.values()))
+    taken, given = _marks_of(gone), _marks_of(new)
     images = every_image(view)
     for start in range(0, len(touched), _CHUNK):
         ids, held = images.select(touched[start : start + _CHUNK]).values(["id", DECISIONS_FIELD])
         values = {}
         for sample_id, marks in zip(ids, held, strict=True):
-            stay = [old for old in marks or [] if sample_id not in gone.get(old, ())]
-            values[sample_id] = stay + [mark] * (mark is not None and sample_id in marked) or None
+            stay = [mark for mark in marks or [] if mark not in taken.get(sample_id, ())]
+            values[sample_id] = [*stay, *given.get(sample_id, ())] or None
         images.set_values(DECISIONS_FIELD, values, key_field="id")
+
+
+def _marks_of(members: Mapping[str, frozenset[str]]) -> dict[str, list[str]]:
+    """Return id -> its marks."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for mark, marked in members.items():
+        for member in marked:
+            found[member].append(mark)
+    return found
 
 
 def _sets_of(sets: _Sets) -> dict[str, frozenset[int]]:
@@ -174,10 +203,8 @@ def _sets_of(sets: _Sets) -> dict[str, frozenset[int]]:
     return {member: frozenset(numbers) for member, numbers in found.items()}
 
 
-def _count_pairs(sets: Sequence[frozenset[str]]) -> int:
+def _count_pairs(sets: _Sets) -> int:
     """Return how many different pairs lie within at least one of the sets, without listing them."""
-    within, count = _sets_of(tuple(sets)), 0
-    for member in within:
-        partners = frozenset().union(*(sets[number] for number in within[member]))
-        count += len(partners) - 1
-    return count // 2
+    alike = Counter(_sets_of(sets).values())  # samples in the same sets have the same partners
+    partners = {numbers: len(frozenset().union(*(sets[number] for number in numbers))) - 1 for numbers in alike}
+    return sum(count * partners[numbers] for numbers, count in alike.items()) // 2

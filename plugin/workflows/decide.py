@@ -9,7 +9,7 @@ from typing import Any
 
 import fiftyone as fo
 
-from ..datasets.decisions import call_apart, forget_decisions, keep_all
+from ..datasets.decisions import call_each_apart, forget_decisions, keep_each
 from ..datasets.fields import write_values
 from ..datasets.views import Collection, dataset_of, every_image
 from ..errors import DataError
@@ -91,10 +91,12 @@ def groups_of(view: Collection, ids: Sequence[str]) -> dict[int, list[str]]:
 
 def _call_apart(images: Collection, fields: DuplicateFields, asked: list[str], *, whole_groups: bool) -> DecisionReport:
     groups = _groups_of(images, fields, asked)
-    sets = list(groups.values()) if whole_groups else [asked]
-    if whole_groups and not sets:
+    sets = [group for group in groups.values() if len(group) > 1] if whole_groups else [asked]
+    if not sets:
         raise DataError(_no_group(images))
-    pairs = sum(call_apart(images, members) for members in sets)
+    in_groups = {fields.group: {"$in": list(groups)}, fields.role: {"$in": [KEEPER, KEPT]}}
+    kept = set(images.match(in_groups).values("id")) if groups else set()
+    pairs = call_each_apart(images, sets)
     apart = set().union(*sets)
     leaving: list[str] = []
     keepers: list[str] = []
@@ -105,7 +107,7 @@ def _call_apart(images: Collection, fields: DuplicateFields, asked: list[str], *
         staying = [member for member in members if member not in going]
         if len(staying) < 2:
             going.update(staying)
-        elif not images.select(staying).match(fo.ViewField(fields.role).is_in([KEEPER, KEPT])).count():
+        elif kept.isdisjoint(staying):
             keepers.append(staying[0])
         leaving += going
     _write(images, fields, leaving, None)
@@ -117,9 +119,7 @@ def _keep_all(images: Collection, fields: DuplicateFields, asked: list[str]) -> 
     groups = _groups_of(images, fields, asked)
     if not groups:
         raise DataError(_no_group(images))
-    for members in groups.values():
-        if len(members) > 1:
-            keep_all(images, members)
+    keep_each(images, [group for group in groups.values() if len(group) > 1])
     members = [member for group in groups.values() for member in group]
     _write(images, fields, members, KEPT)
     return DecisionReport(KEEP_ALL, len(members), len(groups))

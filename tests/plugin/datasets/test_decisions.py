@@ -11,8 +11,10 @@ from winnow.plugin.datasets.decisions import (
     DECISIONS_FIELD,
     Decisions,
     call_apart,
+    call_each_apart,
     forget_decisions,
     keep_all,
+    keep_each,
     read_decisions,
 )
 from winnow.plugin.errors import DataError, FieldError
@@ -84,6 +86,20 @@ def test_keeping_the_same_twice_is_one_decision(six: fo.Dataset) -> None:
     keep_all(six, [b, a])
 
     assert read_decisions(six).kept == (frozenset([a, b, c]),)
+
+
+def test_of_many_sets_those_that_lie_within_others_are_not_kept(six: fo.Dataset) -> None:
+    a, b, c, d, *_ = six.values("id")
+
+    keep_each(six, [[a, b], [a, b, c], [b, a], [c, d]])
+
+    assert set(read_decisions(six).kept) == {frozenset([a, b, c]), frozenset([c, d])}
+
+
+def test_pairs_of_many_sets_are_counted_once(six: fo.Dataset) -> None:
+    a, b, c, d, *_ = six.values("id")
+
+    assert call_each_apart(six, [[a, b, c], [b, c, d]]) == 5
 
 
 def test_a_forgotten_sample_leaves_the_others_apart(six: fo.Dataset) -> None:
