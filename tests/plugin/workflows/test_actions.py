@@ -304,7 +304,7 @@ def test_a_field_that_was_deleted_since_does_not_come_back(six: fo.Dataset) -> N
 
     assert report.samples == 2
     assert "in split is lost" in report.notes[0]
-    assert six.first().ground_truth.label == "dog"
+    assert [sample.ground_truth.label for sample in six].count("dog") == 3  # each can be loaded
 
 
 def test_one_image_of_each_class_is_spared(six: fo.Dataset) -> None:
