@@ -27,7 +27,7 @@ class FindLeaks(WorkflowOperator):
     def fill(self, form: Form) -> None:
         form.split_field(required=2)
         form.choices(
-            "group_by", group_sources(form.view), "Must not straddle", "Images of one patient, product or scene leak too."
+            "group_by", group_sources(form.view), "Must not straddle", "Fields of what must not lie in two splits."
         )
         form.threshold()
         if form.wants_more():
