@@ -35,10 +35,16 @@ OPERATORS = [
     "@winnow/curation/apply_classifier",
     "@winnow/curation/cancel_job",
     "@winnow/curation/compute_embeddings",
+    "@winnow/curation/decide_duplicates",
+    "@winnow/curation/delete_samples",
     "@winnow/curation/find_duplicates",
     "@winnow/curation/find_label_issues",
     "@winnow/curation/find_leaks",
+    "@winnow/curation/move_to_split",
+    "@winnow/curation/split_dataset",
+    "@winnow/curation/tag_findings",
     "@winnow/curation/train_classifier",
+    "@winnow/curation/undo_action",
 ]
 
 
