@@ -12,7 +12,7 @@ from fiftyone.operators import types
 from ..plugin.datasets import jobs
 from ..plugin.datasets.patches import label_path, patch_fields, shown_patches
 from ..plugin.datasets.samples import label_fields
-from ..plugin.datasets.split_names import read_splits, split_sources
+from ..plugin.datasets.split_names import NEVER_ASSUMED, read_splits, split_sources
 from ..plugin.datasets.views import check_images, image_slices, one_slice
 from ..plugin.errors import TargetError
 from ..plugin.home import winnow_home
@@ -135,10 +135,11 @@ class Form:
             required: Number of different splits without which the job can't work.
         """
         sources = split_sources(self.view)
-        chosen = self.ctx.params.get(name) or (sources[0] if sources else None)
+        default = next((source for source in sources if source not in NEVER_ASSUMED), None)
+        chosen = self.ctx.params.get(name) or default
         if sources:
             labels = {"tags": "sample tags"}
-            self.choice(name, sources, "Splits from", default=sources[0], labels=labels)
+            self.choice(name, sources, "Splits from", default=default, labels=labels)
         splits = read_splits(self.view, chosen)[0].tolist() if chosen else []
         sizes = Counter(split for split in splits if split)
         if len(sizes) < required:

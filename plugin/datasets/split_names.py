@@ -18,6 +18,7 @@ TAGS = "tags"
 FOLDERS = "folders"
 SAVED_VIEWS = "saved views"
 DEFAULT_FIELD = "split"
+NEVER_ASSUMED = (FOLDERS, SAVED_VIEWS)  # only taken where somebody says so: many things are called `test`
 
 # Enough to tell a field of split names from other text without reading a whole column.
 _LOOK_AT = 1_000

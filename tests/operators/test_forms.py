@@ -38,7 +38,7 @@ def test_splits_found_in_a_field_come_first(colours: fo.Dataset) -> None:
 
     form = form_of("find_leaks", colours)
 
-    assert form["split_field"]["type"]["values"] == ["split", "tags"]
+    assert form["split_field"]["type"]["values"] == ["split", "tags", "folders"]
     assert form["split_field_note"]["view"]["label"] == "Splits: train 30 · validation 12"
 
 
