@@ -12,7 +12,7 @@ from ..curation.splits import standard_split
 from ..errors import DataError, FieldError
 from .action_log import Done, chunks, mark_undone, read_records, record_action
 from .runs import SavedRun
-from .split_names import read_splits, split_sources
+from .split_names import FOLDERS, SAVED_VIEWS, read_splits, split_sources
 from .views import Collection, dataset_of, describe_field, every_image
 
 METHOD = "move_samples"
@@ -76,6 +76,11 @@ def _change_to(images: Collection, source: str | None, split: str) -> _Change:
         raise FieldError(
             f"'{name}' has no splits, so nothing can be moved between them. Name a text field as split field, or tag "
             "some samples train, validation or test first."
+        )
+    if source in (FOLDERS, SAVED_VIEWS):
+        raise FieldError(
+            f"the splits of '{name}' are read from {source}, which stay as they are. Split the dataset first: that "
+            "writes them into a field, between whose values samples can be moved."
         )
     field = images.get_field(source)
     if field is None or source in _NOT_SPLITS:

@@ -47,11 +47,12 @@ class Chosen:
 
 @dataclass(frozen=True)
 class DuplicateFields:
-    """Names of the fields that `find_duplicates` wrote on a dataset."""
+    """Names of the fields that `find_duplicates` wrote on a dataset; `more`: all others."""
 
     group: str = "duplicate_group"
     score: str = "duplicate_score"
     role: str = "duplicate_role"
+    more: tuple[str, ...] = ()
 
 
 def choose(view: Collection, what: str, *, selected: Sequence[str] = (), split_field: str | None = None) -> Chosen:
@@ -62,7 +63,7 @@ def choose(view: Collection, what: str, *, selected: Sequence[str] = (), split_f
         what: "copies" (images of duplicate groups that are not the one to keep), "leaked training images" (those with
             a counterpart in another split), "label issues" or "selected".
         selected: Ids of the samples that "selected" means.
-        split_field: Where the splits are, for leaks; None = detected.
+        split_field: Where the splits are, for leaks; None = where the last search for leaks read them.
 
     Raises:
         DataError: The job that finds such samples was not run, or there is no such choice.
@@ -111,12 +112,12 @@ def spare_last_of_class(view: Collection, chosen: Chosen, label_field: str | Non
 
 def duplicate_fields(view: Collection) -> DuplicateFields:
     """Return the names of the fields that the last `find_duplicates` wrote."""
-    names = DuplicateFields()
-    return DuplicateFields(
-        _param(view, DUPLICATES_RUN, "group_field") or names.group,
-        _param(view, DUPLICATES_RUN, "score_field") or names.score,
-        _param(view, DUPLICATES_RUN, "role_field") or names.role,
-    )
+    written = {run.key: run.fields for run in runs.list_runs(view)}.get(DUPLICATES_RUN, ())
+    defaults = DuplicateFields()
+    group = _param(view, DUPLICATES_RUN, "group_field") or defaults.group
+    score = _param(view, DUPLICATES_RUN, "score_field") or defaults.score
+    role = _param(view, DUPLICATES_RUN, "role_field") or defaults.role
+    return DuplicateFields(group, score, role, tuple(set(written) - {group, score, role}))
 
 
 def _copies(images: Collection) -> Chosen:
@@ -141,7 +142,7 @@ def _copies(images: Collection) -> Chosen:
 
 def _leaked(images: Collection, split_field: str | None) -> Chosen:
     field = _looked_for(images, _leak_field(images), "leaks")
-    splits = read_splits(images, split_field)[0]
+    splits = read_splits(images, split_field or _param(images, LEAKS_RUN, "split_field"))[0]
     ids, scores = images.values(["id", field])
     leaked = (score is not None and split == "train" for score, split in zip(scores, splits, strict=True))
     return Chosen(tuple(sorted(itertools.compress(ids, leaked))), LEAKED, notes=_stale(images, LEAKS_RUN, "leaks"))
@@ -165,6 +166,12 @@ def _selected(images: Collection, selected: Sequence[str]) -> Chosen:
     gone = len(asked) - len(found)
     notes = (f"{counted(gone, 'selected sample is', 'selected samples are')} gone",) if gone else ()
     return Chosen(tuple(sorted(found)), SELECTED, len(groups), notes)
+
+
+def leaked_among(view: Collection, ids: Sequence[str]) -> int:
+    """Return how many of the samples the last search for leaks flagged."""
+    images, field = every_image(view), _leak_field(view)
+    return images.select(list(ids)).exists(field).count() if images.has_field(field) else 0
 
 
 def _leak_field(images: Collection) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 import fiftyone as fo
 
 from ..datasets.decisions import call_each_apart, forget_decisions, keep_each
-from ..datasets.fields import write_values
+from ..datasets.fields import clear_field, write_values
 from ..datasets.views import Collection, dataset_of, every_image
 from ..errors import DataError
-from .choosing import KEEPER, KEPT, DuplicateFields, duplicate_fields
+from .choosing import KEEPER, KEPT, DuplicateFields, duplicate_fields, leaked_among
 from .wording import counted
 
 APART, KEEP_ALL, FORGET = "not duplicates of each other", "keep all", "forget decisions"
@@ -29,23 +29,32 @@ class DecisionReport:
         samples: Number of samples that it is about.
         groups: Number of duplicate groups that it is about.
         pairs: Pairs that were not known to be different images before.
+        leaked: Samples that the last search for leaks flagged, possibly for what was decided now.
     """
 
     decision: str
     samples: int
     groups: int
     pairs: int = 0
+    leaked: int = 0
 
     def summary(self) -> dict[str, Any]:
         """Return plain JSON."""
-        return {"decision": self.decision, "samples": self.samples, "groups": self.groups, "pairs": self.pairs}
+        return {
+            "decision": self.decision,
+            "samples": self.samples,
+            "groups": self.groups,
+            "pairs": self.pairs,
+            "leaked": self.leaked,
+        }
 
     def text(self) -> str:
         """Return markdown for a person."""
         images = counted(self.samples, "image")
         if self.decision == APART:
             pairs = counted(self.pairs, "pair")
-            return f"**{images} are no duplicates of each other**: {pairs} will not be flagged again."
+            again = f" Find leaks again: {counted(self.leaked, 'image')} stood among them." if self.leaked else ""
+            return f"**{images} are no duplicates of each other**: {pairs} will not be flagged again.{again}"
         if self.decision == KEEP_ALL:
             groups = counted(self.groups, "group")
             return f"**{images} of {groups} are all kept**; a group is shown again only when a new image joins it."
@@ -112,7 +121,7 @@ def _call_apart(images: Collection, fields: DuplicateFields, asked: list[str], *
         leaving += going
     _write(images, fields, leaving, None)
     _write(images, fields, keepers, KEEPER)
-    return DecisionReport(APART, len(apart), len(groups), pairs)
+    return DecisionReport(APART, len(apart), len(groups), pairs, leaked_among(images, sorted(apart)))
 
 
 def _keep_all(images: Collection, fields: DuplicateFields, asked: list[str]) -> DecisionReport:
@@ -142,10 +151,11 @@ def _write(images: Collection, fields: DuplicateFields, ids: Iterable[str], role
     if not members or not images.has_field(fields.role):
         return
     touched = images.select(members)
-    write_values(touched, fields.role, members, [role] * len(members), kind="str")
-    if role is None:
-        for field in (fields.group, fields.score):
-            write_values(touched, field, [], [], kind="int" if field == fields.group else "float")
+    if role is not None:
+        write_values(touched, fields.role, members, [role] * len(members), kind="str")
+        return
+    for field in (fields.group, fields.score, fields.role, *fields.more):
+        clear_field(touched, field)
 
 
 def _no_group(images: Collection) -> str:

@@ -183,6 +183,12 @@ def test_a_field_that_can_not_hold_splits_is_refused(six: fo.Dataset, field: str
     assert stored(six) == before
 
 
+@pytest.mark.parametrize("source", ["folders", "saved views"])
+def test_splits_that_are_no_values_of_samples_can_not_be_changed(six: fo.Dataset, source: str) -> None:
+    with pytest.raises(FieldError, match=f"are read from {source}, which stay"):
+        move_samples(six, six.values("id"), "train", source)
+
+
 # Deletion
 
 

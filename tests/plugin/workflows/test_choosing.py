@@ -14,7 +14,7 @@ from winnow.plugin.errors import DataError
 from winnow.plugin.workflows.actions import delete_samples
 from winnow.plugin.workflows.choosing import choose
 from winnow.plugin.workflows.decide import APART, FORGET, KEEP_ALL, decide_duplicates
-from winnow.plugin.workflows.findings import DUPLICATES_RUN
+from winnow.plugin.workflows.findings import DUPLICATES_RUN, LEAKS_RUN
 
 MakeDataset = Callable[..., fo.Dataset]
 
@@ -38,7 +38,9 @@ def found(dataset: MakeDataset) -> fo.Dataset:
     write_values(made, "duplicate_role", ids, ROLES, kind="str")
     write_values(made, "leak_score", ids, [0.9, None, 0.8, 0.7, 0.7, None], kind="float")
     write_values(made, "label_issue", ids, [False, False, True, False, False, False], kind="bool")
-    runs.save_run(made, DUPLICATES_RUN, method="find_duplicates", params={}, fields=["duplicate_group"], summary={})
+    write_values(made, "label_conflict", ids[:5], [True, True, True, False, False], kind="bool")
+    fields = ["duplicate_group", "duplicate_score", "duplicate_role", "label_conflict"]
+    runs.save_run(made, DUPLICATES_RUN, method="find_duplicates", params={}, fields=fields, summary={})
     return made
 
 
@@ -100,6 +102,14 @@ def test_leaked_training_images_are_those_with_a_counterpart_in_another_split(fo
     assert rows(found, choose(found, "leaked training images").ids) == ["0", "3"]
 
 
+def test_splits_are_those_that_the_search_for_leaks_read(found: fo.Dataset) -> None:
+    found.set_values("other", ["test", "test", "train", "test", "train", "test"])
+    params = {"split_field": "other", "score_field": "leak_score"}
+    runs.save_run(found, LEAKS_RUN, method="find_leaks", params=params, fields=["leak_score"], summary={})
+
+    assert rows(found, choose(found, "leaked training images").ids) == ["2", "4"]
+
+
 def test_label_issues_are_the_flagged_ones(found: fo.Dataset) -> None:
     assert rows(found, choose(found, "label issues").ids) == ["2"]
 
@@ -140,7 +150,15 @@ def test_images_called_apart_leave_their_group_and_are_remembered(found: fo.Data
     assert found.values("duplicate_group") == [0, 0, 0, None, None, None]
     assert found.values("duplicate_role")[3:] == [None] * 3
     assert found.values("duplicate_score")[3:] == [None] * 3
+    assert found.values("label_conflict") == [True] * 3 + [None] * 3
     assert read_decisions(found).apart([ids[3]], [ids[4]]).all()
+
+
+def test_images_called_apart_that_count_as_leaks_are_told(found: fo.Dataset) -> None:
+    report = decide_duplicates(found, found.values("id")[:2], APART)
+
+    assert report.leaked == 1
+    assert "Find leaks again" in report.text()
 
 
 def test_whole_groups_are_called_apart_each_for_itself(found: fo.Dataset) -> None:
