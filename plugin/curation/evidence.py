@@ -6,14 +6,14 @@ of score normalisation in copy detection (Pizzi et al. 2022, arXiv:2202.10261), 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ..progress import Progress, silent
-from .alignment import SIDE, align_coarsely, align_finely, orientation_agreement
+from .alignment import SIDE, Agreement, align_coarsely, align_finely, orientation_agreement
 from .orientation import UPRIGHT
 
 FEATURES = ("pixels", "detail", "cosine", "crowd", "turned")
@@ -81,28 +81,64 @@ def gather_evidence(
     Returns:
         The evidence for those pairs that agree at all, the smaller row first, in ascending order.
     """
+    chosen = _most_promising(pairs, cosine_rows, thumbnails, splits)
+    closest = _among_best(chosen.pairs, chosen.cosine, chosen.across, _TURNED_PER_IMAGE)
+    placed, orientation, correlation = _placements(chosen.pairs, chosen.as_they_lie, closest, thumbnails, progress)
+    (kept,) = np.nonzero(chosen.identical | (np.round(correlation, 4) >= _SMALLEST_COARSE))
+    chosen, orientation = chosen.at(kept), orientation[kept]
+    agreement = align_finely(thumbnails, chosen.pairs, placed[kept], orientation, progress)
+    found = np.sort(chosen.pairs, axis=1)
+    order = np.lexsort(found.T[::-1])
+    return Evidence(found[order], _values(chosen, orientation, agreement)[order])
+
+
+@dataclass(frozen=True, eq=False)
+class _Promising:
+    """Pairs that are worth aligning.
+
+    Attributes:
+        pairs: (m, 2) int64, in the order in which the second is laid on the first.
+        cosine: (m,) float32.
+        as_they_lie: (m, 8) float32 correlations in each orientation.
+        across: (m,) bool: of two splits.
+        identical: (m,) bool: the same thumbnails and the same embeddings.
+    """
+
+    pairs: np.ndarray
+    cosine: np.ndarray
+    as_they_lie: np.ndarray
+    across: np.ndarray
+    identical: np.ndarray
+
+    def at(self, rows: np.ndarray) -> _Promising:
+        """Return these pairs of them."""
+        return _Promising(*(getattr(self, each.name)[rows] for each in fields(self)))
+
+
+def _most_promising(
+    pairs: np.ndarray, cosine_rows: np.ndarray, thumbnails: np.ndarray, splits: np.ndarray | None
+) -> _Promising:
+    """Choose the pairs that look best before they are aligned: six an image, and all identical ones."""
     content = _content_keys(thumbnails)
     pairs = np.where((content[pairs[:, 0]] > content[pairs[:, 1]])[:, None], pairs[:, ::-1], pairs)
-    cosine, as_they_lie = _inner_products(cosine_rows, pairs), orientation_agreement(thumbnails, pairs)
-    across = np.zeros(len(pairs), bool) if splits is None else splits[pairs[:, 0]] != splits[pairs[:, 1]]
+    cosine, as_they_lie = inner_products(cosine_rows, pairs), orientation_agreement(thumbnails, pairs)
+    across = across_splits(pairs, splits)
     identical = (content[pairs[:, 0]] == content[pairs[:, 1]]) & _same_rows(cosine_rows, pairs, cosine)
-    kept = identical | _among_best(pairs, cosine + as_they_lie.max(axis=1, initial=-1), across, _ALIGNED_PER_IMAGE)
-    pairs, cosine, as_they_lie, across = pairs[kept], cosine[kept], as_they_lie[kept], across[kept]
-    identical = identical[kept]
-    closest = _among_best(pairs, cosine, across, _TURNED_PER_IMAGE)
-    placed, orientation, correlation = _placements(pairs, as_they_lie, closest, thumbnails, progress)
-    (kept,) = np.nonzero(identical | (np.round(correlation, 4) >= _SMALLEST_COARSE))
-    agreement = align_finely(thumbnails, pairs[kept], placed[kept], orientation[kept], progress)
-    values = np.zeros((len(kept), len(FEATURES)), np.float32)
+    found = _Promising(pairs, cosine, as_they_lie, across, identical)
+    best = _among_best(pairs, cosine + as_they_lie.max(axis=1, initial=-1), across, _ALIGNED_PER_IMAGE)
+    return found.at(identical | best)
+
+
+def _values(chosen: _Promising, orientation: np.ndarray, agreement: Agreement) -> np.ndarray:
+    """Return the (m, 5) float32 columns `FEATURES`."""
     # Pictures without contrast correlate with nothing, not even with themselves.
-    same = identical[kept]
+    same = chosen.identical
+    values = np.zeros((len(same), len(FEATURES)), np.float32)
     values[:, 0] = -np.log10(np.maximum(np.where(same, 0, 1 - agreement.correlation), 1e-4))
     values[:, 1] = -np.log10(np.maximum(np.where(same, 0, 1 - agreement.detail), 1e-3))
-    values[:, 2] = cosine[kept]
-    values[:, 4] = (orientation[kept] != UPRIGHT) & ~same
-    found = np.sort(pairs[kept], axis=1)
-    order = np.lexsort(found.T[::-1])
-    return Evidence(found[order], values[order])
+    values[:, 2] = chosen.cosine
+    values[:, 4] = (orientation != UPRIGHT) & ~same
+    return values
 
 
 def _placements(
@@ -165,6 +201,11 @@ def crowds(strength: np.ndarray, pairs: np.ndarray, n: int, sure: np.ndarray | N
     return total / _CROWD
 
 
+def across_splits(pairs: np.ndarray, splits: np.ndarray | None) -> np.ndarray:
+    """Return (p,) bool: the images of a pair are in two splits; never, where (n,) `splits` are not given."""
+    return np.zeros(len(pairs), bool) if splits is None else splits[pairs[:, 0]] != splits[pairs[:, 1]]
+
+
 def _among_best(pairs: np.ndarray, value: np.ndarray, kind: np.ndarray, most: int) -> np.ndarray:
     """Return (p,) bool: the pair is among the `most` best ones of its kind of either image."""
     chosen = np.zeros(len(pairs), bool)
@@ -197,7 +238,7 @@ def _same_rows(rows: np.ndarray, pairs: np.ndarray, cosine: np.ndarray) -> np.nd
     return (cosine >= _SAME_COSINE) | (zero[pairs[:, 0]] & zero[pairs[:, 1]])
 
 
-def _inner_products(rows: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+def inner_products(rows: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Return (p,) inner products, in blocks: both sides of a million pairs would take gigabytes."""
     found = np.empty(len(pairs), np.float32)
     for start in range(0, len(pairs), _AT_ONCE):
