@@ -185,17 +185,12 @@ def _winnow(home: Path) -> Callable[[list[str]], Pairs]:
 
 def score(paths: list[str], cache: Path, splits: np.ndarray | None = None) -> Any:
     """Return the `DuplicatePairs` of the files as the jobs score them, without FiftyOne around it."""
-    from winnow.plugin.curation.duplicates import Copies, find_duplicates
-    from winnow.plugin.vision.copies import embed_copies
-    from winnow.plugin.workflows.pairs import COPIES
+    from winnow.plugin.workflows.pairs import score_images
 
     backbone, preprocessing, found = embed(paths, cache)
     if len(found.ids) != len(paths):
         raise ValueError(f"{len(paths) - len(found.ids)} files cannot be read")
-    chosen = np.sort(np.random.default_rng(0).choice(len(paths), min(len(paths), COPIES), replace=False))
-    positions, vectors, thumbnails = embed_copies([paths[row] for row in chosen], backbone, preprocessing)
-    copies = Copies(chosen[positions], vectors, thumbnails)
-    return find_duplicates(found.vectors, found.thumbnails, splits, copies=copies)
+    return score_images(paths, found.vectors, found.thumbnails, splits, backbone=backbone, preprocessing=preprocessing)
 
 
 def embed(paths: list[str], cache: Path) -> tuple[Any, Any, Any]:

@@ -9,6 +9,7 @@ the outputs of a classifier to new a priori probabilities".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
@@ -18,8 +19,9 @@ from scipy.special import expit, logit
 from ..progress import Progress, silent
 from .alignment import SIDE
 from .candidates import Candidates
-from .evidence import Evidence, crowds, gather_evidence
+from .evidence import Evidence, across_splits, crowds, gather_evidence, inner_products
 from .neighbors import unit_rows
+from .proofs import Verify, add_proofs, proof, tried_per_image
 
 EXPECTED_PRECISION = 0.95
 _SMALLEST_THRESHOLD = 0.5
@@ -47,11 +49,14 @@ class Copies:
         source: (c,) int64. The image that each one is a copy of.
         embeddings: (c, d) float32.
         thumbnails: (c, 32, 32) uint8.
+        verify: Compares the keypoints of the (k,) copies that it is given with their sources'; returns what `Verify`
+            does. None = their score stands on thumbnails alone.
     """
 
     source: np.ndarray
     embeddings: np.ndarray
     thumbnails: np.ndarray
+    verify: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +133,7 @@ def find_duplicates(
     splits: np.ndarray | None = None,
     *,
     copies: Copies | None = None,
+    verify: Verify | None = None,
     threshold: float | None = None,
     progress: Progress = silent,
 ) -> DuplicatePairs:
@@ -139,6 +145,8 @@ def find_duplicates(
         splits: (n,) split names, "" = none. Where given, each image's neighbours in other splits are candidates too,
             so that a crowd of copies inside its own split cannot hide a leak.
         copies: What the score is fitted to; None, or fewer than 30, = a general curve is used as it is.
+        verify: Compares pairs of images by their keypoints; it raises scores and never lowers one. None = thumbnails
+            decide alone.
         threshold: Score that counts as a near-duplicate; None = so that 95 % of the flagged pairs are expected to be
             right, at least 0.5.
         progress: Told after each block.
@@ -150,23 +158,25 @@ def find_duplicates(
         raise ValueError(f"thumbnails must have shape ({len(embeddings)}, {SIDE}, {SIDE}), got {thumbnails.shape}")
     n = len(embeddings)
     cosine_rows = unit_rows(embeddings)
-    candidates = Candidates(cosine_rows, thumbnails)
-    evidence = gather_evidence(candidates.among_themselves(splits, progress), cosine_rows, thumbnails, splits, progress)
+    index = Candidates(cosine_rows, thumbnails)
+    candidates = index.among_themselves(splits, progress)
+    evidence = gather_evidence(candidates, cosine_rows, thumbnails, splits, progress)
     crowd = crowd_of_look_alikes(evidence, n)
     evidence = evidence.with_crowd(crowd)
     margin, curve, of_copies = evidence.margin, GENERAL_CURVE, None
     if copies is not None and len(copies.source) >= _FEWEST_COPIES:
         centred = unit_rows(copies.embeddings - embeddings.mean(axis=0, dtype=np.float64), centered=False)
-        of_copies = _margins_of_copies(copies, centred, candidates, cosine_rows, thumbnails, crowd)
-        curve = fit_curve(margin, of_copies)
-    score = np.round(curve(margin), 4).astype(np.float32)
-    order = np.lexsort((evidence.pairs[:, 1], evidence.pairs[:, 0], -score))
-    pairs, score = evidence.pairs[order], score[order]
+        of_copies = _margins_of_copies(copies, centred, index, cosine_rows, thumbnails, crowd)
+        curve = fit_curve(margin, of_copies.margin[np.isfinite(of_copies.margin)])
+    pairs, score = evidence.pairs, np.round(curve(margin), 4).astype(np.float32)
+    if verify is not None:
+        cosine, across = inner_products(cosine_rows, candidates), across_splits(candidates, splits)
+        pairs, score = add_proofs(pairs, score, candidates, cosine, tried_per_image(n), verify, progress, across)
+    order = np.lexsort((pairs[:, 1], pairs[:, 0], -score))
+    pairs, score = pairs[order], score[order]
     if threshold is None:
         threshold = automatic_threshold(score)
-    recall = None
-    if copies is not None and of_copies is not None:
-        recall = float((np.round(curve(of_copies), 4) >= threshold).sum() / len(copies.source))
+    recall = None if copies is None or of_copies is None else _recall(copies, of_copies, curve, threshold)
     return DuplicatePairs(pairs, score, threshold, recall)
 
 
@@ -179,6 +189,19 @@ def crowd_of_look_alikes(evidence: Evidence, n: int) -> np.ndarray:
     return crowd
 
 
+@dataclass(frozen=True, eq=False)
+class _Met:
+    """How c copies and their sources meet.
+
+    Attributes:
+        margin: (c,) float32; minus infinity where the thumbnails give the pair up.
+        close: (c,) bool: close enough by their embeddings for keypoints to be compared.
+    """
+
+    margin: np.ndarray
+    close: np.ndarray
+
+
 def _margins_of_copies(
     copies: Copies,
     cosine_of_copies: np.ndarray,
@@ -186,8 +209,8 @@ def _margins_of_copies(
     cosine_rows: np.ndarray,
     thumbnails: np.ndarray,
     crowd: np.ndarray,
-) -> np.ndarray:
-    """Return the (t,) margins of those t copies whose source is among their candidates."""
+) -> _Met:
+    """Send the copies through what the images themselves went through."""
     pairs = candidates.of(cosine_of_copies, copies.thumbnails)
     met, rows = np.unique(pairs[:, 1], return_inverse=True)
     together = np.stack([rows, len(met) + pairs[:, 0]], axis=1)
@@ -200,7 +223,34 @@ def _margins_of_copies(
     own = crowd_of_look_alikes(found, len(met) + len(copies.source))
     found = found.with_crowd(np.concatenate([crowd[met], own[len(met) :]]))
     image, copy = met[found.pairs[:, 0]], found.pairs[:, 1] - len(met)
-    return found.margin[image == copies.source[copy]]
+    own_source = image == copies.source[copy]
+    margin = np.full(len(copies.source), -np.inf, np.float32)
+    margin[copy[own_source]] = found.margin[own_source]
+    return _Met(
+        margin, _among_closest(pairs, cosine_of_copies, cosine_rows, copies.source, tried_per_image(len(cosine_rows)))
+    )
+
+
+def _among_closest(
+    pairs: np.ndarray, copies: np.ndarray, rows: np.ndarray, source: np.ndarray, tried: int
+) -> np.ndarray:
+    """Return (c,) bool: the source is one of the images that keypoints would be compared with."""
+    cosine = np.einsum("ij,ij->i", copies[pairs[:, 0]], rows[pairs[:, 1]])
+    order = np.lexsort((pairs[:, 1], -np.round(cosine, 4), pairs[:, 0]))
+    copy, image = pairs[order].T
+    place = np.arange(len(copy)) - np.searchsorted(copy, copy)
+    found = np.zeros(len(source), bool)
+    found[copy[(place < tried) & (image == source[copy])]] = True
+    return found
+
+
+def _recall(copies: Copies, met: _Met, curve: Curve, threshold: float) -> float:
+    """Return the share of the copies that reach the threshold."""
+    reached = np.round(curve(met.margin), 4) >= threshold
+    (undecided,) = np.nonzero(~reached & met.close)
+    if copies.verify is not None and len(undecided):
+        reached[undecided] = proof(copies.verify(undecided)) >= threshold
+    return float(reached.mean())
 
 
 def fit_curve(candidates: np.ndarray, copies: np.ndarray) -> Curve:

@@ -6,6 +6,7 @@ They show how much a copy of *these* images differs from its source, and so wher
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -14,43 +15,70 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 from ..errors import UnreadableImageError
 from .backbones import Backbone
 from .engines import engine_for
+from .keypoints import LocalFeatures, local_features
 from .pipeline import Prepared, run_images
 from .preprocessing import Preprocessing
 from .thumbnails import SIDE, thumbnail
 
+COPIES = 400
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedCopies:
+    """Copies of some of n images.
+
+    Attributes:
+        source: (c,) int64, ascending: the image that each one is a copy of.
+        vectors: (c, d) float32.
+        thumbnails: (c, 32, 32) uint8.
+        features: c keypoints; None where a copy is too small to have any.
+    """
+
+    source: np.ndarray
+    vectors: np.ndarray
+    thumbnails: np.ndarray
+    features: tuple[LocalFeatures | None, ...]
+
 
 def embed_copies(
-    paths: Sequence[str] | np.ndarray, backbone: Backbone, preprocessing: Preprocessing, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Make one copy of each image, and embed it.
+    paths: Sequence[str] | np.ndarray,
+    backbone: Backbone,
+    preprocessing: Preprocessing,
+    *,
+    most: int = COPIES,
+    seed: int = 0,
+) -> EmbeddedCopies:
+    """Choose some of the images, make one copy of each, and embed it. Files that cannot be read are passed over.
 
     Args:
         paths: n files.
         backbone: The network.
         preprocessing: How files become its input.
-        seed: The same seed makes the same copy of the n-th file.
-
-    Returns:
-        The m positions of the files that could be read, ascending; (m, d) float32 vectors; (m, 32, 32) uint8
-        thumbnails.
+        most: Copies; fewer where there are fewer files.
+        seed: The same seed makes the same copies of the same files.
     """
+    chosen = np.sort(np.random.default_rng(seed).choice(len(paths), min(len(paths), most), replace=False))
 
-    def read(position: int) -> Prepared:
+    def read(number: int) -> Prepared:
         try:
-            copy = make_copy(preprocessing.read(str(paths[position])), np.random.default_rng([seed, position]))
+            image = preprocessing.read(str(paths[chosen[number]]))
         except UnreadableImageError as error:
             return Prepared(reason=error.reason)
-        return Prepared(preprocessing.input.fit(copy), note=(position, thumbnail(copy)))
+        copy = make_copy(image, np.random.default_rng([seed, number]))
+        return Prepared(preprocessing.input.fit(copy), note=(number, thumbnail(copy), local_features(copy)))
 
     engine = engine_for(backbone.network, preprocessing.input, f"{backbone.architecture}-{backbone.weights_hash}")
     made = [
         (*prepared.note, output)
-        for prepared, output in run_images(range(len(paths)), read, engine)
+        for prepared, output in run_images(range(len(chosen)), read, engine)
         if not prepared.reason
     ]
-    positions = np.array([position for position, _, _ in made], np.int64)
-    thumbnails = np.array([small for _, small, _ in made], np.uint8).reshape(-1, SIDE, SIDE)
-    return positions, np.array([vector for _, _, vector in made], np.float32).reshape(-1, backbone.width), thumbnails
+    return EmbeddedCopies(
+        source=chosen[[number for number, *_ in made]].astype(np.int64),
+        vectors=np.array([vector for *_, vector in made], np.float32).reshape(-1, backbone.width),
+        thumbnails=np.array([small for _, small, *_ in made], np.uint8).reshape(-1, SIDE, SIDE),
+        features=tuple(features for _, _, features, _ in made),
+    )
 
 
 def make_copy(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

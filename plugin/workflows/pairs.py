@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,13 @@ from ..datasets.decisions import read_decisions
 from ..datasets.samples import Samples
 from ..datasets.views import Collection
 from ..progress import Progress, silent
+from ..vision.backbones import Backbone
 from ..vision.copies import embed_copies
+from ..vision.matching import features_of_files, match_images
 from ..vision.pixels import pixel_digests
+from ..vision.preprocessing import Preprocessing
 from .vectors import Embedded
 
-COPIES = 400
 _COLUMNS = ("path_a", "path_b", "split_a", "split_b", "score", "flagged")
 
 
@@ -41,11 +44,13 @@ def score_pairs(
         lambda rows: pixel_digests(samples.paths[rows], embedded.preprocessing),
     )
     rows = exact.stand_ins(splits)
-    pairs = find_duplicates(
+    pairs = score_images(
+        samples.paths[rows],
         _at(embedded.vectors, rows),
         _at(embedded.thumbnails, rows),
         None if splits is None else splits[rows],
-        copies=_make_copies(embedded, rows, progress),
+        backbone=embedded.backbone,
+        preprocessing=embedded.preprocessing,
         threshold=threshold,
         progress=progress,
     )
@@ -58,15 +63,49 @@ def _at(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return array if len(rows) == len(array) else array[rows]
 
 
-def _make_copies(embedded: Embedded, rows: np.ndarray, progress: Progress) -> Copies:
-    """Make copies of some of the images `rows`, which show how much a copy differs from its source here."""
+def score_images(
+    paths: Sequence[str] | np.ndarray,
+    vectors: np.ndarray,
+    thumbnails: np.ndarray,
+    splits: np.ndarray | None = None,
+    *,
+    backbone: Backbone,
+    preprocessing: Preprocessing,
+    threshold: float | None = None,
+    progress: Progress = silent,
+) -> DuplicatePairs:
+    """Score the pairs of n files, fitted to copies of some of them, and settled by keypoints where they are large.
+
+    Args:
+        paths: n files.
+        vectors: (n, d) float32.
+        thumbnails: (n, 32, 32) uint8.
+        splits: (n,) split names, see `curation.duplicates.find_duplicates`.
+        backbone: What made the vectors.
+        preprocessing: How files became its input.
+        threshold: Score that counts as a near-duplicate; None = the automatic one.
+        progress: Told after each block.
+    """
     progress("making copies", 0, 1)
-    chosen = np.sort(np.random.default_rng(0).choice(len(rows), min(len(rows), COPIES), replace=False))
-    positions, vectors, thumbnails = embed_copies(
-        embedded.samples.paths[rows[chosen]], embedded.backbone, embedded.preprocessing
-    )
+    made = embed_copies(paths, backbone, preprocessing)
     progress("making copies", 1, 1)
-    return Copies(chosen[positions], vectors, thumbnails)
+    features = features_of_files(paths, preprocessing)
+
+    def verify_copies(chosen: np.ndarray) -> np.ndarray:
+        return match_images(
+            np.stack([made.source[chosen], len(paths) + chosen], axis=1),
+            lambda number: features(number) if number < len(paths) else made.features[number - len(paths)],
+        )
+
+    return find_duplicates(
+        vectors,
+        thumbnails,
+        splits,
+        copies=Copies(made.source, made.vectors, made.thumbnails, verify_copies),
+        verify=lambda pairs, told: match_images(pairs, features, told),
+        threshold=threshold,
+        progress=progress,
+    )
 
 
 def best_scores(pairs: DuplicatePairs, n: int) -> np.ndarray:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from winnow.plugin.curation.duplicates import (
     find_duplicates,
     fit_curve,
 )
+from winnow.plugin.progress import Progress
 
 from .conftest import Garments
 
@@ -220,3 +223,42 @@ def test_expected_recall_and_precision_are_told(garments: Garments) -> None:
 )
 def test_threshold_is_the_smallest_that_keeps_the_mean_probability(score: list[float], threshold: float) -> None:
     assert automatic_threshold(np.array(score)) == threshold
+
+
+def no_keypoints(pairs: np.ndarray, progress: Progress) -> np.ndarray:
+    return np.zeros((len(pairs), 2), np.float32)
+
+
+def test_images_without_keypoints_keep_their_scores(garments: Garments, found: DuplicatePairs) -> None:
+    again = find_duplicates(garments.embeddings, garments.thumbnails, garments.splits, verify=no_keypoints)
+
+    assert again.rows.tolist() == found.rows.tolist()
+    assert again.score.tolist() == found.score.tolist()
+
+
+def test_keypoints_flag_a_pair_that_thumbnails_leave_undecided(garments: Garments, found: DuplicatePairs) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def prove_the_first(pairs: np.ndarray, progress: Progress) -> np.ndarray:
+        asked.extend((a, b) for a, b in pairs.tolist())
+        return np.array([(40, 1) if (a, b) == asked[0] else (0, 0) for a, b in pairs.tolist()], np.float32)
+
+    again = find_duplicates(garments.embeddings, garments.thumbnails, garments.splits, verify=prove_the_first)
+
+    assert asked[0] not in {(a, b) for a, b in found.rows[found.score >= 0.95].tolist()}
+    assert asked[0] in flagged(again)
+
+
+def test_copies_that_keypoints_prove_count_as_found(garments: Garments) -> None:
+    rng = np.random.default_rng(0)
+    source = np.flatnonzero(~garments.is_copy)[:40]
+    noise = rng.integers(0, 256, (len(source), SIDE, SIDE), dtype=np.uint8)  # thumbnails that tell nothing
+
+    def recall(verify: Callable[[np.ndarray], np.ndarray]) -> float:
+        copies = Copies(source, garments.embeddings[source], noise, verify)
+        result = find_duplicates(garments.embeddings, garments.thumbnails, copies=copies, verify=no_keypoints)
+        assert result.recall is not None
+        return result.recall
+
+    assert recall(lambda copies: np.tile(np.float32([0, 0]), (len(copies), 1))) < 0.1
+    assert recall(lambda copies: np.tile(np.float32([40, 1]), (len(copies), 1))) > 0.9

@@ -37,13 +37,24 @@ def test_unreadable_images_are_passed_over(
     folder = image_folder("a.png", "b.png")
     paths = [str(folder / "a.png"), str(tmp_path / "missing.png"), str(folder / "b.png")]
 
-    positions, vectors, thumbnails = embed_copies(paths, tiny_vit, Preprocessing(input=tiny_vit.input))
+    copies = embed_copies(paths, tiny_vit, Preprocessing(input=tiny_vit.input))
 
-    assert positions.tolist() == [0, 2]
-    assert (vectors.shape, thumbnails.shape) == ((2, tiny_vit.width), (2, 32, 32))
+    assert copies.source.tolist() == [0, 2]
+    assert (copies.vectors.shape, copies.thumbnails.shape) == ((2, tiny_vit.width), (2, 32, 32))
+    assert len(copies.features) == 2
+
+
+def test_no_more_copies_are_made_than_wanted(tiny_vit: Backbone, image_folder: Callable[..., Path]) -> None:
+    folder = image_folder(*(f"{number}.png" for number in range(6)))
+    paths = [str(folder / f"{number}.png") for number in range(6)]
+
+    one, other = (embed_copies(paths, tiny_vit, Preprocessing(input=tiny_vit.input), most=3) for _ in range(2))
+
+    assert len(one.source) == 3
+    assert one.source.tolist() == other.source.tolist() == sorted(one.source)
 
 
 def test_no_images_have_no_copies(tiny_vit: Backbone) -> None:
-    positions, vectors, thumbnails = embed_copies([], tiny_vit, Preprocessing(input=tiny_vit.input))
+    copies = embed_copies([], tiny_vit, Preprocessing(input=tiny_vit.input))
 
-    assert len(positions) == len(vectors) == len(thumbnails) == 0
+    assert len(copies.source) == len(copies.vectors) == len(copies.thumbnails) == len(copies.features) == 0

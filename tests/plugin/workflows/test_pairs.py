@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
 import pytest
+from PIL import Image
 
 from winnow.plugin.curation.duplicates import DuplicatePairs
+from winnow.plugin.vision.backbones import load_backbone
+from winnow.plugin.vision.embeddings import embed_images
+from winnow.plugin.vision.preprocessing import Preprocessing
 from winnow.plugin.workflows.duplicates import DuplicateReport, find_duplicates
 from winnow.plugin.workflows.leaks import find_leaks
-from winnow.plugin.workflows.pairs import best_scores
+from winnow.plugin.workflows.pairs import best_scores, score_images
 
 from .conftest import CLASSES
 
@@ -86,3 +91,20 @@ def test_best_score_is_that_of_the_best_flagged_pair() -> None:
     scores = best_scores(pairs, 5)
 
     np.testing.assert_allclose(scores, [0.9, 0.9, 0.7, np.nan, np.nan], rtol=1e-6)
+
+
+def test_a_texture_that_was_turned_is_found_by_its_keypoints(tmp_path: Path) -> None:
+    from skimage import data
+
+    backbone = load_backbone("lite0")
+    preprocessing = Preprocessing(input=replace(backbone.input, size=160, mode="squash"))
+    paths = []
+    for name in ("brick", "grass", "gravel"):
+        for angle in (0, 25):
+            paths.append(str(tmp_path / f"{name}-{angle}.png"))
+            Image.fromarray(getattr(data, name)()).rotate(angle, Image.Resampling.BICUBIC).save(paths[-1])
+    found = embed_images(paths, paths, backbone, preprocessing)
+
+    pairs = score_images(paths, found.vectors, found.thumbnails, backbone=backbone, preprocessing=preprocessing)
+
+    assert sorted(map(tuple, pairs.rows[pairs.flagged].tolist())) == [(0, 1), (2, 3), (4, 5)]
