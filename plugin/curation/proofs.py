@@ -2,7 +2,7 @@
 
 A texture, or a photo turned by 25 degrees, keeps too little on 32 x 32 pixels. Reading images again is dear, so only
 the pairs that the embeddings find closest are compared: two an image, more in a small collection. Where that proves a
-pair, the other candidate pairs of the same group of copies are compared too, so that the cost grows with the number of
+pair, eight more of each image within its group of copies are compared, so that the cost grows with the number of
 images, and of copies.
 """
 
@@ -23,6 +23,7 @@ share of the overlap whose pixels agree there, in [0, 1]; zeros where an image i
 
 _TRIED_PER_IMAGE = 2
 _FEW_IMAGES = 1000  # of fewer images more pairs are tried: the embeddings of a handful say little
+_TRIED_PER_COPY = 8  # further pairs of an image within its group
 _SETTLED = 0.95  # score
 _SMALLEST_AGREEMENT = 0.5
 # Of photos, tiles of one photo, pages of text and garments, no two different ones had more than 8 keypoints in agreeing
@@ -74,17 +75,18 @@ def add_proofs(
     listed = np.zeros(len(candidates), bool)
     listed[known] = True
 
-    def compare(rows: np.ndarray) -> None:
+    kind = np.zeros(len(candidates), bool) if across is None else across
+    unsettled = best < _SETTLED
+
+    def compare_closest(chosen: np.ndarray, most: int) -> None:
+        rows = np.flatnonzero(chosen)
+        rows = rows[_closest(candidates[rows], cosine[rows], kind[rows], most)]
         if len(rows):
             best[rows] = np.maximum(best[rows], proof(verify(candidates[rows], progress)))
+            unsettled[rows] = False
 
-    unsettled = best < _SETTLED
-    (rows,) = np.nonzero(unsettled)
-    kind = np.zeros(len(rows), bool) if across is None else across[rows]
-    first = rows[_closest(candidates[rows], cosine[rows], kind, tried)]
-    compare(first)
-    unsettled[first] = False
-    compare(np.flatnonzero(unsettled & _same_group(candidates, best)))
+    compare_closest(unsettled, tried)
+    compare_closest(unsettled & _same_group(candidates, best), _TRIED_PER_COPY)
     kept = listed | (best > 0)
     return candidates[kept], best[kept]
 
