@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ..progress import Progress, silent
 from .alignment import SIDE, Agreement, align_coarsely, align_finely, orientation_agreement
@@ -23,10 +21,7 @@ _SAME_COSINE = 0.9995
 _ANGLES = (-18.0, 18.0)
 _WELL_ALIGNED = 0.85
 _TURNED_PER_IMAGE = 3
-_CROWD = 5  # look-alikes; no more pairs than that are sure to have been aligned
 _CROWD_SHARE = 0.75
-_SURE = 7.0  # strength that no look-alike reaches
-_WEAKEST = 1.0
 _TURNED_COSTS = 0.2
 _AT_ONCE = 8192
 
@@ -165,40 +160,6 @@ def _placements(
     (misfits,) = np.nonzero((correlation < _WELL_ALIGNED) & closest)
     try_also(misfits, np.full(len(misfits), UPRIGHT), _ANGLES)
     return placement, orientation, correlation
-
-
-def crowds(strength: np.ndarray, pairs: np.ndarray, n: int, sure: np.ndarray | None = None) -> np.ndarray:
-    """Return (n,) how alike each image's surroundings are.
-
-    It is the mean strength of the five look-alikes that follow an image's best partner; where there are fewer, the rest
-    counts as the weakest that a pair can be. Images that are copies beyond doubt are one look-alike, and none of each
-    other: else the copies of one image would be each other's crowd, and hide its less similar copies.
-
-    Args:
-        strength: (m,) of each pair.
-        pairs: (m, 2) int64.
-        n: Number of images.
-        sure: (m,) bool. Which pairs are copies beyond doubt; None = those stronger than any look-alike.
-    """
-    first, second = pairs[strength >= _SURE if sure is None else sure].T
-    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(n, n))
-    shot = connected_components(graph, directed=False)[1] if n else np.empty(0, np.int64)
-    images, partners = np.concatenate([pairs, pairs[:, ::-1]]).T
-    values = np.concatenate([strength, strength]).astype(np.float64)
-    others = shot[images] != shot[partners]
-    images, of, values = images[others], shot[partners[others]], values[others]
-    # The best pair with each look-alike, the look-alikes of an image in descending order.
-    order = np.lexsort((-values, of, images))
-    first = np.ones(len(order), bool)
-    first[1:] = (np.diff(images[order]) != 0) | (np.diff(of[order]) != 0)
-    images, values = images[order[first]], values[order[first]]
-    order = np.lexsort((-values, images))
-    images, values = images[order], values[order]
-    place = np.arange(len(images)) - np.searchsorted(images, images)
-    counted = (place >= 1) & (place <= _CROWD)
-    missing = _CROWD - np.bincount(images[counted], minlength=n)
-    total = np.bincount(images[counted], values[counted], minlength=n) + missing * _WEAKEST
-    return total / _CROWD
 
 
 def across_splits(pairs: np.ndarray, splits: np.ndarray | None) -> np.ndarray:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..curation.duplicates import Copies, DuplicatePairs, find_duplicates
+from ..curation.duplicates import DuplicatePairs, find_duplicates
 from ..curation.exact import find_exact_copies
+from ..curation.made_copies import Copies
 from ..datasets.decisions import read_decisions
 from ..datasets.samples import Samples
 from ..datasets.views import Collection

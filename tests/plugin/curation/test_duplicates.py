@@ -6,13 +6,9 @@ import numpy as np
 import pytest
 
 from winnow.plugin.curation.alignment import SIDE
-from winnow.plugin.curation.duplicates import (
-    Copies,
-    DuplicatePairs,
-    automatic_threshold,
-    find_duplicates,
-    fit_curve,
-)
+from winnow.plugin.curation.calibration import automatic_threshold, fit_curve, independence
+from winnow.plugin.curation.duplicates import DuplicatePairs, find_duplicates
+from winnow.plugin.curation.made_copies import Copies
 from winnow.plugin.progress import Progress
 
 from .conftest import Garments
@@ -262,3 +258,27 @@ def test_copies_that_keypoints_prove_count_as_found(garments: Garments) -> None:
 
     assert recall(lambda copies: np.tile(np.float32([0, 0]), (len(copies), 1))) < 0.1
     assert recall(lambda copies: np.tile(np.float32([40, 1]), (len(copies), 1))) > 0.9
+
+
+def test_pairs_of_one_crowd_count_together() -> None:
+    crowd = np.stack(np.triu_indices(5, 1), axis=1)
+    pairs = np.concatenate([crowd, [[5, 6], [7, 8], [0, 9]]])
+
+    weight = independence(pairs, np.array([0.9] * 10 + [0.9, 0.2, 0.2]), 10)
+
+    assert weight.tolist() == [0.25] * 10 + [1, 1, 0.25]
+
+
+def test_a_crowd_of_copies_does_not_make_other_pairs_likelier() -> None:
+    """1,000 frames of one scene make 8,000 right pairs; the other images hold no copies."""
+    rng = np.random.default_rng(2)
+    others, frames = rng.normal(0, 0.7, 4_000), rng.normal(2.6, 0.3, 8_000)
+    candidates = np.concatenate([frames, others])
+    weight = np.repeat([1 / 16, 1.0], [8_000, 4_000])
+
+    score = fit_curve(candidates, rng.normal(2.6, 0.8, 400), weight)(candidates)
+    best = np.argsort(-score, kind="stable")
+    threshold = automatic_threshold(score[best], weight[best])
+
+    assert (score[8_000:] >= threshold).sum() <= 40
+    assert (score[:8_000] >= threshold).mean() > 0.5

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from winnow.plugin.curation.candidates import CANDIDATES, Candidates
-from winnow.plugin.curation.evidence import FEATURES, Evidence, crowds, gather_evidence
+from winnow.plugin.curation.crowds import crowds
+from winnow.plugin.curation.evidence import FEATURES, Evidence, gather_evidence
 from winnow.plugin.curation.neighbors import unit_rows
 
 from .conftest import Garments

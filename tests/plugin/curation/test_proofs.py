@@ -51,7 +51,7 @@ def test_settled_pairs_are_not_compared() -> None:
 
 
 def test_more_pairs_are_tried_among_few_images() -> None:
-    assert [tried_per_image(n) for n in (0, 10, 100, 1000, 1_000_000)] == [1000, 100, 10, 2, 2]
+    assert [tried_per_image(n) for n in (0, 10, 100, 1000, 1_000_000)] == [1000, 100, 10, 3, 3]
 
 
 def test_each_image_has_its_closest_pairs_compared() -> None:

@@ -1,0 +1,39 @@
+"""The pairs that a search for nearest neighbours leaves out of a crowd of copies.
+
+An image has a few candidates. Of a thousand frames of one scene each meets another handful, and a group, whose members
+all have to be close to its centre, would fall apart into dozens. So the best connected image of each crowd is compared
+with all of it: one pair an image more.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+_SMALLEST_CROWD = 4  # of fewer images, each is a candidate of each
+
+
+def hub_pairs(flagged: np.ndarray, known: np.ndarray, n: int) -> np.ndarray:
+    """Return the pairs of the best connected image of each crowd with those that it was not compared with.
+
+    Args:
+        flagged: (m, 2) int64. Pairs of near-duplicates, each once.
+        known: (k, 2) int64. Pairs that were compared, the smaller row first.
+        n: Number of images.
+
+    Returns:
+        (p, 2) int64, the smaller row first, in ascending order; none of them is known.
+    """
+    partners = np.bincount(flagged.ravel(), minlength=n)
+    edges = coo_array((np.ones(len(flagged), bool), (flagged[:, 0], flagged[:, 1])), shape=(n, n))
+    crowd = connected_components(edges, directed=False)[1] if n else np.empty(0, np.int64)
+    members = np.flatnonzero(np.bincount(crowd)[crowd] >= _SMALLEST_CROWD) if n else np.empty(0, np.int64)
+    order = members[np.lexsort((members, -partners[members], crowd[members]))]
+    first = np.unique(crowd[order], return_index=True)[1]
+    hub = np.empty(n, np.int64)
+    hub[crowd[order[first]]] = order[first]
+    others = members[hub[crowd[members]] != members]
+    pairs = np.sort(np.stack([hub[crowd[others]], others], axis=1), axis=1)
+    number = np.array([n, 1])
+    return np.unique(pairs[~np.isin(pairs @ number, known @ number)], axis=0)

@@ -1,0 +1,96 @@
+"""Copies that were made on purpose take the same way as the images: what they show, a real copy shows too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .calibration import Curve
+from .candidates import Candidates
+from .crowds import crowd_of_look_alikes
+from .evidence import gather_evidence
+from .proofs import proof, tried_per_image
+
+
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """Copies that were made on purpose of some of n images.
+
+    Attributes:
+        source: (c,) int64. The image that each one is a copy of.
+        embeddings: (c, d) float32.
+        thumbnails: (c, 32, 32) uint8.
+        verify: Compares the keypoints of the (k,) copies that it is given with their sources'; returns what `Verify`
+            does. None = their score stands on thumbnails alone.
+    """
+
+    source: np.ndarray
+    embeddings: np.ndarray
+    thumbnails: np.ndarray
+    verify: Callable[[np.ndarray], np.ndarray] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Met:
+    """How c copies and their sources meet.
+
+    Attributes:
+        margin: (c,) float32; minus infinity where the thumbnails give the pair up.
+        close: (c,) bool: close enough by their embeddings for keypoints to be compared.
+    """
+
+    margin: np.ndarray
+    close: np.ndarray
+
+
+def meet_sources(
+    copies: Copies,
+    cosine_of_copies: np.ndarray,
+    candidates: Candidates,
+    cosine_rows: np.ndarray,
+    thumbnails: np.ndarray,
+    crowd: np.ndarray,
+) -> Met:
+    """Send the copies through what the images themselves went through."""
+    pairs = candidates.of(cosine_of_copies, copies.thumbnails)
+    met, rows = np.unique(pairs[:, 1], return_inverse=True)
+    together = np.stack([rows, len(met) + pairs[:, 0]], axis=1)
+    found = gather_evidence(
+        together,
+        np.concatenate([cosine_rows[met], cosine_of_copies]),
+        np.concatenate([thumbnails[met], copies.thumbnails]),
+    )
+    # A copy's surroundings are its own; those of the images it meets are known already.
+    own = crowd_of_look_alikes(found, len(met) + len(copies.source))
+    found = found.with_crowd(np.concatenate([crowd[met], own[len(met) :]]))
+    image, copy = met[found.pairs[:, 0]], found.pairs[:, 1] - len(met)
+    own_source = image == copies.source[copy]
+    margin = np.full(len(copies.source), -np.inf, np.float32)
+    margin[copy[own_source]] = found.margin[own_source]
+    return Met(
+        margin, _among_closest(pairs, cosine_of_copies, cosine_rows, copies.source, tried_per_image(len(cosine_rows)))
+    )
+
+
+def _among_closest(
+    pairs: np.ndarray, copies: np.ndarray, rows: np.ndarray, source: np.ndarray, tried: int
+) -> np.ndarray:
+    """Return (c,) bool: the source is one of the images that keypoints would be compared with."""
+    cosine = np.einsum("ij,ij->i", copies[pairs[:, 0]], rows[pairs[:, 1]])
+    order = np.lexsort((pairs[:, 1], -np.round(cosine, 4), pairs[:, 0]))
+    copy, image = pairs[order].T
+    place = np.arange(len(copy)) - np.searchsorted(copy, copy)
+    found = np.zeros(len(source), bool)
+    found[copy[(place < tried) & (image == source[copy])]] = True
+    return found
+
+
+def recall_of(copies: Copies, met: Met, curve: Curve, threshold: float) -> float:
+    """Return the share of the copies that reach the threshold."""
+    reached = np.round(curve(met.margin), 4) >= threshold
+    (undecided,) = np.nonzero(~reached & met.close)
+    if copies.verify is not None and len(undecided):
+        reached[undecided] = proof(copies.verify(undecided)) >= threshold
+    return float(reached.mean())
