@@ -6,11 +6,13 @@ mirrored ones; the correlation in a canonical orientation finds those (see `orie
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from ..progress import Progress, silent
 from .alignment import pixel_rows
-from .neighbors import NeighborIndex
+from .neighbors import NeighborIndex, nearest_of_some
 from .orientation import canonical_orientation, orient
 
 CANDIDATES = 8  # neighbours of each kind
@@ -26,7 +28,10 @@ class Candidates:
 
     def __init__(self, cosine_rows: np.ndarray, thumbnails: np.ndarray) -> None:
         self._spaces = _spaces(cosine_rows, thumbnails)
-        self._indexes = [NeighborIndex(rows) for rows in self._spaces.values()]
+
+    @cached_property
+    def _indexes(self) -> list[NeighborIndex]:
+        return [NeighborIndex(rows) for rows in self._spaces.values()]
 
     def among_themselves(self, splits: np.ndarray | None = None, progress: Progress = silent) -> np.ndarray:
         """Return (m, 2) int64 pairs, each once, the smaller row first.
@@ -44,6 +49,18 @@ class Candidates:
                 own, other = np.flatnonzero(splits == split), np.flatnonzero((splits != split) & (splits != ""))
                 _, neighbors = NeighborIndex(rows[other]).search(rows[own], CANDIDATES)
                 found.append(_as_pairs(own, np.where(neighbors < 0, -1, other[neighbors]) if len(other) else neighbors))
+        return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+
+    def of_some(self, some: np.ndarray, splits: np.ndarray | None = None, progress: Progress = silent) -> np.ndarray:
+        """Return the pairs of (k,) rows with all others, as `among_themselves` does, by comparing each with each."""
+        found = []
+        for name, rows in self._spaces.items():
+            found.append(_as_pairs(some, nearest_of_some(rows, some, CANDIDATES)))
+            if splits is not None:
+                for split in sorted(set(splits[some]) - {""}):
+                    own, other = some[splits[some] == split], (splits != split) & (splits != "")
+                    found.append(_as_pairs(own, nearest_of_some(rows, own, CANDIDATES, other)))
+            progress(f"nearest {name}", len(some), len(some))
         return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
 
     def of(self, cosine_rows: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:

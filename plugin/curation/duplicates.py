@@ -1,6 +1,6 @@
 """Near-duplicates: candidates, confirmed on aligned pixels, with the probability that two images show the same shot.
 
-Candidates come from `candidates`, what speaks for them from `evidence` and `crowds`, as one number: the margin.
+`search` finds candidates and what speaks for them; with the crowd (`crowds`) it is one number, the margin.
 `calibration` turns it into a probability, fitted to copies that were made on purpose (`made_copies`). What thumbnails
 leave undecided is settled by keypoints (`proofs`), and crowds of copies are completed (`hubs`).
 """
@@ -13,17 +13,13 @@ from enum import IntEnum
 import numpy as np
 
 from ..progress import Progress, silent
-from .alignment import SIDE
 from .calibration import GENERAL_CURVE, automatic_threshold, fit_curve, independence
-from .candidates import Candidates
 from .crowds import crowd_of_look_alikes
 from .evidence import Evidence, across_splits, gather_evidence, inner_products
 from .hubs import hub_pairs
-from .made_copies import Copies, meet_sources, recall_of
-from .neighbors import unit_rows
+from .made_copies import Copies, recall_of
 from .proofs import Verify, add_proofs, tried_per_image
-
-_FEWEST_COPIES = 30
+from .search import Search, centred_rows, search
 
 
 class Kind(IntEnum):
@@ -108,19 +104,29 @@ def find_duplicates(
     Raises:
         ValueError: Shapes that do not fit each other, or embeddings that are not finite.
     """
-    if thumbnails.shape != (len(embeddings), SIDE, SIDE):
-        raise ValueError(f"thumbnails must have shape ({len(embeddings)}, {SIDE}, {SIDE}), got {thumbnails.shape}")
-    n = len(embeddings)
-    cosine_rows = unit_rows(embeddings)
-    index = Candidates(cosine_rows, thumbnails)
-    candidates = index.among_themselves(splits, progress)
-    evidence = gather_evidence(candidates, cosine_rows, thumbnails, splits, progress)
-    crowd = crowd_of_look_alikes(evidence, n)
-    evidence = evidence.with_crowd(crowd)
-    met, curve = None, GENERAL_CURVE
-    if copies is not None and len(copies.source) >= _FEWEST_COPIES:
-        centred = unit_rows(copies.embeddings - embeddings.mean(axis=0, dtype=np.float64), centered=False)
-        met = meet_sources(copies, centred, index, cosine_rows, thumbnails, crowd)
+    found = search(
+        embeddings, thumbnails, splits, make_copies=None if copies is None else lambda: copies, progress=progress
+    )
+    return judge(found, embeddings, thumbnails, splits, verify=verify, threshold=threshold, progress=progress)
+
+
+def judge(
+    found: Search,
+    embeddings: np.ndarray,
+    thumbnails: np.ndarray,
+    splits: np.ndarray | None = None,
+    *,
+    verify: Verify | None = None,
+    threshold: float | None = None,
+    progress: Progress = silent,
+) -> DuplicatePairs:
+    """Score what a search found among these images; arguments as for `find_duplicates`."""
+    n, candidates, met = len(embeddings), found.candidates, found.met
+    rows = centred_rows(embeddings, found.centre)
+    crowd = crowd_of_look_alikes(found.evidence, n)
+    evidence = found.evidence.with_crowd(crowd)
+    curve = GENERAL_CURVE
+    if met is not None:
         weight = independence(evidence.pairs, GENERAL_CURVE(evidence.margin), n)
         curve = fit_curve(evidence.margin, met.margin[np.isfinite(met.margin)], weight)
 
@@ -130,7 +136,7 @@ def find_duplicates(
         score = np.round(curve(evidence.margin), 4).astype(np.float32)
         if verify is None:
             return evidence.pairs, score
-        cosine = inner_products(cosine_rows, candidates)
+        cosine = inner_products(rows, candidates)
         return add_proofs(evidence.pairs, score, candidates, cosine, tried, verify, progress, across)
 
     pairs, score = settle(evidence, candidates, tried_per_image(n), across_splits(candidates, splits))
@@ -139,9 +145,9 @@ def find_duplicates(
         threshold = automatic_threshold(score[best], independence(pairs, score, n)[best])
     further = hub_pairs(pairs[score >= threshold], pairs, n)
     if len(further):
-        found = gather_evidence(further, cosine_rows, thumbnails, progress=progress).with_crowd(crowd)
-        also, its_score = settle(found, further, 1)
+        more = gather_evidence(further, rows, thumbnails, progress=progress).with_crowd(crowd)
+        also, its_score = settle(more, further, 1)
         pairs, score = np.concatenate([pairs, also]), np.concatenate([score, its_score])
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -score))
-    recall = None if copies is None or met is None else recall_of(copies, met, curve, threshold)
+    recall = None if met is None else recall_of(met, curve, threshold)
     return DuplicatePairs(pairs[order], score[order], threshold, recall)

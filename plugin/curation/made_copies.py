@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .calibration import Curve
+from .calibration import GENERAL_CURVE, Curve
 from .candidates import Candidates
 from .crowds import crowd_of_look_alikes
 from .evidence import gather_evidence
-from .proofs import proof, tried_per_image
+from .proofs import SETTLED, proof, tried_per_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +38,12 @@ class Met:
 
     Attributes:
         margin: (c,) float32; minus infinity where the thumbnails give the pair up.
-        close: (c,) bool: close enough by their embeddings for keypoints to be compared.
+        proof: (c,) float32 probability in [0, 1] by keypoints; 0 where they were not compared: the embeddings were not
+            close enough, or the thumbnails settled it.
     """
 
     margin: np.ndarray
-    close: np.ndarray
+    proof: np.ndarray
 
 
 def meet_sources(
@@ -69,9 +70,12 @@ def meet_sources(
     own_source = image == copies.source[copy]
     margin = np.full(len(copies.source), -np.inf, np.float32)
     margin[copy[own_source]] = found.margin[own_source]
-    return Met(
-        margin, _among_closest(pairs, cosine_of_copies, cosine_rows, copies.source, tried_per_image(len(cosine_rows)))
-    )
+    close = _among_closest(pairs, cosine_of_copies, cosine_rows, copies.source, tried_per_image(len(cosine_rows)))
+    proofs = np.zeros(len(margin), np.float32)
+    (undecided,) = np.nonzero(close & (GENERAL_CURVE(margin) < SETTLED))
+    if copies.verify is not None and len(undecided):
+        proofs[undecided] = proof(copies.verify(undecided))
+    return Met(margin, proofs)
 
 
 def _among_closest(
@@ -87,10 +91,6 @@ def _among_closest(
     return found
 
 
-def recall_of(copies: Copies, met: Met, curve: Curve, threshold: float) -> float:
+def recall_of(met: Met, curve: Curve, threshold: float) -> float:
     """Return the share of the copies that reach the threshold."""
-    reached = np.round(curve(met.margin), 4) >= threshold
-    (undecided,) = np.nonzero(~reached & met.close)
-    if copies.verify is not None and len(undecided):
-        reached[undecided] = proof(copies.verify(undecided)) >= threshold
-    return float(reached.mean())
+    return float((np.maximum(np.round(curve(met.margin), 4), met.proof) >= threshold).mean())

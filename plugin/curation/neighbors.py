@@ -10,6 +10,7 @@ from .ivf import InvertedLists
 
 _BLOCK = 4096
 _EXACT_UP_TO = 20_000
+_AGAINST = 16_384  # rows that a block of queries is compared with at a time
 
 
 def unit_rows(vectors: np.ndarray, *, centered: bool = True) -> np.ndarray:
@@ -102,3 +103,41 @@ def _without_self(found: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.
     drop[~drop.any(axis=1), -1] = True
     shape = (len(where), where.shape[1] - 1)
     return found[~drop].reshape(shape), where[~drop].reshape(shape)
+
+
+def nearest_of_some(rows: np.ndarray, some: np.ndarray, k: int, among: np.ndarray | None = None) -> np.ndarray:
+    """Compare some rows with all of them, without an index: for a few against many.
+
+    Args:
+        rows: (n, d) float32.
+        some: (q,) int64. The rows that are asked for.
+        k: Neighbours a row.
+        among: (n,) bool. Which rows may be neighbours; None = all.
+
+    Returns:
+        (q, k) int64: the other rows with the largest inner product, best first, ties by row; -1 where there are fewer.
+    """
+    best = np.full((len(some), k), -np.inf, np.float32)
+    where = np.full((len(some), k), -1, np.int64)
+    for start in range(0, len(rows), _AGAINST):
+        block = np.arange(start, min(start + _AGAINST, len(rows)))
+        for first in range(0, len(some), _BLOCK):
+            part = slice(first, first + _BLOCK)
+            found = rows[some[part]] @ rows[block[0] : block[-1] + 1].T
+            found[some[part][:, None] == block] = -np.inf
+            if among is not None:
+                found[:, ~among[block]] = -np.inf
+            values = np.concatenate([best[part], found], axis=1)
+            number = np.concatenate([where[part], np.broadcast_to(block, found.shape)], axis=1)
+            order = _largest(values, k)
+            best[part] = np.take_along_axis(values, order, axis=1)
+            where[part] = np.take_along_axis(number, order, axis=1)
+    return np.where(np.isneginf(best), -1, where)
+
+
+def _largest(values: np.ndarray, k: int) -> np.ndarray:
+    """Return the columns of the k largest values of each row, the largest first."""
+    chosen = np.argpartition(-values, k - 1, axis=1)[:, :k]
+    chosen.sort(axis=1)
+    order = np.argsort(-np.take_along_axis(values, chosen, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(chosen, order, axis=1)

@@ -24,7 +24,7 @@ share of the overlap whose pixels agree there, in [0, 1]; zeros where an image i
 _TRIED_PER_IMAGE = 3
 _FEW_IMAGES = 1000  # of fewer images more pairs are tried: the embeddings of a handful say little
 _TRIED_PER_COPY = 8  # further pairs of an image within its group
-_SETTLED = 0.95  # score
+SETTLED = 0.95  # score
 # Of photos, tiles of one photo, pages of text and garments, no two different ones had more than 8 keypoints in agreeing
 # pixels; nine in ten copies have 20 or more.
 _EVEN = 9.0  # keypoints at which a copy is as likely as not
@@ -79,7 +79,7 @@ def add_proofs(
     listed[known] = True
 
     kind = np.zeros(len(candidates), bool) if across is None else across
-    unsettled = best < _SETTLED
+    unsettled = best < SETTLED
 
     def compare_closest(chosen: np.ndarray, most: int) -> None:
         rows = np.flatnonzero(chosen)
@@ -110,7 +110,7 @@ def _keys(pairs: np.ndarray, base: int) -> np.ndarray:
 
 def _same_group(pairs: np.ndarray, score: np.ndarray) -> np.ndarray:
     """Return (p,) bool: settled pairs join both images, directly or through others."""
-    first, second = pairs[score >= _SETTLED].T
+    first, second = pairs[score >= SETTLED].T
     n = int(pairs.max(initial=-1)) + 1
     if not n:
         return np.zeros(0, bool)

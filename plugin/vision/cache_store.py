@@ -25,7 +25,7 @@ class CachePart:
 
     Attributes:
         name: Architecture, hash of the weights, hash of the preprocessing.
-        kind: "embeddings" or "network".
+        kind: "embeddings", "network" or "pairs".
         bytes: Size on disk.
         files: Number of files.
         used: When it was last used, in seconds since 1970.
@@ -46,6 +46,11 @@ def embeddings_root() -> Path:
 def networks_root() -> Path:
     """Return the folder of exported networks."""
     return winnow_home() / "cache" / "onnx"
+
+
+def pairs_root() -> Path:
+    """Return the folder of what searches for near-duplicates found."""
+    return winnow_home() / "cache" / "pairs"
 
 
 def cache_limit() -> int:
@@ -70,6 +75,7 @@ def cache_parts() -> list[CachePart]:
     for folder in _folders(embeddings_root()):
         parts.append(_part(folder.name, "embeddings", _files(folder)))
     parts += [_part(path.stem, "network", [path]) for path in _files(networks_root())]
+    parts += [_part(path.stem, "pairs", [path]) for path in _files(pairs_root())]
     return sorted((part for part in parts if part.files), key=lambda part: (-part.used, part.name))
 
 
@@ -111,6 +117,7 @@ def clear_cache() -> int:
     freed = sum(path.stat().st_size for path in _all_files())
     shutil.rmtree(embeddings_root(), ignore_errors=True)
     shutil.rmtree(networks_root(), ignore_errors=True)
+    shutil.rmtree(pairs_root(), ignore_errors=True)
     return freed
 
 
@@ -125,7 +132,7 @@ def _part(name: str, kind: str, paths: list[Path]) -> CachePart:
 
 def _all_files() -> list[Path]:
     spaces = [path for folder in _folders(embeddings_root()) for path in _files(folder)]
-    return spaces + _files(networks_root())
+    return spaces + _files(networks_root()) + _files(pairs_root())
 
 
 def _folders(root: Path) -> list[Path]:
@@ -133,10 +140,10 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return the files that are the cache's: shards (those of older versions too), networks, temporary ones."""
+    """Return the files that are the cache's: shards (those of older versions too), networks, pairs, temporary ones."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.suffix in (SUFFIX, ".npy", ".onnx", ".tmp"))
+    return sorted(path for path in folder.iterdir() if path.suffix in (SUFFIX, ".npy", ".npz", ".onnx", ".tmp"))
 
 
 def _removed(path: Path, size: int) -> int:

@@ -9,18 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from ..curation.duplicates import DuplicatePairs, find_duplicates
+from ..curation.duplicates import DuplicatePairs, judge
 from ..curation.exact import find_exact_copies
 from ..curation.made_copies import Copies
+from ..curation.search import search
 from ..datasets.decisions import read_decisions
 from ..datasets.samples import Samples
-from ..datasets.views import Collection
+from ..datasets.views import Collection, dataset_of
 from ..progress import Progress, silent
 from ..vision.backbones import Backbone
 from ..vision.copies import embed_copies
 from ..vision.matching import features_of_files, match_images
 from ..vision.pixels import pixel_digests
 from ..vision.preprocessing import Preprocessing
+from .pair_memory import PairMemory, Remembered, RememberingVerifier
 from .vectors import Embedded
 
 _COLUMNS = ("path_a", "path_b", "split_a", "split_b", "score", "flagged")
@@ -45,6 +47,7 @@ def score_pairs(
         lambda rows: pixel_digests(samples.paths[rows], embedded.preprocessing),
     )
     rows = exact.stand_ins(splits)
+    space = f"{embedded.backbone.weights_hash} {embedded.preprocessing.hash()}"
     pairs = score_images(
         samples.paths[rows],
         _at(embedded.vectors, rows),
@@ -53,6 +56,8 @@ def score_pairs(
         backbone=embedded.backbone,
         preprocessing=embedded.preprocessing,
         threshold=threshold,
+        memory=PairMemory(str(dataset_of(view)._doc.id), space),
+        digests=embedded.digests[rows],
         progress=progress,
     )
     pairs = exact.hand_on(pairs, splits)
@@ -73,6 +78,8 @@ def score_images(
     backbone: Backbone,
     preprocessing: Preprocessing,
     threshold: float | None = None,
+    memory: PairMemory | None = None,
+    digests: np.ndarray | None = None,
     progress: Progress = silent,
 ) -> DuplicatePairs:
     """Score the pairs of n files, fitted to copies of some of them, and settled by keypoints where they are large.
@@ -85,28 +92,36 @@ def score_images(
         backbone: What made the vectors.
         preprocessing: How files became its input.
         threshold: Score that counts as a near-duplicate; None = the automatic one.
+        memory: What earlier searches found, which this one adds to; None = none.
+        digests: (n, 32) uint8 of the files' bytes, by which the memory knows them; None = there is no memory.
         progress: Told after each block.
     """
-    progress("making copies", 0, 1)
-    made = embed_copies(paths, backbone, preprocessing)
-    progress("making copies", 1, 1)
     features = features_of_files(paths, preprocessing)
 
-    def verify_copies(chosen: np.ndarray) -> np.ndarray:
-        return match_images(
-            np.stack([made.source[chosen], len(paths) + chosen], axis=1),
-            lambda number: features(number) if number < len(paths) else made.features[number - len(paths)],
-        )
+    def make_copies() -> Copies:
+        progress("making copies", 0, 1)
+        made = embed_copies(paths, backbone, preprocessing)
+        progress("making copies", 1, 1)
 
-    return find_duplicates(
-        vectors,
-        thumbnails,
-        splits,
-        copies=Copies(made.source, made.vectors, made.thumbnails, verify_copies),
-        verify=lambda pairs, told: match_images(pairs, features, told),
-        threshold=threshold,
-        progress=progress,
+        def verify(chosen: np.ndarray) -> np.ndarray:
+            return match_images(
+                np.stack([made.source[chosen], len(paths) + chosen], axis=1),
+                lambda number: features(number) if number < len(paths) else made.features[number - len(paths)],
+            )
+
+        return Copies(made.source, made.vectors, made.thumbnails, verify)
+
+    known = Remembered.nothing(len(paths))
+    if memory is not None and digests is not None:
+        known = memory.load(digests, splits)
+    found = search(
+        vectors, thumbnails, splits, make_copies=make_copies, known=known.search, new=known.new, progress=progress
     )
+    verifier = RememberingVerifier(lambda pairs, told: match_images(pairs, features, told), known.matched, len(paths))
+    pairs = judge(found, vectors, thumbnails, splits, verify=verifier, threshold=threshold, progress=progress)
+    if memory is not None and digests is not None:
+        memory.save(digests, splits, found, verifier.matched)
+    return pairs
 
 
 def best_scores(pairs: DuplicatePairs, n: int) -> np.ndarray:

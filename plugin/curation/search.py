@@ -1,0 +1,119 @@
+"""What a search for near-duplicates looked at, before anything is judged: kept, it serves the next search too.
+
+Neighbours and the alignment of pixels are nearly all the work. They depend on the images alone, so what was found about
+a pair stays true while other images come and go, and 1,000 new images among 1,000,000 cost little more than themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..progress import Progress, silent
+from .alignment import SIDE
+from .candidates import Candidates
+from .crowds import crowd_of_look_alikes
+from .evidence import Evidence, gather_evidence
+from .made_copies import Copies, Met, meet_sources
+from .neighbors import unit_rows
+
+_LARGEST_CHANGE = 0.2  # share of the images that may be new before all is searched anew
+_FEWEST_COPIES = 30
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What was found about pairs of n images.
+
+    Attributes:
+        centre: (d,) float32. What was subtracted from the embeddings.
+        candidates: (p, 2) int64, the smaller row first, in ascending order: pairs that were worth a closer look.
+        evidence: What speaks for those that agree at all, without the crowd.
+        met: How copies made on purpose met their sources; None where none were made.
+    """
+
+    centre: np.ndarray
+    candidates: np.ndarray
+    evidence: Evidence
+    met: Met | None
+
+    def renumbered(self, row: np.ndarray) -> Search:
+        """Return what is known about the images that are left.
+
+        Args:
+            row: (n,) int64. The new row of each image; -1 = it is gone.
+        """
+        candidates = np.sort(row[self.candidates], axis=1)
+        candidates = candidates[candidates[:, 0] >= 0]
+        pairs = np.sort(row[self.evidence.pairs], axis=1)
+        (kept,) = np.nonzero(pairs[:, 0] >= 0)
+        kept = kept[np.lexsort(pairs[kept].T[::-1])]
+        evidence = Evidence(pairs[kept], self.evidence.values[kept])
+        return Search(self.centre, np.unique(candidates, axis=0), evidence, self.met)
+
+
+def search(
+    embeddings: np.ndarray,
+    thumbnails: np.ndarray,
+    splits: np.ndarray | None = None,
+    *,
+    make_copies: Callable[[], Copies] | None = None,
+    known: Search | None = None,
+    new: np.ndarray | None = None,
+    progress: Progress = silent,
+) -> Search:
+    """Look for pairs that may be near-duplicates, and for what speaks for them.
+
+    Args:
+        embeddings: (n, d) float32, finite.
+        thumbnails: (n, 32, 32) uint8.
+        splits: See `duplicates.find_duplicates`.
+        make_copies: Makes copies of some of the images, where they are needed; None = there are none.
+        known: What is known about those images that are not new.
+        new: (k,) int64 rows that `known` knows nothing of. More than a fifth of all: everything is searched anew.
+        progress: Told after each block.
+
+    Raises:
+        ValueError: Shapes that do not fit each other, or embeddings that are not finite.
+    """
+    if thumbnails.shape != (len(embeddings), SIDE, SIDE):
+        raise ValueError(f"thumbnails must have shape ({len(embeddings)}, {SIDE}, {SIDE}), got {thumbnails.shape}")
+    if known is None or new is None or len(new) > _LARGEST_CHANGE * len(embeddings):
+        return _search_all(embeddings, thumbnails, splits, make_copies, progress)
+    if not len(new):
+        return known
+    rows = centred_rows(embeddings, known.centre)
+    candidates = Candidates(rows, thumbnails).of_some(new, splits, progress)
+    found = gather_evidence(candidates, rows, thumbnails, splits, progress)
+    pairs = np.concatenate([known.evidence.pairs, found.pairs])
+    order = np.lexsort(pairs.T[::-1])
+    evidence = Evidence(pairs[order], np.concatenate([known.evidence.values, found.values])[order])
+    together = np.unique(np.concatenate([known.candidates, candidates]), axis=0)
+    return Search(known.centre, together, evidence, known.met)
+
+
+def centred_rows(embeddings: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Return (n, d) float32 embeddings of length 1 around a (d,) centre."""
+    return unit_rows(embeddings - centre, centered=False)
+
+
+def _search_all(
+    embeddings: np.ndarray,
+    thumbnails: np.ndarray,
+    splits: np.ndarray | None,
+    make_copies: Callable[[], Copies] | None,
+    progress: Progress,
+) -> Search:
+    rows = unit_rows(embeddings)
+    centre = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32) if len(embeddings) else embeddings.sum(axis=0)
+    index = Candidates(rows, thumbnails)
+    candidates = index.among_themselves(splits, progress)
+    evidence = gather_evidence(candidates, rows, thumbnails, splits, progress)
+    copies = None if make_copies is None else make_copies()
+    met = None
+    if copies is not None and len(copies.source) >= _FEWEST_COPIES:
+        crowd = crowd_of_look_alikes(evidence, len(rows))
+        met = meet_sources(copies, centred_rows(copies.embeddings, centre), index, rows, thumbnails, crowd)
+    return Search(centre, candidates, evidence, met)
