@@ -17,15 +17,13 @@ from ..datasets.samples import DEFAULT_LABEL_FIELD, label_fields
 from ..datasets.split_names import read_splits
 from ..datasets.views import Collection, dataset_of, every_image, single_images
 from ..errors import DataError
-from .findings import DUPLICATES_RUN, LABEL_ISSUES_RUN, LEAKS_RUN
+from .findings import COPY, DUPLICATES_RUN, KEEPER, KEPT, LABEL_ISSUES_RUN, LEAKS_RUN
 from .wording import counted
 
 COPIES, LEAKED, LABEL_ISSUES, SELECTED = "copies", "leaked training images", "label issues", "selected"
 CHOICES = (COPIES, LEAKED, LABEL_ISSUES, SELECTED)
 
 _CHUNK = 20_000
-
-KEEPER, COPY, KEPT = "keeper", "copy", "kept"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from ..datasets.decisions import call_each_apart, forget_decisions, keep_each
 from ..datasets.fields import clear_field, write_values
 from ..datasets.views import Collection, dataset_of, every_image
 from ..errors import DataError
-from .choosing import KEEPER, KEPT, DuplicateFields, duplicate_fields, leaked_among
+from .choosing import DuplicateFields, duplicate_fields, leaked_among
+from .findings import KEEPER, KEPT
 from .wording import counted
 
 APART, KEEP_ALL, FORGET = "not duplicates of each other", "keep all", "forget decisions"

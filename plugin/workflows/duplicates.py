@@ -20,7 +20,7 @@ from ..datasets.samples import Samples
 from ..datasets.views import Collection
 from ..failures import Failure
 from ..progress import Progress, silent
-from .findings import DUPLICATES_RUN
+from .findings import COPY, DUPLICATES_RUN, KEEPER, KEPT
 from .keepers import DEFAULT_KEEP, check_keep, choose_keepers
 from .pairs import best_scores, expectation, expectation_line, score_pairs, write_pairs
 from .vectors import Embedded, VectorParams, embed_collection
@@ -182,7 +182,7 @@ def report_duplicates(
     kept = _kept_groups(view, samples, groups)
     members = np.flatnonzero(groups.group >= 0)
     ids, group = samples.ids[members], groups.group[members]
-    role = np.where(kept[group], "kept", np.where(np.isin(members, keepers), "keeper", "copy"))
+    role = np.where(kept[group], KEPT, np.where(np.isin(members, keepers), KEEPER, COPY))
     conflict = groups.in_conflict(samples.labels)[group]
     columns = (group, best_scores(pairs, len(samples))[members], role, conflict)
     for (name, kind), values in zip(_fields(params), columns, strict=True):
@@ -193,7 +193,7 @@ def report_duplicates(
         score_field=params.score_field,
         group_field=params.group_field,
         role_field=params.role_field,
-        roles=("keeper", "copy"),
+        roles=(KEEPER, COPY),
     )
     report = DuplicateReport(samples, pairs, groups, keepers, kept, embedded.failures, (note,) if note else ())
     flagged = pairs.flagged

@@ -13,6 +13,9 @@ DUPLICATES_RUN = "winnow_duplicates"
 LEAKS_RUN = "winnow_leaks"
 LABEL_ISSUES_RUN = "winnow_label_issues"
 
+# The role of an image in its duplicate group.
+KEEPER, COPY, KEPT = "keeper", "copy", "kept"
+
 
 @dataclass(frozen=True, eq=False)
 class Findings:
