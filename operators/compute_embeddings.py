@@ -24,6 +24,9 @@ class ComputeEmbeddings(WorkflowOperator):
 
         return EmbedParams, compute_embeddings
 
+    def following(self, summary: dict[str, Any]) -> tuple[str, str] | None:
+        return None if summary.get("unit") == "patch" else self.next_step  # the other jobs look at whole images
+
     def is_long(self, ctx: Any) -> bool:
         return ctx.dataset is not None and _seconds(Form(ctx, self.workflow()[0])) > _SHORT_SECONDS
 

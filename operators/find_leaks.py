@@ -17,7 +17,7 @@ class FindLeaks(WorkflowOperator):
     title = "find leaks between splits"
     summary = "Find test and validation images of which the training split holds a copy"
     icon = "water_drop"
-    next_step = ("find_label_issues", "find label issues")
+    next_step = ("split_dataset", "make clean splits")
 
     def workflow(self) -> tuple[type, Workflow]:
         from ..plugin.workflows.leaks import LeakParams, find_leaks

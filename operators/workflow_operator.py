@@ -61,6 +61,10 @@ class WorkflowOperator(foo.Operator, ABC):
         """
         return None
 
+    def following(self, summary: dict[str, Any]) -> tuple[str, str] | None:
+        """Return what people go on with after a report of this summary."""
+        return self.next_step
+
     def is_long(self, ctx: Any) -> bool:
         """Tell whether people would rather not wait for the job."""
         return True
@@ -189,8 +193,8 @@ class WorkflowOperator(foo.Operator, ABC):
             if show := result.get("show"):
                 view = {"view": show["view"]}
                 outputs.btn("show", show["label"], on_click="set_view", params=view, icon="visibility")
-            if self.next_step is not None:
-                name, title = self.next_step
+            if (following := self.following(result.get("summary", {}))) is not None:
+                name, title = following
                 uri = f"{self.plugin_name}/{name}"
                 outputs.btn("next", f"Next: {title}", on_click=uri, prompt=True, icon="arrow_forward")
         return types.Property(outputs)

@@ -288,6 +288,28 @@ def test_leaks_name_the_evaluation_side_first(images: Path, tmp_path: Path) -> N
     assert (best["split_a"], best["split_b"]) == ("test", "train")
 
 
+def test_the_image_to_keep_is_chosen_by_policies_and_folders(images: Path) -> None:
+    kept = images / "train"
+
+    result = winnow("duplicates", images, "--keep", "largest, oldest", "--keep-path", kept, "--json")
+    unknown = winnow("duplicates", images, "--keep", "newest", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    assert last_json(result.stdout)["copies"] >= 1
+    assert unknown.exit_code == 1
+    assert "no policy 'newest'" in last_json(unknown.stdout)["error"]
+
+
+def test_leaks_are_looked_for_by_groups_too(images: Path) -> None:
+    result = winnow("leaks", images, "--group-by", "file:folder", "--json")
+    unknown = winnow("leaks", images, "--group-by", "patient", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    assert sum(last_json(result.stdout)["by_kind"].values()) >= 1
+    assert unknown.exit_code == 1
+    assert "there is no such field" in last_json(unknown.stdout)["error"]
+
+
 def test_splits_are_made_by_the_fractions(images: Path) -> None:
     result = winnow("split", images, "--fractions", "train=0.6,test=0.4", "--json")
 

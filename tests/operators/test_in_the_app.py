@@ -62,3 +62,17 @@ def test_names_that_the_apps_buttons_add_are_passed_over(colours: fo.Dataset) ->
     output = shown_in(stream_of("find_duplicates", colours, path="next")[-2])
 
     assert "text" in output
+
+
+def test_nothing_follows_the_vectors_of_patches(colours: fo.Dataset) -> None:
+    made = colours.limit(3).clone()
+    box = fo.Detection(label="part", bounding_box=[0.1, 0.1, 0.6, 0.6])
+    made.set_values("parts", [fo.Detections(detections=[box.copy()]) for _ in range(3)])
+
+    output = shown_in(
+        stream_of("compute_embeddings", made, patches_field="parts", projection="none", similarity=False)[-2]
+    )
+    made.delete()
+
+    assert "text" in output
+    assert "next" not in output
