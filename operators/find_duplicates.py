@@ -7,6 +7,7 @@ from typing import Any
 from fiftyone import ViewField
 from fiftyone.core.collections import SampleCollection
 
+from ..plugin.workflows.findings import DUPLICATES_RUN
 from ..plugin.workflows.keepers import DEFAULT_KEEP, POLICIES
 from .forms import Form
 from .workflow_operator import Workflow, WorkflowOperator
@@ -25,7 +26,7 @@ class FindDuplicates(WorkflowOperator):
         return DuplicateParams, find_duplicates
 
     def fill(self, form: Form) -> None:
-        form.threshold()
+        form.threshold(DUPLICATES_RUN)
         form.choices(
             "keep", list(POLICIES), "Which image of a group to keep", f"By turns; empty: {', '.join(DEFAULT_KEEP)}."
         )

@@ -7,6 +7,7 @@ from typing import Any
 from fiftyone import ViewField
 from fiftyone.core.collections import SampleCollection
 
+from ..plugin.workflows.findings import LEAKS_RUN
 from ..plugin.workflows.group_sources import group_sources
 from .forms import Form
 from .workflow_operator import Workflow, WorkflowOperator
@@ -29,7 +30,7 @@ class FindLeaks(WorkflowOperator):
         form.choices(
             "group_by", group_sources(form.view), "Must not straddle", "Fields of what must not lie in two splits."
         )
-        form.threshold()
+        form.threshold(LEAKS_RUN)
         if form.wants_more():
             form.field_name("score_field", "Field for the score")
             form.field_name("kind_field", "Field for the kind of leak")

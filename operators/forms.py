@@ -11,6 +11,7 @@ from fiftyone.operators import types
 
 from ..plugin.datasets import jobs
 from ..plugin.datasets.patches import label_path, patch_fields, shown_patches
+from ..plugin.datasets.runs import list_runs
 from ..plugin.datasets.samples import label_fields
 from ..plugin.datasets.split_names import NEVER_ASSUMED, read_splits, split_sources
 from ..plugin.datasets.views import check_images, image_slices, one_slice
@@ -208,9 +209,15 @@ class Form:
         self.switch(MORE, "More settings")
         return bool(self.ctx.params.get(MORE))
 
-    def threshold(self) -> None:
-        """Offer the score from which a pair counts."""
+    def threshold(self, run: str | None = None) -> None:
+        """Offer the score from which a pair counts, and show what others would have flagged in the last run."""
         self.number("threshold", "Threshold", "Score from 0 to 1; empty: decided from the scores.", low=0, high=1)
+        last = next((each.summary for each in list_runs(self.dataset) if each.key == run), {})
+        if pairs := last.get("pairs_at"):
+            counts = " · ".join(f"{at}: {count:,}" for at, count in pairs.items())
+            self.note(
+                "pairs_at", f"Pairs of the last run from a score of {counts}; it was cut at {last['threshold']:g}."
+            )
 
     def seed(self) -> None:
         """Offer the seed."""

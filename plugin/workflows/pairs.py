@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from ..vision.preprocessing import Preprocessing
 from .pair_memory import PairMemory, Remembered, RememberingVerifier
 from .vectors import Embedded
 
+_SHOWN_THRESHOLDS = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.3)
 _COLUMNS = ("path_a", "path_b", "split_a", "split_b", "score", "flagged")
 
 
@@ -133,12 +135,16 @@ def best_scores(pairs: DuplicatePairs, n: int) -> np.ndarray:
     return np.where(best < 0, np.nan, best)
 
 
-def expectation(pairs: DuplicatePairs) -> dict[str, float | None]:
-    """Return what the cut promises, plain JSON: threshold, expected precision and recall (None = not known)."""
+def expectation(pairs: DuplicatePairs) -> dict[str, Any]:
+    """Return what the cut promises, plain JSON: threshold, expected precision and recall (None = not known).
+
+    `pairs_at`: how many pairs other thresholds would flag.
+    """
     return {
         "threshold": round(float(pairs.threshold), 4),
         "expected_precision": round(pairs.precision, 3),
         "expected_recall": None if pairs.recall is None else round(pairs.recall, 3),
+        "pairs_at": {str(threshold): int((pairs.score >= threshold).sum()) for threshold in _SHOWN_THRESHOLDS},
     }
 
 

@@ -166,3 +166,16 @@ def test_new_splits_need_no_old_ones(colours: fo.Dataset) -> None:
     form = form_of("split_dataset", colours)
 
     assert "split_field_problem" not in form
+
+
+@pytest.mark.parametrize("name", ["find_duplicates", "find_leaks"])
+def test_the_last_run_tells_what_other_thresholds_would_flag(name: str, colours: fo.Dataset) -> None:
+    made = colours.clone()
+    before = form_of(name, made)
+
+    foo.execute_operator(f"@winnow/curation/{name}", dataset=made)
+    after = form_of(name, made)
+    made.delete()
+
+    assert "pairs_at" not in before
+    assert after["pairs_at"]["view"]["label"].startswith("Pairs of the last run from a score of 0.95: ")
