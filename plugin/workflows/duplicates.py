@@ -22,7 +22,7 @@ from ..failures import Failure
 from ..progress import Progress, silent
 from .findings import COPY, DUPLICATES_RUN, KEEPER, KEPT
 from .keepers import DEFAULT_KEEP, check_keep, choose_keepers
-from .pairs import best_scores, expectation, expectation_line, score_pairs, write_pairs
+from .pairs import best_scores, expectation, expectation_lines, score_pairs, write_pairs
 from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
 
@@ -119,7 +119,7 @@ class DuplicateReport:
         return "\n".join(
             [
                 *lines,
-                *expectation_line(self.pairs),
+                *expectation_lines(self.pairs),
                 *(f"- {note}" for note in self.notes),
                 *failure_lines(self.failures),
                 "",

@@ -23,7 +23,7 @@ from ..progress import Progress, silent
 from .findings import LEAKS_RUN
 from .group_sources import DESCRIPTIONS, check_groups, proposed_groups, read_groups
 from .leak_price import LeakPrice, price_of
-from .pairs import best_scores, expectation, expectation_line, score_pairs, write_pairs
+from .pairs import best_scores, expectation, expectation_lines, score_pairs, write_pairs
 from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
 
@@ -137,7 +137,7 @@ class LeakReport:
         after = (
             "Next: repair the splits, or train: the training side of each leak is left out, the test side told apart."
         )
-        return "\n".join([*lines, *expectation_line(self.pairs), *notes, *failure_lines(self.failures), "", after])
+        return "\n".join([*lines, *expectation_lines(self.pairs), *notes, *failure_lines(self.failures), "", after])
 
     def write_pairs(self, path: Path, root: Path | None = None) -> None:
         """Write every candidate pair as CSV; `a` is the evaluation side; best first."""

@@ -9,7 +9,9 @@ import contextlib
 import hashlib
 import logging
 import os
+import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +25,8 @@ from ..vision.cache_store import pairs_root
 
 _VERSION = 1  # of everything that a search does
 _SUFFIX = ".npz"
+_AT_ONCE = 4096  # pairs, between two looks at the clock
+_KEEP_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -47,21 +51,35 @@ class RememberingVerifier:
         verify: Compares pairs.
         matched: What is known.
         n: Number of images.
+        keep: Called with all that is known, at most once a minute: a job that is killed then goes on from there.
     """
 
-    def __init__(self, verify: Verify, matched: Matched, n: int) -> None:
-        self._verify, self._number = verify, np.array([max(n, 1), 1])
+    def __init__(
+        self, verify: Verify, matched: Matched, n: int, keep: Callable[[Matched], None] = lambda matched: None
+    ) -> None:
+        self._verify, self._number, self._keep = verify, np.array([max(n, 1), 1]), keep
+        self._kept_at = time.monotonic()
         self.matched = matched
 
     def __call__(self, pairs: np.ndarray, progress: Progress) -> np.ndarray:
         known, asked = self.matched.pairs @ self._number, pairs @ self._number
         missing = np.unique(pairs[~np.isin(asked, known)], axis=0)
-        if len(missing):
-            together = np.concatenate([self.matched.pairs, missing])
-            found = np.concatenate([self.matched.found, self._verify(missing, progress)])
-            order = np.argsort(together @ self._number)
-            self.matched = Matched(together[order], found[order])
+        for start in range(0, len(missing), _AT_ONCE):
+
+            def told(step: str, done: int, total: int, start: int = start) -> None:
+                progress(step, start + done, len(missing))
+
+            block = missing[start : start + _AT_ONCE]
+            self._add(block, self._verify(block, told))
         return self.matched.found[np.searchsorted(self.matched.pairs @ self._number, asked)]
+
+    def _add(self, pairs: np.ndarray, found: np.ndarray) -> None:
+        together = np.concatenate([self.matched.pairs, pairs])
+        order = np.argsort(together @ self._number)
+        self.matched = Matched(together[order], np.concatenate([self.matched.found, found])[order])
+        if time.monotonic() - self._kept_at > _KEEP_SECONDS:
+            self._keep(self.matched)
+            self._kept_at = time.monotonic()
 
 
 @dataclass(frozen=True, eq=False)

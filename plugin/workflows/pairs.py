@@ -23,9 +23,10 @@ from ..vision.copies import embed_copies
 from ..vision.matching import features_of_files, match_images
 from ..vision.pixels import pixel_digests
 from ..vision.preprocessing import Preprocessing
-from .pair_memory import PairMemory, Remembered, RememberingVerifier
+from .pair_memory import Matched, PairMemory, Remembered, RememberingVerifier
 from .vectors import Embedded
 
+_POOR_RECALL = 0.3
 _SHOWN_THRESHOLDS = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.3)
 _COLUMNS = ("path_a", "path_b", "split_a", "split_b", "score", "flagged")
 
@@ -119,10 +120,17 @@ def score_images(
     found = search(
         vectors, thumbnails, splits, make_copies=make_copies, known=known.search, new=known.new, progress=progress
     )
-    verifier = RememberingVerifier(lambda pairs, told: match_images(pairs, features, told), known.matched, len(paths))
+
+    def keep(matched: Matched) -> None:
+        if memory is not None and digests is not None:
+            memory.save(digests, splits, found, matched)
+
+    keep(known.matched)
+    verifier = RememberingVerifier(
+        lambda pairs, told: match_images(pairs, features, told), known.matched, len(paths), keep
+    )
     pairs = judge(found, vectors, thumbnails, splits, verify=verifier, threshold=threshold, progress=progress)
-    if memory is not None and digests is not None:
-        memory.save(digests, splits, found, verifier.matched)
+    keep(verifier.matched)
     return pairs
 
 
@@ -148,15 +156,23 @@ def expectation(pairs: DuplicatePairs) -> dict[str, Any]:
     }
 
 
-def expectation_line(pairs: DuplicatePairs) -> list[str]:
-    """Return a markdown line on what the cut promises."""
-    if not pairs.flagged.any():
-        return []
-    right = "more than 99%" if pairs.precision >= 0.995 else f"about {pairs.precision:.0%}"
-    line = f"Of the flagged pairs {right} should be right"
-    if pairs.recall is not None:
-        line += f"; of copies of your images that were edited on purpose, the same cut finds {pairs.recall:.0%}"
-    return ["", line + "."]
+def expectation_lines(pairs: DuplicatePairs) -> list[str]:
+    """Return markdown lines on what the cut promises."""
+    lines = []
+    if pairs.flagged.any():
+        right = "more than 99%" if pairs.precision >= 0.995 else f"about {pairs.precision:.0%}"
+        line = f"Of the flagged pairs {right} should be right"
+        if pairs.recall is not None:
+            line += f"; of copies of your images that were edited on purpose, the same cut finds {pairs.recall:.0%}"
+        lines += ["", line + "."]
+    if pairs.recall is not None and pairs.recall < _POOR_RECALL:
+        lines += [
+            "",
+            f"**Copies can hardly be told from look-alikes here**: the cut finds {pairs.recall:.0%} of those made on "
+            f"purpose. Look at the pairs below it too: with a threshold of 0.3 there are "
+            f"{int((pairs.score >= 0.3).sum()):,}.",
+        ]
+    return lines
 
 
 def write_pairs(path: Path, root: Path | None, samples: Samples, pairs: DuplicatePairs) -> None:

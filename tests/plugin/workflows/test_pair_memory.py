@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import fiftyone as fo
@@ -13,6 +14,7 @@ from PIL import Image
 
 from winnow.plugin.curation.evidence import Evidence
 from winnow.plugin.curation.search import Search
+from winnow.plugin.errors import JobCancelled
 from winnow.plugin.progress import Progress, silent
 from winnow.plugin.vision.cache_store import cache_parts, clear_cache, pairs_root
 from winnow.plugin.workflows.duplicates import find_duplicates
@@ -151,3 +153,31 @@ def test_keypoints_of_a_pair_are_compared_once() -> None:
     assert sorted(asked) == [(1, 2), (3, 4), (5, 8)]
     assert first.tolist() == [[3, 4], [1, 2], [3, 4]]
     assert second.tolist() == [[1, 2], [5, 8]]
+
+
+def test_a_search_that_is_stopped_among_keypoints_goes_on_from_there(
+    tmp_path: Path, dataset: Callable[[], fo.Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("winnow.plugin.workflows.pair_memory._AT_ONCE", 8)
+    monkeypatch.setattr("winnow.plugin.workflows.pair_memory._KEEP_SECONDS", 0.0)
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        pixels = rng.integers(0, 256, (20, 20, 3), np.uint8)
+        Image.fromarray(pixels).resize((200, 200), Image.Resampling.NEAREST).save(tmp_path / f"{number}.png")
+    made = dataset()
+    made.add_samples([fo.Sample(filepath=str(path)) for path in sorted(tmp_path.glob("*.png"))])
+
+    def stop(step: str, done: int, total: int) -> None:
+        if step == "comparing keypoints" and done > 16:
+            raise JobCancelled
+
+    with pytest.raises(JobCancelled):
+        find_duplicates(made, progress=stop)
+    steps = Steps()
+    find_duplicates(made, progress=steps)
+    whole = Steps()
+    shutil.rmtree(pairs_root())
+    find_duplicates(made, progress=whole)
+
+    assert "nearest embeddings" not in steps.totals
+    assert steps.totals["comparing keypoints"] <= whole.totals["comparing keypoints"] - 16

@@ -15,7 +15,7 @@ from winnow.plugin.vision.embeddings import embed_images
 from winnow.plugin.vision.preprocessing import Preprocessing
 from winnow.plugin.workflows.duplicates import DuplicateReport, find_duplicates
 from winnow.plugin.workflows.leaks import find_leaks
-from winnow.plugin.workflows.pairs import best_scores, score_images
+from winnow.plugin.workflows.pairs import best_scores, expectation_lines, score_images
 
 from .conftest import CLASSES
 
@@ -108,3 +108,12 @@ def test_a_texture_that_was_turned_is_found_by_its_keypoints(tmp_path: Path) -> 
     pairs = score_images(paths, found.vectors, found.thumbnails, backbone=backbone, preprocessing=preprocessing)
 
     assert sorted(map(tuple, pairs.rows[pairs.flagged].tolist())) == [(0, 1), (2, 3), (4, 5)]
+
+
+@pytest.mark.parametrize(("recall", "said"), [(None, False), (0.8, False), (0.05, True)])
+def test_a_poor_recall_is_said_with_what_a_lower_threshold_would_show(recall: float | None, said: bool) -> None:
+    pairs = DuplicatePairs(np.array([[0, 1], [0, 2], [1, 2]]), np.array([0.6, 0.4, 0.1], np.float32), 0.95, recall)
+
+    text = "\n".join(expectation_lines(pairs))
+
+    assert ("with a threshold of 0.3 there are 2" in text) is said
