@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TypeAlias
 
 import fiftyone as fo
+from bson import json_util
 
 from ..errors import DataError
 
@@ -14,6 +16,14 @@ Collection: TypeAlias = fo.Dataset | fo.DatasetView
 def dataset_of(view: Collection) -> fo.Dataset:
     """Return the dataset that the view is a view of."""
     return view if isinstance(view, fo.Dataset) else fo.load_dataset(view.dataset_name)
+
+
+def view_key(view: Collection) -> str:
+    """Return letters and digits by which the same view of the same dataset is known in another session."""
+    dataset = dataset_of(view)
+    stages = [] if isinstance(view, fo.Dataset) else view._serialize(include_uuids=False)
+    shown = hashlib.sha256(json_util.dumps(stages).encode()).hexdigest()[:12] if stages else "all"
+    return f"{dataset._doc.id}-{shown}"
 
 
 def every_image(view: Collection) -> Collection:

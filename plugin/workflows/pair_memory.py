@@ -103,10 +103,10 @@ class Remembered:
 
 
 class PairMemory:
-    """The memory of one dataset and one way of embedding, in one file. What cannot be read or written costs only time.
+    """The memory of one collection and one way of embedding, in a file. What cannot be read or written costs only time.
 
     Args:
-        name: Of the dataset's memory: letters and digits.
+        name: The collection's key.
         space: What the vectors depend on.
     """
 

@@ -16,7 +16,7 @@ from ..curation.made_copies import Copies
 from ..curation.search import search
 from ..datasets.decisions import read_decisions
 from ..datasets.samples import Samples
-from ..datasets.views import Collection, dataset_of
+from ..datasets.views import Collection, view_key
 from ..progress import Progress, silent
 from ..vision.backbones import Backbone
 from ..vision.copies import embed_copies
@@ -59,7 +59,7 @@ def score_pairs(
         backbone=embedded.backbone,
         preprocessing=embedded.preprocessing,
         threshold=threshold,
-        memory=PairMemory(str(dataset_of(view)._doc.id), space),
+        memory=PairMemory(view_key(view), space),
         digests=embedded.digests[rows],
         progress=progress,
     )

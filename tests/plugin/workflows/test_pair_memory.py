@@ -62,6 +62,16 @@ def test_a_search_that_goes_on_finds_what_a_new_one_finds(garments: MakeDataset)
     assert again.pairs.recall == first.pairs.recall
 
 
+def test_a_look_at_a_few_images_leaves_what_is_known_of_all(garments: MakeDataset) -> None:
+    made, steps = garments("*/bag/*"), Steps()
+    find_duplicates(made)
+
+    find_duplicates(made.match(fo.ViewField("split") == "train").limit(5))
+    find_duplicates(made, progress=steps)
+
+    assert "nearest embeddings" not in steps.totals
+
+
 def test_new_images_are_compared_with_all_and_the_others_not_again(garments: MakeDataset, tmp_path: Path) -> None:
     made, steps = garments("*/*/*"), Steps()
     find_duplicates(made)
