@@ -18,7 +18,7 @@ class Evaluation:
         without_label: Images left out because they have no label.
         without_prediction: Images left out because they have no prediction.
         accuracy: Share of right predictions; NaN without images, as the other metrics.
-        interval: 95 % bootstrap interval of the accuracy.
+        interval: 95 % interval of the accuracy.
         balanced_accuracy: Mean recall of the classes that occur.
         macro_f1: Mean F1 of the classes that occur in labels or predictions.
     """
@@ -51,9 +51,16 @@ def evaluate(labels: np.ndarray, predicted: np.ndarray, seed: int = 0) -> Evalua
 
 
 def _interval(right: np.ndarray, seed: int) -> tuple[float, float]:
-    """Percentile bootstrap (Efron and Tibshirani 1993, chapter 13) of the mean."""
-    if len(right) < 2 or right.all() or not right.any():
-        return float(right.mean()), float(right.mean())
+    """Percentile bootstrap (Efron and Tibshirani 1993, chapter 13) of the mean.
+
+    Resampling images that are all right, or all wrong, shows no doubt however few they are; the exact interval of
+    Clopper and Pearson (1934) does.
+    """
+    bound = float(0.025 ** (1 / len(right)))
+    if right.all():
+        return bound, 1.0
+    if not right.any():
+        return 0.0, 1 - bound
     rng = np.random.default_rng(seed)
     found = bootstrap((right.astype(float),), np.mean, n_resamples=1000, method="percentile", batch=50, rng=rng)
     return float(found.confidence_interval.low), float(found.confidence_interval.high)

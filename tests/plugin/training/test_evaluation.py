@@ -51,12 +51,15 @@ def test_the_interval_is_decided_by_the_seed() -> None:
     assert evaluate(labels, predicted, seed=1).interval != evaluate(labels, predicted, seed=2).interval
 
 
-@pytest.mark.parametrize(("predicted", "accuracy"), [([0, 1, 1], 1.0), ([1, 0, 0], 0.0)])
-def test_all_right_or_all_wrong_has_an_interval_of_no_width(predicted: list[int], accuracy: float) -> None:
-    found = evaluate(np.array([0, 1, 1]), np.array(predicted))
+@pytest.mark.parametrize("n", [1, 5, 100])
+def test_all_right_or_all_wrong_is_doubted_the_more_the_fewer_images_there_are(n: int) -> None:
+    labels = np.zeros(n, int)
 
-    assert found.accuracy == accuracy
-    assert found.interval == (accuracy, accuracy)
+    right, wrong = evaluate(labels, labels), evaluate(labels, labels + 1)
+
+    # A share of right images at the bound gives n right ones out of n with a probability of 2.5 %.
+    assert right.interval == (pytest.approx(0.025 ** (1 / n)), 1)
+    assert wrong.interval == (0, pytest.approx(1 - 0.025 ** (1 / n)))
 
 
 @pytest.mark.parametrize("labels", [[], [-1, -1]])
