@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from .calibration import GENERAL_CURVE
 from .evidence import Evidence
+from .units import join_units
 
 _CROWD = 5  # look-alikes; no more pairs than that are sure to have been aligned
 _WEAKEST = 1.0
@@ -41,9 +40,7 @@ def crowds(strength: np.ndarray, pairs: np.ndarray, n: int, sure: np.ndarray | N
         n: Number of images.
         sure: (m,) bool. Which pairs are copies beyond doubt; None = those stronger than any look-alike.
     """
-    first, second = pairs[strength >= _SURE_STRENGTH if sure is None else sure].T
-    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(n, n))
-    shot = connected_components(graph, directed=False)[1] if n else np.empty(0, np.int64)
+    shot = join_units(n, pairs[strength >= _SURE_STRENGTH if sure is None else sure])
     images, partners = np.concatenate([pairs, pairs[:, ::-1]]).T
     values = np.concatenate([strength, strength]).astype(np.float64)
     others = shot[images] != shot[partners]

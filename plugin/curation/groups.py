@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .duplicates import DuplicatePairs
+from .units import number_by_first
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +98,8 @@ def _numbered_by_first_member(
     raw: np.ndarray, centres: list[int], lowest: list[float], bridges: int
 ) -> DuplicateGroups:
     members = np.flatnonzero(raw >= 0)
-    _, first, found = np.unique(raw[members], return_index=True, return_inverse=True)
-    order = np.argsort(first)
     group = np.full(len(raw), -1, np.int64)
-    group[members] = np.argsort(order)[found]
+    group[members] = number_by_first(raw[members])
+    order = np.empty(len(centres), np.int64)
+    order[group[members]] = raw[members]
     return DuplicateGroups(group, np.array(centres, np.int64)[order], np.array(lowest, np.float32)[order], bridges)

@@ -8,8 +8,8 @@ with all of it: one pair an image more.
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+
+from .units import join_units
 
 _SMALLEST_CROWD = 4  # of fewer images, each is a candidate of each
 
@@ -26,9 +26,8 @@ def hub_pairs(flagged: np.ndarray, known: np.ndarray, n: int) -> np.ndarray:
         (p, 2) int64, the smaller row first, in ascending order; none of them is known.
     """
     partners = np.bincount(flagged.ravel(), minlength=n)
-    edges = coo_array((np.ones(len(flagged), bool), (flagged[:, 0], flagged[:, 1])), shape=(n, n))
-    crowd = connected_components(edges, directed=False)[1] if n else np.empty(0, np.int64)
-    members = np.flatnonzero(np.bincount(crowd)[crowd] >= _SMALLEST_CROWD) if n else np.empty(0, np.int64)
+    crowd = join_units(n, flagged)
+    members = np.flatnonzero(np.bincount(crowd, minlength=1)[crowd] >= _SMALLEST_CROWD)
     order = members[np.lexsort((members, -partners[members], crowd[members]))]
     first = np.unique(crowd[order], return_index=True)[1]
     hub = np.empty(n, np.int64)

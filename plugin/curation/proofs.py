@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 
 from ..progress import Progress
+from .units import join_units
 
 Verify = Callable[[np.ndarray, Progress], np.ndarray]
 """Takes (p, 2) int64 pairs. Returns (p, 2) float32: how many keypoints of the two images follow one placement, and the
@@ -110,9 +109,5 @@ def _keys(pairs: np.ndarray, base: int) -> np.ndarray:
 
 def _same_group(pairs: np.ndarray, score: np.ndarray) -> np.ndarray:
     """Return (p,) bool: settled pairs join both images, directly or through others."""
-    first, second = pairs[score >= SETTLED].T
-    n = int(pairs.max(initial=-1)) + 1
-    if not n:
-        return np.zeros(0, bool)
-    group = connected_components(coo_array((np.ones(len(first), bool), (first, second)), shape=(n, n)), directed=False)
-    return group[1][pairs[:, 0]] == group[1][pairs[:, 1]]
+    group = join_units(int(pairs.max(initial=-1)) + 1, pairs[score >= SETTLED])
+    return group[pairs[:, 0]] == group[pairs[:, 1]]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .splitting import rank
+from .splits import precedence
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ def _target(held: dict[str, int], splits: np.ndarray, rows: list[int], drift: _D
     tied = [name for name, count in held.items() if count == most]
     if len(tied) == 1:
         return tied[0]
-    return min(tied, key=lambda name: (drift.cost(splits, rows, name), rank(name)))
+    return min(tied, key=lambda name: (drift.cost(splits, rows, name), precedence(name)))
 
 
 def _straddling(splits: np.ndarray, units: np.ndarray) -> list[list[int]]:
@@ -129,4 +129,4 @@ def _straddling(splits: np.ndarray, units: np.ndarray) -> list[list[int]]:
 
 
 def _names(splits: np.ndarray) -> list[str]:
-    return sorted(set(splits) - {""}, key=rank)
+    return sorted(set(splits) - {""}, key=precedence)

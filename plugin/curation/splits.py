@@ -33,3 +33,8 @@ def standard_split(name: str) -> str | None:
     if len(words) == 2 and words[1] in _SET_WORDS:
         words = words[:1]
     return _SPELLINGS.get(words[0]) if len(words) == 1 else None
+
+
+def precedence(split: str) -> tuple[int, str]:
+    """Return the place of a split where one of several has to be chosen: what was ever used to test must not train."""
+    return (STANDARD_SPLITS.index(split) if split in STANDARD_SPLITS else len(STANDARD_SPLITS), split)

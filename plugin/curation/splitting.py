@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 from .dealing import deal, with_size
 from .quotas import deal_singles
-from .splits import STANDARD_SPLITS
+from .splits import precedence
 from .units import number_by_first
 
 _SUM_TOLERANCE = 1e-6
@@ -130,16 +130,11 @@ def follow_frozen(unit: np.ndarray, frozen: np.ndarray) -> tuple[np.ndarray, np.
     for row in kept:
         held = votes.setdefault(int(unit[row]), {})
         held[frozen[row]] = held.get(frozen[row], 0) + 1
-    winner = {number: min(held, key=lambda name: (-held[name], *rank(name))) for number, held in votes.items()}
+    winner = {number: min(held, key=lambda name: (-held[name], *precedence(name))) for number, held in votes.items()}
     for row in np.flatnonzero((frozen == "") & np.isin(unit, list(winner))):
         split[row] = winner[int(unit[row])]
     torn = [number for number, held in votes.items() if len(held) > 1]
     return split, kept[np.isin(unit[kept], torn)]
-
-
-def rank(split: str) -> tuple[int, str]:
-    """Return the place of a split where all else is equal: an evaluation set stays as it is."""
-    return (STANDARD_SPLITS.index(split) if split in STANDARD_SPLITS else len(STANDARD_SPLITS), split)
 
 
 def _columns(labels: np.ndarray) -> csr_array:

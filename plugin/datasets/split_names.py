@@ -10,7 +10,7 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
-from ..curation.splits import STANDARD_SPLITS, standard_split
+from ..curation.splits import precedence, standard_split
 from ..errors import FieldError
 from .views import Collection, dataset_of, describe_field
 
@@ -68,7 +68,7 @@ def read_splits(view: Collection, source: str | None) -> tuple[np.ndarray, str |
     for row, candidates in enumerate(names):
         by_split = {standard_split(name) or name: name for name in candidates}
         ambiguous += len(by_split) > 1
-        splits[row] = min(by_split, key=_precedence, default="")
+        splits[row] = min(by_split, key=precedence, default="")
         if candidates:
             spelled[splits[row]][by_split[splits[row]]] += 1
     if not spelled:
@@ -132,13 +132,8 @@ def _names(view: Collection, source: str) -> list[list[str]]:
     )
 
 
-def _precedence(split: str) -> tuple[int, str]:
-    """Order in which a sample with several splits is decided: what was ever used to test must not train."""
-    return (STANDARD_SPLITS.index(split) if split in STANDARD_SPLITS else len(STANDARD_SPLITS), split)
-
-
 def _notes(source: str, splits: np.ndarray, spelled: dict[str, Counter[str]], ambiguous: int) -> Iterator[str]:
-    for split in sorted(spelled, key=_precedence):
+    for split in sorted(spelled, key=precedence):
         names = spelled[split]
         if set(names) != {split}:
             yield f"{split}: {names.total()} samples from {', '.join(repr(name) for name in sorted(names))}"

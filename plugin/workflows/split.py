@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..curation.split_repair import repair_splits
-from ..curation.splits import standard_split
-from ..curation.splitting import count_classes, make_splits, rank
+from ..curation.splits import precedence, standard_split
+from ..curation.splitting import count_classes, make_splits
 from ..curation.units import join_units
 from ..datasets import runs
 from ..datasets.fields import write_values
@@ -120,7 +120,7 @@ def split_dataset(view: Collection, params: SplitParams = SplitParams(), progres
 
 def _repair(samples: Samples, labels: np.ndarray, units: np.ndarray, params: SplitParams) -> dict[str, Any]:
     repaired = repair_splits(samples.splits, labels, units, frozen=params.frozen)
-    names = tuple(sorted(set(samples.splits) - {""}, key=rank, reverse=True))
+    names = tuple(sorted(set(samples.splits) - {""}, key=precedence, reverse=True))
     return {
         "split": repaired.split,
         "names": names,
