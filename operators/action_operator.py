@@ -35,6 +35,7 @@ class ActionOperator(foo.Operator, ABC):
         icon: Name of a Material icon.
         verb: Text of the button that does it.
         params_type: Dataclass with the settings.
+        preferred: Which samples are meant unless some are selected, the first finding that there is.
         risk: How much harm a mistake does.
     """
 
@@ -44,6 +45,7 @@ class ActionOperator(foo.Operator, ABC):
     icon: ClassVar[str]
     verb: ClassVar[str]
     params_type: ClassVar[type]
+    preferred: ClassVar[tuple[str, ...]] = ()
     risk: ClassVar[types.RiskLevel] = types.RiskLevel.MEDIUM
 
     @abstractmethod

@@ -15,8 +15,6 @@ from .action_operator import ActionOperator, chosen_samples, default_choice, off
 from .forms import Form, mark_invalid
 from .stream import in_app
 
-_PREFERRED = (COPIES, LEAKED, LABEL_ISSUES)
-
 
 @dataclass(frozen=True)
 class DeleteParams:
@@ -33,11 +31,12 @@ class DeleteSamples(ActionOperator):
     summary = "Delete copies, leaked training images, label issues or the selection; can be undone"
     icon = "delete_sweep"
     verb = "Delete"
+    preferred = (COPIES, LEAKED, LABEL_ISSUES)
     params_type = DeleteParams
     risk = types.RiskLevel.HIGH
 
     def fill(self, form: Form) -> None:
-        chosen = offer_choice(form, _PREFERRED)
+        chosen = offer_choice(form, self.preferred)
         if chosen is None:
             return
         chosen = spare_last_of_class(form.dataset, chosen)
@@ -54,7 +53,7 @@ class DeleteSamples(ActionOperator):
     def act(self, ctx: Any, params: DeleteParams) -> ActionReport:
         if not params.confirm:
             raise DataError("nothing was deleted, as it was not confirmed: switch it on in the form, or confirm=True.")
-        chosen = chosen_samples(ctx, params.what or default_choice(ctx, _PREFERRED))
+        chosen = chosen_samples(ctx, params.what or default_choice(ctx, self.preferred))
         return delete_samples(ctx.dataset, chosen, params.delete_files)
 
 

@@ -12,7 +12,6 @@ from ..plugin.workflows.wording import counted
 from .action_operator import ActionOperator, chosen_samples, default_choice, offer_choice, show_notes
 from .forms import Form
 
-_PREFERRED = (LEAKED, COPIES, LABEL_ISSUES)
 _OUT = "out of every split"
 
 
@@ -33,10 +32,11 @@ class MoveToSplit(ActionOperator):
     )
     icon = "drive_file_move"
     verb = "Move"
+    preferred = (LEAKED, COPIES, LABEL_ISSUES)
     params_type = MoveParams
 
     def fill(self, form: Form) -> None:
-        chosen = offer_choice(form, _PREFERRED)
+        chosen = offer_choice(form, self.preferred)
         form.split_field()
         if chosen is None:
             return
@@ -49,6 +49,6 @@ class MoveToSplit(ActionOperator):
         show_notes(form, chosen.notes)
 
     def act(self, ctx: Any, params: MoveParams) -> ActionReport:
-        chosen = chosen_samples(ctx, params.what or default_choice(ctx, _PREFERRED))
+        chosen = chosen_samples(ctx, params.what or default_choice(ctx, self.preferred))
         split = "" if params.split == _OUT else params.split
         return move_samples(ctx.dataset, chosen, split, params.split_field)

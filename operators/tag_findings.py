@@ -11,8 +11,6 @@ from ..plugin.workflows.wording import counted
 from .action_operator import ActionOperator, chosen_samples, default_choice, offer_choice, show_notes
 from .forms import Form
 
-_PREFERRED = (COPIES, LEAKED, LABEL_ISSUES)
-
 
 @dataclass(frozen=True)
 class TagParams:
@@ -28,10 +26,11 @@ class TagFindings(ActionOperator):
     summary = "Tag copies, leaked training images, label issues or the selection; can be undone"
     icon = "sell"
     verb = "Tag"
+    preferred = (COPIES, LEAKED, LABEL_ISSUES)
     params_type = TagParams
 
     def fill(self, form: Form) -> None:
-        chosen = offer_choice(form, _PREFERRED)
+        chosen = offer_choice(form, self.preferred)
         if chosen is None:
             return
         form.inputs.str("tag", label="Tag", default=_default_tag(chosen.what))
@@ -40,7 +39,7 @@ class TagFindings(ActionOperator):
         show_notes(form, chosen.notes)
 
     def act(self, ctx: Any, params: TagParams) -> ActionReport:
-        chosen = chosen_samples(ctx, params.what or default_choice(ctx, _PREFERRED))
+        chosen = chosen_samples(ctx, params.what or default_choice(ctx, self.preferred))
         return tag_samples(ctx.dataset, chosen, params.tag or _default_tag(chosen.what))
 
 

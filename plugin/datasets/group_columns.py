@@ -37,14 +37,23 @@ def read_group_columns(view: Collection, ids: np.ndarray, names: Sequence[str]) 
     Raises:
         FieldError: There is no such field, or it holds something else.
     """
-    for name in names:
-        _check(view, name)
+    check_group_fields(view, names)
     if not names:
         return ()
     found, *columns = view.values(["id", *names])
     row_of = {sample_id: row for row, sample_id in enumerate(found)}
     rows = [row_of[sample_id] for sample_id in ids]
     return tuple(_texts([column[row] for row in rows]) for column in columns)
+
+
+def check_group_fields(view: Collection, names: Sequence[str]) -> None:
+    """Make sure that fields can tell groups, before long work.
+
+    Raises:
+        FieldError: As for `read_group_columns`.
+    """
+    for name in names:
+        _check(view, name)
 
 
 def _check(view: Collection, name: str) -> None:

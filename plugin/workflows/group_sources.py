@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..curation.name_groups import looks_like_groups, name_prefixes
-from ..datasets.group_columns import group_fields, read_group_columns
+from ..datasets.group_columns import check_group_fields, group_fields, read_group_columns
 from ..datasets.samples import Samples
 from ..datasets.views import Collection
 from ..vision.capture import bursts, capture_of
@@ -47,7 +47,7 @@ def check_groups(view: Collection, names: Sequence[str]) -> None:
     Raises:
         FieldError: There is no such field, or it can't tell groups.
     """
-    read_group_columns(view.limit(0), np.empty(0, object), [name for name in names if name not in _OF_FILES])
+    check_group_fields(view, [name for name in names if name not in _OF_FILES])
 
 
 def read_groups(view: Collection, samples: Samples, names: Sequence[str]) -> tuple[np.ndarray, ...]:

@@ -22,6 +22,7 @@ PER_SPLIT = {"train": 30, "test": 10}
 IMAGES = len(CLASSES) * (sum(PER_SPLIT.values()) + 1)
 
 MakeDataset = Callable[..., "fo.Dataset"]
+MakeOfFolder = Callable[[Path], "fo.Dataset"]
 
 
 def tile(split: str, name: str, number: int) -> Image.Image:
@@ -74,6 +75,20 @@ def garments(folder: Path) -> Iterator[Callable[..., fo.Dataset]]:
 
     def make(pattern: str = "*/*/*") -> fo.Dataset:
         made.append(make_dataset(folder, pattern))
+        return made[-1]
+
+    yield make
+    for dataset in made:
+        dataset.delete()
+
+
+@pytest.fixture
+def dataset_of_folder() -> Iterator[MakeOfFolder]:
+    """Return a factory of datasets of folders SPLIT/CLASS/file."""
+    made = []
+
+    def make(root: Path) -> fo.Dataset:
+        made.append(make_dataset(root))
         return made[-1]
 
     yield make

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import fiftyone as fo
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,22 +14,7 @@ from winnow.plugin.errors import DataError
 from winnow.plugin.workflows.duplicates import DuplicateParams, find_duplicates
 from winnow.plugin.workflows.leaks import find_leaks
 
-from .conftest import make_dataset, names_of, tile, values_by_name
-
-Make = Callable[[Path], fo.Dataset]
-
-
-@pytest.fixture
-def dataset_of_folder() -> Iterator[Make]:
-    made = []
-
-    def make(root: Path) -> fo.Dataset:
-        made.append(make_dataset(root))
-        return made[-1]
-
-    yield make
-    for dataset in made:
-        dataset.delete()
+from .conftest import MakeOfFolder, names_of, tile, values_by_name
 
 
 @pytest.fixture
@@ -49,7 +32,7 @@ def rewrapped(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_equal_files_and_equal_pixels_are_told_apart(rewrapped: Path, dataset_of_folder: Make) -> None:
+def test_equal_files_and_equal_pixels_are_told_apart(rewrapped: Path, dataset_of_folder: MakeOfFolder) -> None:
     dataset = dataset_of_folder(rewrapped)
 
     report = find_duplicates(dataset)
@@ -70,7 +53,7 @@ def test_equal_files_and_equal_pixels_are_told_apart(rewrapped: Path, dataset_of
     assert "1 image repeats another's file byte for byte, 2 only its pixels" in report.text()
 
 
-def test_exact_copies_are_certain(rewrapped: Path, dataset_of_folder: Make) -> None:
+def test_exact_copies_are_certain(rewrapped: Path, dataset_of_folder: MakeOfFolder) -> None:
     dataset = dataset_of_folder(rewrapped)
 
     find_duplicates(dataset)
@@ -81,7 +64,7 @@ def test_exact_copies_are_certain(rewrapped: Path, dataset_of_folder: Make) -> N
 
 @pytest.mark.parametrize("equal", ["files", "pixels"])
 def test_a_thousand_equal_images_are_one_group_with_a_pair_an_image(
-    equal: str, tmp_path: Path, dataset_of_folder: Make
+    equal: str, tmp_path: Path, dataset_of_folder: MakeOfFolder
 ) -> None:
     image = tile("train", "bag", 0)
     for number in range(1000):
@@ -100,7 +83,7 @@ def test_a_thousand_equal_images_are_one_group_with_a_pair_an_image(
     assert leaks["by_splits"] == {"test in train": 500}
 
 
-def test_a_copy_of_a_copy_in_another_split_is_a_leak_too(tmp_path: Path, dataset_of_folder: Make) -> None:
+def test_a_copy_of_a_copy_in_another_split_is_a_leak_too(tmp_path: Path, dataset_of_folder: MakeOfFolder) -> None:
     train, test = tmp_path / "train" / "bag", tmp_path / "test" / "bag"
     train.mkdir(parents=True), test.mkdir(parents=True)
     for number in range(12):
@@ -115,7 +98,7 @@ def test_a_copy_of_a_copy_in_another_split_is_a_leak_too(tmp_path: Path, dataset
     assert values_by_name(dataset, "leak_score")["test/bag/b.jpg"] is not None
 
 
-def test_different_labels_on_equal_images_are_a_conflict(tmp_path: Path, dataset_of_folder: Make) -> None:
+def test_different_labels_on_equal_images_are_a_conflict(tmp_path: Path, dataset_of_folder: MakeOfFolder) -> None:
     for name in ("bag", "dress"):
         (tmp_path / "train" / name).mkdir(parents=True)
         for number in range(6):
@@ -160,7 +143,7 @@ def versions(tmp_path: Path) -> Path:
     ],
 )
 def test_the_keeper_is_the_one_that_was_asked_for(
-    keep: tuple[str, ...], keep_path: str | None, kept: str, versions: Path, dataset_of_folder: Make
+    keep: tuple[str, ...], keep_path: str | None, kept: str, versions: Path, dataset_of_folder: MakeOfFolder
 ) -> None:
     dataset = dataset_of_folder(versions)
     paths = (str(versions / keep_path),) if keep_path else ()
