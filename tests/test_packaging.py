@@ -20,7 +20,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # What the package is made of; the rest of the repository builds, tests and explains it.
-PACKAGE_FOLDERS = {"backend", "examples", "operators", "plugin"}
+PACKAGE_FOLDERS = {"backend", "commands", "examples", "operators", "plugin"}
 PACKAGE_FILES = {"fiftyone.yml", "requirements.txt"}
 
 LIST_OPERATORS = """
