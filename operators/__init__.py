@@ -13,6 +13,7 @@ from .find_duplicates import FindDuplicates
 from .find_label_issues import FindLabelIssues
 from .find_leaks import FindLeaks
 from .move_to_split import MoveToSplit
+from .review_label_issues import ReviewLabelIssues
 from .split_dataset import SplitDataset
 from .tag_findings import TagFindings
 from .train_classifier import TrainClassifier
@@ -30,6 +31,7 @@ OPERATORS = (
     TrainClassifier,
     ApplyClassifier,
     DecideDuplicates,
+    ReviewLabelIssues,
     TagFindings,
     MoveToSplit,
     DeleteSamples,

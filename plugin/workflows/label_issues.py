@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from ..curation.label_issues import LabelIssues
 from ..curation.label_issues import find_label_issues as find_in_arrays
 from ..datasets import runs
 from ..datasets.fields import write_labels, write_values
+from ..datasets.group_views import LABEL_ISSUES_VIEW, save_issue_view
+from ..datasets.label_decisions import read_label_decisions
 from ..datasets.samples import Samples
 from ..datasets.views import Collection
 from ..failures import Failure
@@ -43,11 +45,23 @@ class LabelIssueParams:
 
 @dataclass(frozen=True, eq=False)
 class LabelIssueReport:
-    """What `find_label_issues` found, row for row with `samples`."""
+    """What `find_label_issues` found, row for row with `samples`.
+
+    Attributes:
+        samples: What was looked at.
+        issues: The findings.
+        failures: Images that could not be used.
+        confirmed: Number of labels that a person confirmed.
+        unsure: Number of labels that a person is unsure about; they keep their quality and are not flagged.
+        notes: More sentences for the user.
+    """
 
     samples: Samples
     issues: LabelIssues
     failures: tuple[Failure, ...]
+    confirmed: int = 0
+    unsure: int = 0
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """Return plain JSON. `by_class`: flagged labels of each class that has any."""
@@ -62,8 +76,10 @@ class LabelIssueReport:
             "expected_precision": None if np.isnan(precision) else round(precision, 3),
             "by_class": {name: int(count) for name, count in zip(self.samples.classes, counts, strict=True) if count},
             "label_field": self.samples.label_field,
+            "confirmed": self.confirmed,
+            "unsure": self.unsure,
             "failures": len(self.failures),
-            "notes": list(self.samples.notes),
+            "notes": [*self.samples.notes, *self.notes],
         }
 
     def text(self) -> str:
@@ -80,7 +96,9 @@ class LabelIssueReport:
                 "",
                 "Most in: " + ", ".join(f"{name} ({count})" for name, count in worst) + ".",
             ]
-            after = "Next: look at the flagged samples (`label_issue` is true), worst `label_quality` first."
+            after = f"Next: review them, in the App's saved view `{LABEL_ISSUES_VIEW}` with the worst first."
+        if self.confirmed or self.unsure:
+            lines.append(f"- a person confirmed {self.confirmed:,} and is unsure about {self.unsure:,}: not flagged")
         lines += [f"- {note}" for note in found["notes"]]
         return "\n".join([*lines, *failure_lines(self.failures), "", after])
 
@@ -106,10 +124,16 @@ def report_label_issues(
 ) -> LabelIssueReport:
     """Judge labels on vectors that are at hand; `groups` (m,) keeps duplicates from vouching for each other."""
     samples = embedded.samples
+    decisions = read_label_decisions(view, samples.ids, samples.label_field)
     issues = find_in_arrays(
-        samples.labels, embeddings=embedded.vectors, groups=groups, seed=params.seed, progress=progress
+        samples.labels,
+        embeddings=embedded.vectors,
+        groups=groups,
+        confirmed=decisions.confirmed,
+        seed=params.seed,
+        progress=progress,
     )
-    report = LabelIssueReport(samples, issues, embedded.failures)
+    issues = replace(issues, is_issue=issues.is_issue & ~decisions.unsure)
     judged, flagged = ~np.isnan(issues.quality), issues.is_issue
     label_field = samples.label_field
     write_values(
@@ -122,7 +146,17 @@ def report_label_issues(
         samples.ids[flagged],
         [samples.classes[index] for index in issues.suggested[flagged]],
         issues.confidence[flagged].tolist(),
+        given=[samples.classes[index] for index in samples.labels[flagged]],
         label_field=label_field,
+    )
+    note = save_issue_view(view, LABEL_ISSUES_VIEW, flag_field=params.issue_field, score_field=params.quality_field)
+    report = LabelIssueReport(
+        samples,
+        issues,
+        embedded.failures,
+        confirmed=int(decisions.confirmed.sum()),
+        unsure=int(decisions.unsure.sum()),
+        notes=(note,) if note else (),
     )
     runs.save_run(
         view,
