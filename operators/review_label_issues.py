@@ -51,7 +51,8 @@ class ReviewLabelIssues(ActionOperator):
         what = form.ctx.params.get("what") or offered[0]
         decision = form.chosen("decision")
         flagged = "the decided labels of this view" if decision == FORGET else "the flagged labels of this view"
-        labels = {SELECTED: f"the {len(_selected(form.ctx)):,} selected", LABEL_ISSUES: flagged}
+        selected = f"the {len(form.ctx.selected):,} selected" if form.ctx.selected else "that of the open image"
+        labels = {SELECTED: selected, LABEL_ISSUES: flagged}
         form.choice("what", offered, "Which labels", default=offered[0], labels=labels)
         form.choice("decision", list(REVIEWS), "Decision", labels=_HINTS)
         by_rule = what == LABEL_ISSUES and decision == ACCEPT

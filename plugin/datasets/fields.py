@@ -6,7 +6,7 @@ cleared, so that no job can destroy labels or anything else that a person put in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import fiftyone as fo
@@ -125,7 +125,7 @@ def write_label_vectors(
     """
     _check_lengths(ids, vectors)
     images, attribute = every_image(view), f"{path}.{name}"
-    add_label_attribute(view, path, name, fo.VectorField)
+    add_label_attributes(view, path, {name: (fo.VectorField, None)})
     field, convert = path.split(".")[0], _converter("vector")
     held = view.filter_labels(field, fo.ViewField(name).exists()).values(f"{path}.id", unwind=True)
     images.set_label_values(attribute, dict.fromkeys(set(held).difference(ids)))
@@ -145,29 +145,38 @@ def check_value_field(view: Collection, field: str, *, kind: Kind) -> None:
     _check_writable(dataset_of(view), field, _FIELD_TYPES[kind], None)
 
 
-def add_label_attribute(
-    view: Collection, path: str, name: str, kind: type[fo.Field], subfield: type[fo.Field] | None = None
-) -> bool:
-    """Make the attribute `name` of labels, marked as Winnow's, where it does not exist; return whether it is new.
+def add_label_attributes(
+    view: Collection, path: str, attributes: Mapping[str, tuple[type[fo.Field], type[fo.Field] | None]]
+) -> list[str]:
+    """Make attributes of labels, marked as Winnow's, where they do not exist: all of them or, on an error, none.
+
+    Args:
+        view: Any collection of the dataset.
+        path: Where the labels lie in a sample.
+        attributes: Name -> type, and type of the elements of a list.
+
+    Returns:
+        The names of those that are new.
 
     Raises:
         FieldError: As for `write_values`.
     """
-    is_new = check_label_attribute(view, path, name, kind)
-    if is_new:
+    new = [name for name, (kind, _) in attributes.items() if check_label_attribute(view, path, name, kind)]
+    for name in new:
+        kind, subfield = attributes[name]
         dataset_of(view).add_sample_field(f"{path}.{name}", kind, subfield=subfield, info={_MARK: True})
-    return is_new
+    return new
 
 
 def check_label_attribute(view: Collection, path: str, name: str, kind: type[fo.Field] = fo.VectorField) -> bool:
-    """Make sure that `add_label_attribute` can make it, to be called before long work; return whether it is new.
+    """Make sure that an attribute can be made, to be called before long work; return whether it is new.
 
     Raises:
         FieldError: As for `write_values`.
     """
     dataset, attribute = dataset_of(view), f"{path}.{name}"
     is_new = _check_writable(dataset, attribute, kind, None, name=name)
-    if is_new and every_image(view).filter_labels(path.split(".")[0], fo.ViewField(name).exists()).limit(1).count():
+    if is_new and every_image(view).match({attribute: {"$ne": None}}).limit(1).count():
         raise FieldError(_not_ours(dataset, attribute))  # one that nobody declared
     return is_new
 

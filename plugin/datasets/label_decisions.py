@@ -16,7 +16,7 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
-from .fields import add_label_attribute, check_label_attribute
+from .fields import add_label_attributes
 from .views import Collection, dataset_of, every_image
 
 ACCEPTED, KEPT, UNSURE = "accepted", "kept", "unsure"
@@ -97,11 +97,8 @@ def declare_attributes(view: Collection, label_field: str) -> None:
     Raises:
         FieldError: The labels have an attribute of such a name that is not Winnow's.
     """
-    for name, (kind, _) in _ATTRIBUTES.items():  # all of them before any is made
-        check_label_attribute(view, label_field, name, kind)
-    for name, (kind, subfield) in _ATTRIBUTES.items():
-        if add_label_attribute(view, label_field, name, kind, subfield) and name == _DECISION:
-            dataset_of(view).create_index(f"{label_field}.{name}")
+    if _DECISION in add_label_attributes(view, label_field, _ATTRIBUTES):
+        dataset_of(view).create_index(f"{label_field}.{_DECISION}")
 
 
 def decide(label: Mapping[str, Any], new: str, decision: Decision) -> dict[str, Any]:

@@ -1,22 +1,29 @@
-"""Changes labels to what a person decided, or only marks the decision, and takes both back."""
+"""Changes labels to what a person decided, or only marks the decision, and takes both back.
+
+A sample's label and the findings about it are read and written as the documents that they are in the database: they
+come back to the bit, change together or not at all, and 20,000 of them take seconds where objects take a minute.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import bson
-import fiftyone as fo
 from bson import ObjectId
+from pymongo import UpdateOne
 
+from ..errors import FieldError
 from .action_log import Done, chunks, mark_undone, read_records, record_action
 from .label_decisions import TOUCHED, Decision, decide, declare_attributes
 from .runs import SavedRun
-from .views import Collection, every_image
+from .views import Collection, dataset_of
 
 METHOD = "decide_labels"
 _CHUNK = 20_000
+
+_Document = dict[str, Any]
 
 
 def decide_labels(
@@ -41,52 +48,51 @@ def decide_labels(
         findings: Field of Winnow's -> what it holds of each of the samples from now on.
 
     Raises:
-        FieldError: The labels have attributes of the same names that are not Winnow's.
+        FieldError: The field is read-only, or the labels have attributes of the same names that are not Winnow's.
     """
-    images, fields = every_image(view), dict(findings or {})
-    found: list[str] = []
-    for chunk in chunks(sorted(set(ids)), _CHUNK):
-        keys, held = images.select(chunk).values(["id", f"{label_field}.label"])
-        found += [key for key, label in zip(keys, held, strict=True) if label is not None]
+    if dataset_of(view).get_field(label_field).read_only:
+        raise FieldError(f"field '{label_field}' is read-only, so nothing is decided about it. Make it editable first.")
+    new, after = labels or {}, dict(findings or {})
+    found = [str(key) for key, _ in _labels(view, label_field, sorted(set(ids)))]
     if not found:
         return Done(None, 0)
 
-    declare_attributes(images, label_field)
+    declare_attributes(view, label_field)
     at = datetime.now(UTC).replace(microsecond=0)
     params = {"decision": decision, "label_field": label_field, "by": by, "at": at.isoformat()}
-    key = record_action(
-        images, METHOD, params, len(found), _records(images, label_field, found, labels or {}, list(fields))
+    records = (
+        {"_id": key, "was": held[label_field], "label": new.get(str(key), held[label_field]["label"])}
+        | {"findings": {field: held.get(field) for field in after}}
+        for key, held in _labels(view, label_field, found, after)
     )
-    decided = _decision(params, key)
-    for records in chunks(read_records(images, key), _CHUNK):
-        changed = {str(each["_id"]): decide(each["was"], each["label"], decided) for each in records}
-        _write_labels(images, label_field, changed)
-        for field, value in fields.items():
-            images.set_values(field, dict.fromkeys(changed, value), key_field="id")
-    return Done(key, len(found))
+    run = record_action(view, METHOD, params, len(found), records)
+    decided = _decision(params, run)
+    for chunk in chunks(read_records(view, run), _CHUNK):
+        _write(
+            view, {each["_id"]: {label_field: decide(each["was"], each["label"], decided)} | after for each in chunk}
+        )
+    return Done(run, len(found))
 
 
 def undo_decision(view: Collection, run: SavedRun) -> Done:
     """Bring back labels, attributes and findings of the samples whose label nobody has changed or judged since."""
-    images, label_field = every_image(view), run.params["label_field"]
-    decided, back, missing = _decision(run.params, run.key), 0, 0
-    for records in chunks(read_records(images, run.key), _CHUNK):
-        held = dict(_labels(images, label_field, [str(record["_id"]) for record in records]))
-        returning: dict[str, dict[str, Any]] = {}
-        findings: dict[str, dict[str, Any]] = {}
-        for record in records:
-            key, was = str(record["_id"]), record["was"]
-            label = held.get(key)
+    dataset, label_field, decided = dataset_of(view), run.params["label_field"], _decision(run.params, run.key)
+    back, missing = 0, 0
+    for chunk in chunks(read_records(view, run.key), _CHUNK):
+        held = dict(_labels(view, label_field, [str(record["_id"]) for record in chunk]))
+        returning: dict[ObjectId, _Document] = {}
+        for record in chunk:
+            was, label = record["was"], held.get(record["_id"], {}).get(label_field)
             if label is None or not _alike(label, _plain(decide(was, record["label"], decided))):
                 missing += not (label and _alike(label, was))  # as it was: the action was cut off before it
                 continue
             others = {name: value for name, value in label.items() if name not in TOUCHED}
-            returning[key] = others | {name: was[name] for name in TOUCHED if name in was}
-            findings[key] = record["findings"]
-        _write_labels(images, label_field, returning)
-        _write_findings(images, findings)
+            findings = {field: value for field, value in record["findings"].items() if dataset.has_field(field)}
+            label = others | {name: was[name] for name in TOUCHED if name in was}
+            returning[record["_id"]] = {label_field: label} | findings
+        _write(view, returning)
         back += len(returning)
-    mark_undone(images, run.key)
+    mark_undone(view, run.key)
     note = f"{missing} samples are gone, or their label was changed or judged again since"
     return Done(run.key, back, (note,) * (missing > 0))
 
@@ -95,51 +101,27 @@ def _decision(params: Mapping[str, Any], run: str) -> Decision:
     return Decision(params["decision"], params["by"], datetime.fromisoformat(params["at"]), run)
 
 
-def _records(
-    images: Collection, label_field: str, ids: Sequence[str], labels: Mapping[str, str], fields: Sequence[str]
-) -> Iterator[dict[str, Any]]:
-    """Yield what each sample holds now, and the label that it is to get."""
+def _labels(
+    view: Collection, label_field: str, ids: Sequence[str], more: Iterable[str] = ()
+) -> Iterator[tuple[ObjectId, _Document]]:
+    """Yield those samples that exist and have a label, by id, each with the label and the other fields."""
+    collection = dataset_of(view)._sample_collection
     for chunk in chunks(ids, _CHUNK):
-        held = images.select(chunk).values(["id", *fields])
-        findings = {
-            key: {field: _stored(value) for field, value in zip(fields, values, strict=True)}
-            for key, *values in zip(*held, strict=True)
-        }
-        for key, was in _labels(images, label_field, chunk):
-            new = labels.get(key, was["label"])
-            yield {"_id": ObjectId(key), "was": was, "label": new, "findings": findings[key]}
+        wanted = {"_id": {"$in": [ObjectId(key) for key in chunk]}, f"{label_field}.label": {"$ne": None}}
+        for document in collection.find(wanted, [label_field, *more]).sort("_id"):
+            yield document["_id"], _plain(document)
 
 
-def _labels(images: Collection, label_field: str, ids: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the samples that have a label, each with the label's document."""
-    for key, label in zip(*images.select(list(ids)).values(["id", label_field]), strict=True):
-        if label is not None and label.label is not None:
-            yield key, _plain(label.to_dict())
+def _write(view: Collection, values: Mapping[ObjectId, _Document]) -> None:
+    """Set fields of samples, and renew the samples that are in memory."""
+    now = datetime.now(UTC)
+    changes = [UpdateOne({"_id": key}, {"$set": each | {"last_modified_at": now}}) for key, each in values.items()]
+    if changes:
+        dataset_of(view)._bulk_write(changes, ids=[str(key) for key in values])
 
 
-def _write_labels(images: Collection, label_field: str, documents: Mapping[str, dict[str, Any]]) -> None:
-    labels = {key: fo.Classification.from_dict(document) for key, document in documents.items()}
-    images.set_values(label_field, labels, key_field="id")
-
-
-def _write_findings(images: Collection, findings: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write the fields that still exist."""
-    for field in sorted({field for held in findings.values() for field in held}):
-        if images.has_field(field):
-            values = {key: _restored(held[field]) for key, held in findings.items()}
-            images.set_values(field, values, key_field="id")
-
-
-def _stored(value: Any) -> Any:
-    return _plain(value.to_dict()) if isinstance(value, fo.Classification) else value
-
-
-def _restored(value: Any) -> Any:
-    return fo.Classification.from_dict(value) if isinstance(value, dict) else value
-
-
-def _plain(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document as the database keeps it: times without a zone, for one."""
+def _plain(document: Mapping[str, Any]) -> _Document:
+    """Return a document as the database keeps it: times in UTC without a zone, whatever FiftyOne's own setting."""
     return bson.decode(bson.encode(document))
 
 

@@ -27,7 +27,7 @@ _KINDS_TOLD = 5
 _Reason = tuple[str, str]
 _NO_LABEL = ("sample has no label", "samples have no label")
 _NO_SUGGESTION = ("sample has no suggestion", "samples have no suggestion")
-_NOT_SURE = ("suggestion is less sure, and left", "suggestions are less sure, and left")
+_NOT_SURE = ("suggestion is less sure, and left as it is", "suggestions are less sure, and left as they are")
 _CHANGED = ("label was changed since it was judged", "labels were changed since they were judged")
 _SAME = ("label is as suggested already, and confirmed", "labels are as suggested already, and confirmed")
 

@@ -30,7 +30,7 @@ def test_the_form_says_in_numbers_which_labels_will_change(judged: fo.Dataset) -
 
     assert form["what"]["default"] == "label issues"
     assert form["plan"]["view"]["label"] == "Changes 2 labels: 2 blue → red."
-    assert form["note_0"]["view"]["label"] == "1 suggestion is less sure, and left"
+    assert form["note_0"]["view"]["label"] == "1 suggestion is less sure, and left as it is"
 
 
 def test_the_form_follows_the_confidence(judged: fo.Dataset) -> None:
@@ -116,7 +116,7 @@ def test_the_form_says_why_no_label_is_left(judged: fo.Dataset) -> None:
     form = form_of(NAME, judged, above=0.99)
 
     assert form["empty"]["view"]["label"] == "No label is left to decide about"
-    assert form["empty"]["view"]["description"] == "3 suggestions are less sure, and left"
+    assert form["empty"]["view"]["description"] == "3 suggestions are less sure, and left as they are"
 
 
 def test_the_form_says_what_to_do_where_nothing_was_found(colours: fo.Dataset) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import save_label_issues, write_image
-from winnow.plugin.datasets import runs
+from winnow.plugin.datasets import relabelling, runs
 from winnow.plugin.errors import DataError, FieldError
 from winnow.plugin.workflows.actions import list_actions, undo_action
 from winnow.plugin.workflows.findings import LABEL_ISSUES_RUN
@@ -74,7 +74,7 @@ def test_a_rule_accepts_the_flagged_labels_whose_suggestion_is_sure(judged: fo.D
 
     assert report.samples == 2
     assert labels_of(judged)[:4] == ["dog", "dog", "dog", "dog"]
-    assert report.notes == ("2 suggestions are less sure, and left",)
+    assert report.notes == ("2 suggestions are less sure, and left as they are",)
 
 
 def test_without_a_rule_every_flagged_label_of_the_view_is_meant(judged: fo.Dataset) -> None:
@@ -143,6 +143,16 @@ def test_where_nothing_can_be_accepted_nothing_is_logged(judged: fo.Dataset) -> 
     assert report.action is None
     assert report.sentence == "There was nothing to do."
     assert stored(judged) == before
+
+
+def test_samples_in_memory_follow(judged: fo.Dataset) -> None:
+    sample = judged.first()
+
+    review_labels(judged, "accept", [sample.id])
+    accepted = sample.ground_truth.label
+    undo_action(judged)
+
+    assert (accepted, sample.ground_truth.label, sample.label_issue) == ("dog", "cat", True)
 
 
 # Keep, unsure, relabel, forget
@@ -231,6 +241,16 @@ def test_what_can_not_be_decided_is_refused(
 def test_nothing_is_accepted_where_nothing_was_looked_for(garments: MakeDataset, ids: list[str] | None) -> None:
     with pytest.raises(DataError, match="were not looked for"):
         review_labels(garments("test/bag/000.png"), "accept", ids)
+
+
+def test_a_read_only_field_is_left_alone(judged: fo.Dataset) -> None:
+    field = judged.get_field("ground_truth")
+    field.read_only = True
+    field.save()
+
+    with pytest.raises(FieldError, match="'ground_truth' is read-only"):
+        review_labels(judged, "accept")
+    assert labels_of(judged) == list(LABELS)
 
 
 def test_attributes_of_the_users_are_not_overwritten(judged: fo.Dataset) -> None:
@@ -334,7 +354,7 @@ def test_a_crash_before_the_change_leaves_an_action_that_undoing_takes_back(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(fo.Dataset, "set_values", crash)
+        patched.setattr(relabelling, "_write", crash)
         with pytest.raises(KeyboardInterrupt):
             review_labels(judged, "accept")
     report = undo_action(judged)
