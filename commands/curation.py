@@ -131,6 +131,7 @@ def split(
 
 def label_issues(
     target: opt.Target,
+    accept_above: opt.AcceptAbove = None,
     label_field: opt.LabelField = None,
     backbone: opt.Backbone = None,
     image_size: opt.ImageSize = None,
@@ -147,6 +148,11 @@ def label_issues(
 
         given = given_options(label_field=label_field, seed=seed)
         params = LabelIssueParams(vectors=vector_params(backbone, image_size), **given)
-        return find_label_issues(open_collection(target, label_delimiter, group_slice), params, progress)
+        collection = open_collection(target, label_delimiter, group_slice)
+        if accept_above is None:
+            return find_label_issues(collection, params, progress)
+        from ..plugin.workflows.review_labels import find_and_accept
+
+        return find_and_accept(collection, params, accept_above, progress)
 
     run_job(job, as_json=json, debug=debug)

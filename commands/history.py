@@ -13,7 +13,7 @@ from .arguments import open_collection
 
 
 def actions(target: opt.Target, json: opt.Json = False, debug: opt.Debug = False) -> None:
-    """List what was tagged, moved and deleted at your wish, the newest first."""
+    """List what was tagged, moved, relabelled and deleted at your wish, the newest first."""
 
     def job(progress: Progress) -> Report:
         from ..plugin.workflows.actions import list_actions
@@ -31,7 +31,7 @@ def undo(
     json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Take an action back: tags, splits, deleted samples and their files."""
+    """Take an action back: tags, splits, labels, deleted samples and their files."""
 
     def job(progress: Progress) -> Report:
         from ..plugin.workflows.actions import undo_action

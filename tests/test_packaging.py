@@ -41,6 +41,7 @@ OPERATORS = [
     "@winnow/curation/find_label_issues",
     "@winnow/curation/find_leaks",
     "@winnow/curation/move_to_split",
+    "@winnow/curation/review_label_issues",
     "@winnow/curation/split_dataset",
     "@winnow/curation/tag_findings",
     "@winnow/curation/train_classifier",
