@@ -61,16 +61,19 @@ def decide_labels(
     at = datetime.now(UTC).replace(microsecond=0)
     params = {"decision": decision, "label_field": label_field, "by": by, "at": at.isoformat()}
     records = (
-        {"_id": key, "was": held[label_field], "label": new.get(str(key), held[label_field]["label"])}
-        | {"findings": {field: held.get(field) for field in after}}
+        {
+            "_id": key,
+            "was": held[label_field],
+            "label": new.get(str(key), held[label_field]["label"]),
+            "findings": {field: held.get(field) for field in after},
+        }
         for key, held in _labels(view, label_field, found, after)
     )
     run = record_action(view, METHOD, params, len(found), records)
     decided = _decision(params, run)
     for chunk in chunks(read_records(view, run), _CHUNK):
-        _write(
-            view, {each["_id"]: {label_field: decide(each["was"], each["label"], decided)} | after for each in chunk}
-        )
+        labelled = {each["_id"]: decide(each["was"], each["label"], decided) for each in chunk}
+        _write(view, {key: {label_field: label} | after for key, label in labelled.items()})
     return Done(run, len(found))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..datasets import runs
 from ..datasets.action_log import chunks
@@ -146,13 +146,19 @@ def _label_field(view: Collection, fields: IssueFields, asked: str | None, decis
 
 
 def _choose(view: Collection, decision: str, ids: Sequence[str] | None, label_field: str) -> Chosen:
-    if ids is not None:
-        chosen = choose(view, SELECTED, selected=ids)
-        stale = staleness(view, LABEL_ISSUES_RUN, "label issues") if decision == ACCEPT else ()
-        return Chosen(chosen.ids, SELECTED, notes=(*chosen.notes, *stale))
+    if ids is None:
+        if decision == FORGET:
+            return Chosen(tuple(decided_ids(single_images(view), label_field)), SELECTED)
+        return choose(view, LABEL_ISSUES)
+    chosen = choose(view, SELECTED, selected=ids)
+    if decision == ACCEPT:
+        return replace(chosen, notes=(*chosen.notes, *staleness(view, LABEL_ISSUES_RUN, "label issues")))
     if decision == FORGET:
-        return Chosen(tuple(decided_ids(single_images(view), label_field)), SELECTED)
-    return choose(view, LABEL_ISSUES)
+        decided = set(decided_ids(every_image(view), label_field)).intersection(chosen.ids)
+        others = len(chosen.ids) - len(decided)
+        note = counted(others, "label was not decided about", "labels were not decided about")
+        return replace(chosen, ids=tuple(sorted(decided)), notes=(*chosen.notes, *[note] * (others > 0)))
+    return chosen
 
 
 def _read(view: Collection, ids: Sequence[str], label_field: str, suggestion: str | None) -> dict[str, _Judged]:

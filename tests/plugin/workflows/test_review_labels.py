@@ -199,6 +199,16 @@ def test_forgotten_decisions_leave_the_labels_and_their_history(judged: fo.Datas
     assert "find label issues again to have them judged anew" in report.notes
 
 
+def test_only_what_was_decided_can_be_forgotten(judged: fo.Dataset) -> None:
+    ids = judged.values("id")
+    review_labels(judged, "keep", ids[:1])
+
+    report = review_labels(judged, "forget", ids[:3])
+
+    assert report.samples == 1
+    assert report.notes[0] == "2 labels were not decided about"
+
+
 def test_labels_can_be_confirmed_before_anything_was_looked_for(garments: MakeDataset) -> None:
     made = garments("test/*/000.png")
 
