@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from ..curation.class_names import NameClash, audit_class_names, merged_classes
 from ..curation.label_issues import LabelIssues
 from ..curation.label_issues import find_label_issues as find_in_arrays
 from ..datasets import runs
 from ..datasets.fields import write_labels, write_values
 from ..datasets.samples import Samples
 from ..datasets.views import Collection
+from ..errors import DataError
 from ..failures import Failure
 from ..progress import Progress, silent
 from .findings import LABEL_ISSUES_RUN, read_findings
@@ -43,11 +45,19 @@ class LabelIssueParams:
 
 @dataclass(frozen=True, eq=False)
 class LabelIssueReport:
-    """What `find_label_issues` found, row for row with `samples`."""
+    """What `find_label_issues` found, row for row with `samples`.
+
+    Attributes:
+        samples: The samples that could be read.
+        issues: Which labels are probably wrong; suggestions are numbers of `samples.classes`.
+        failures: The samples that could not be read.
+        name_clashes: Classes that are probably one: their labels were judged as one class.
+    """
 
     samples: Samples
     issues: LabelIssues
     failures: tuple[Failure, ...]
+    name_clashes: tuple[NameClash, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """Return plain JSON. `by_class`: flagged labels of each class that has any."""
@@ -61,6 +71,7 @@ class LabelIssueReport:
             "estimated": round(self.issues.estimated, 1),
             "expected_precision": None if np.isnan(precision) else round(precision, 3),
             "by_class": {name: int(count) for name, count in zip(self.samples.classes, counts, strict=True) if count},
+            "name_clashes": [clash.summary() for clash in self.name_clashes],
             "label_field": self.samples.label_field,
             "failures": len(self.failures),
             "notes": list(self.samples.notes),
@@ -81,6 +92,7 @@ class LabelIssueReport:
                 "Most in: " + ", ".join(f"{name} ({count})" for name, count in worst) + ".",
             ]
             after = "Next: look at the flagged samples (`label_issue` is true), worst `label_quality` first."
+        lines += [f"- {clash.text()}; judged as one" for clash in self.name_clashes]
         lines += [f"- {note}" for note in found["notes"]]
         return "\n".join([*lines, *failure_lines(self.failures), "", after])
 
@@ -106,10 +118,20 @@ def report_label_issues(
 ) -> LabelIssueReport:
     """Judge labels on vectors that are at hand; `groups` (m,) keeps duplicates from vouching for each other."""
     samples = embedded.samples
+    counts = np.bincount(samples.labels[samples.labels >= 0], minlength=len(samples.classes))
+    clashes = audit_class_names(samples.classes, counts)
+    merged, original = merged_classes(len(samples.classes), clashes)
+    if clashes and len(original) < 2:
+        raise DataError(f"all labelled images have {clashes[0].text()}; a classifier needs at least two classes.")
     issues = find_in_arrays(
-        samples.labels, embeddings=embedded.vectors, groups=groups, seed=params.seed, progress=progress
+        np.where(samples.labels >= 0, merged[samples.labels], -1),
+        embeddings=embedded.vectors,
+        groups=groups,
+        seed=params.seed,
+        progress=progress,
     )
-    report = LabelIssueReport(samples, issues, embedded.failures)
+    issues = replace(issues, suggested=np.where(issues.suggested >= 0, original[issues.suggested], -1))
+    report = LabelIssueReport(samples, issues, embedded.failures, clashes)
     judged, flagged = ~np.isnan(issues.quality), issues.is_issue
     label_field = samples.label_field
     write_values(

@@ -158,3 +158,25 @@ def test_findings_whose_field_was_deleted_are_passed_over(garments: MakeDataset)
     report = find_label_issues(made)
 
     assert report.summary()["labelled"] == len(made)
+
+
+def test_another_spelling_of_a_class_is_told_and_never_suggested(garments: MakeDataset) -> None:
+    made = garments()
+    bags = made.match(fo.ViewField("ground_truth.label") == "bag").values("id")
+    spelt = {key: fo.Classification(label="Bag") for key in bags[::4]}
+    made.set_values("ground_truth", spelt, "id")
+
+    report = find_label_issues(made)
+
+    assert report.summary()["name_clashes"] == [{"counts": {"Bag": 11, "bag": 30}, "proposed": "bag"}]
+    assert "probably one class: 'Bag' (11), 'bag' (30)" in report.text()
+    assert sum(made.select(bags).values("label_issue")) <= 2
+    assert "Bag" not in made.distinct("suggested_label.label")
+
+
+def test_classes_that_differ_only_in_spelling_are_one_class(garments: MakeDataset) -> None:
+    made = garments("*/bag/*")
+    made.set_values("ground_truth", {made.first().id: fo.Classification(label="BAG")}, "id")
+
+    with pytest.raises(DataError, match="probably one class: 'BAG'"):
+        find_label_issues(made)
