@@ -10,6 +10,8 @@ import numpy as np
 from ..curation.class_names import NameClash, audit_class_names, merged_classes
 from ..curation.label_issues import LabelIssues
 from ..curation.label_issues import find_label_issues as find_in_arrays
+from ..curation.label_report import ConfusedPair, LabelReport, report_labels
+from ..curation.outliers import Outliers, find_outliers
 from ..datasets import runs
 from ..datasets.fields import write_labels, write_values
 from ..datasets.samples import Samples
@@ -20,6 +22,8 @@ from ..progress import Progress, silent
 from .findings import LABEL_ISSUES_RUN, read_findings
 from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
+
+_PAIRS_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class LabelIssueParams:
         quality_field: Field for the probability that the label is right.
         issue_field: Field that is true for the flagged labels, false for the others.
         suggestion_field: Field for the suggested class of flagged labels, with its probability as confidence.
+        outlier_score_field: Field for how odd the image is: the share of images that are less odd.
+        outlier_field: Field that is true for odd images (off-topic, broken, very rare), false for the others.
         seed: Of the cross-validation.
     """
 
@@ -40,6 +46,8 @@ class LabelIssueParams:
     quality_field: str = "label_quality"
     issue_field: str = "label_issue"
     suggestion_field: str = "suggested_label"
+    outlier_score_field: str = "outlier_score"
+    outlier_field: str = "outlier"
     seed: int = 0
 
 
@@ -52,12 +60,16 @@ class LabelIssueReport:
         issues: Which labels are probably wrong; suggestions are numbers of `samples.classes`.
         failures: The samples that could not be read.
         name_clashes: Classes that are probably one: their labels were judged as one class.
+        outliers: How odd the images are.
+        class_report: Which classes are mislabelled, and as what; classes that are probably one have one name there.
     """
 
     samples: Samples
     issues: LabelIssues
     failures: tuple[Failure, ...]
     name_clashes: tuple[NameClash, ...] = ()
+    outliers: Outliers | None = None
+    class_report: LabelReport | None = None
 
     def summary(self) -> dict[str, Any]:
         """Return plain JSON. `by_class`: flagged labels of each class that has any."""
@@ -71,6 +83,8 @@ class LabelIssueReport:
             "estimated": round(self.issues.estimated, 1),
             "expected_precision": None if np.isnan(precision) else round(precision, 3),
             "by_class": {name: int(count) for name, count in zip(self.samples.classes, counts, strict=True) if count},
+            "worst_pairs": [asdict(pair) for pair in self._worst_pairs()],
+            "outliers": int(self.outliers.is_outlier.sum()) if self.outliers else None,
             "name_clashes": [clash.summary() for clash in self.name_clashes],
             "label_field": self.samples.label_field,
             "failures": len(self.failures),
@@ -91,10 +105,18 @@ class LabelIssueReport:
                 "",
                 "Most in: " + ", ".join(f"{name} ({count})" for name, count in worst) + ".",
             ]
+            if pairs := self._worst_pairs():
+                shown = (f"{pair.true} labelled {pair.given} ({pair.expected:.0f})" for pair in pairs)
+                lines += ["", f"Expected most often: {', '.join(shown)}."]
             after = "Next: look at the flagged samples (`label_issue` is true), worst `label_quality` first."
-        lines += [f"- {clash.text()}; judged as one" for clash in self.name_clashes]
+        if found["outliers"]:
+            lines += ["", f"**{counted(found['outliers'], 'image')}** far from all others: `outlier` is true."]
+        lines += [""] + [f"- {clash.text()}; judged as one" for clash in self.name_clashes]
         lines += [f"- {note}" for note in found["notes"]]
         return "\n".join([*lines, *failure_lines(self.failures), "", after])
+
+    def _worst_pairs(self) -> list[ConfusedPair]:
+        return self.class_report.worst_pairs(_PAIRS_TOLD) if self.class_report else []
 
 
 def find_label_issues(
@@ -123,15 +145,19 @@ def report_label_issues(
     merged, original = merged_classes(len(samples.classes), clashes)
     if clashes and len(original) < 2:
         raise DataError(f"all labelled images have {clashes[0].text()}; a classifier needs at least two classes.")
+    labels = np.where(samples.labels >= 0, merged[samples.labels], -1)
     issues = find_in_arrays(
-        np.where(samples.labels >= 0, merged[samples.labels], -1),
+        labels,
         embeddings=embedded.vectors,
         groups=groups,
         seed=params.seed,
         progress=progress,
     )
+    names = [samples.classes[row] for row in original]
+    class_report = report_labels(names, issues.joint, labels, issues.is_issue, issues.suggested)
+    outliers = find_outliers(embedded.vectors, groups, progress)
     issues = replace(issues, suggested=np.where(issues.suggested >= 0, original[issues.suggested], -1))
-    report = LabelIssueReport(samples, issues, embedded.failures, clashes)
+    report = LabelIssueReport(samples, issues, embedded.failures, clashes, outliers, class_report)
     judged, flagged = ~np.isnan(issues.quality), issues.is_issue
     label_field = samples.label_field
     write_values(
@@ -146,12 +172,24 @@ def report_label_issues(
         issues.confidence[flagged].tolist(),
         label_field=label_field,
     )
+    write_values(view, params.outlier_score_field, samples.ids, outliers.score, kind="float", label_field=label_field)
+    write_values(view, params.outlier_field, samples.ids, outliers.is_outlier, kind="bool", label_field=label_field)
     runs.save_run(
         view,
         LABEL_ISSUES_RUN,
         method="find_label_issues",
         params=asdict(params),
-        fields=[params.quality_field, params.issue_field, params.suggestion_field],
+        fields=[
+            params.quality_field,
+            params.issue_field,
+            params.suggestion_field,
+            params.outlier_score_field,
+            params.outlier_field,
+        ],
         summary=report.summary(),
+        results={
+            "class_report": class_report.to_dict(),
+            "spellings": {clash.proposed: list(clash.names) for clash in clashes},
+        },
     )
     return report

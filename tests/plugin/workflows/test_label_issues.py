@@ -4,7 +4,8 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
-from winnow.plugin.datasets.runs import load_run
+from winnow.plugin.curation.label_report import LabelReport
+from winnow.plugin.datasets.runs import load_results, load_run
 from winnow.plugin.errors import DataError, FieldError
 from winnow.plugin.workflows.duplicates import find_duplicates
 from winnow.plugin.workflows.label_issues import LabelIssueParams, LabelIssueReport, find_label_issues
@@ -73,7 +74,7 @@ def test_summary_counts_the_flagged_by_class(report: LabelIssueReport, shared: f
 def test_run_is_saved_with_its_fields(report: LabelIssueReport, shared: fo.Dataset) -> None:
     fields = load_run(shared, "winnow_label_issues").fields
 
-    assert fields == ("label_quality", "label_issue", "suggested_label")
+    assert fields == ("label_quality", "label_issue", "suggested_label", "outlier_score", "outlier")
 
 
 def test_the_same_seed_gives_the_same_result(report: LabelIssueReport, shared: fo.Dataset) -> None:
@@ -172,6 +173,7 @@ def test_another_spelling_of_a_class_is_told_and_never_suggested(garments: MakeD
     assert "probably one class: 'Bag' (11), 'bag' (30)" in report.text()
     assert sum(made.select(bags).values("label_issue")) <= 2
     assert "Bag" not in made.distinct("suggested_label.label")
+    assert load_results(made, "winnow_label_issues")["spellings"] == {"bag": ["Bag", "bag"]}
 
 
 def test_classes_that_differ_only_in_spelling_are_one_class(garments: MakeDataset) -> None:
@@ -180,3 +182,28 @@ def test_classes_that_differ_only_in_spelling_are_one_class(garments: MakeDatase
 
     with pytest.raises(DataError, match="probably one class: 'BAG'"):
         find_label_issues(made)
+
+
+def test_every_image_gets_an_outlier_score_and_hardly_any_a_flag(report: LabelIssueReport, shared: fo.Dataset) -> None:
+    assert shared.count("outlier_score") == shared.count("outlier") == IMAGES
+    assert 0 <= shared.bounds("outlier_score")[0] <= shared.bounds("outlier_score")[1] < 1
+    assert report.summary()["outliers"] == sum(shared.values("outlier")) <= 0.03 * IMAGES
+
+
+def test_report_on_classes_is_saved_with_the_run(report: LabelIssueReport, shared: fo.Dataset) -> None:
+    saved = load_results(shared, "winnow_label_issues")
+
+    again = LabelReport.from_dict(saved["class_report"])
+    assert again.classes == CLASSES
+    assert again.labels.sum() == pytest.approx(IMAGES)
+    assert again.flagged.sum() == report.summary()["flagged"]
+    assert saved["spellings"] == {}
+
+
+def test_summary_names_the_pairs_of_classes_that_are_confused(report: LabelIssueReport) -> None:
+    pairs = report.summary()["worst_pairs"]
+
+    follows = {(CLASSES[(row + 1) % len(CLASSES)], name) for row, name in enumerate(CLASSES)}  # as `flip` does
+    assert len(pairs) == 5
+    assert (pairs[0]["given"], pairs[0]["true"]) in follows
+    assert f"{pairs[0]['true']} labelled {pairs[0]['given']}" in report.text()
