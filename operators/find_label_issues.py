@@ -25,6 +25,11 @@ class FindLabelIssues(WorkflowOperator):
 
     def fill(self, form: Form) -> None:
         form.label_field()
+        form.switch(
+            "measure_cleaning",
+            "Measure what cleaning would be worth",
+            "The accuracy of a probe with and without the flagged labels, cross-validated; takes much longer.",
+        )
         if form.wants_more():
             form.field_name("quality_field", "Field for the label's quality")
             form.field_name("issue_field", "Field for the flag")

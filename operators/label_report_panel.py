@@ -93,7 +93,7 @@ class LabelReportPanel(foo.Panel):
             table.add_column("true", label="Image shows")
             table.add_column("expected", label="Expected")
             table.add_column("flagged", label="Flagged")
-            table.add_row_action("show", self.on_row, label="Show", icon="visibility", tooltip="Show the samples")
+            table.add_row_action("show", self.on_row, icon="visibility", tooltip="Show the samples")
             panel.list("pairs", types.Object(), view=table)
 
     def _fill(self, ctx: Any) -> None:

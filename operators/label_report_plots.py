@@ -14,7 +14,7 @@ _NUMBERED_UP_TO = 15  # with more classes, numbers in the cells cannot be read
 _LONGEST_NAME = 18
 _ORANGES = [[0.0, "rgba(255,109,4,0)"], [1.0, "rgba(255,109,4,1)"]]
 _GREYS = [[0.0, "rgba(128,128,128,0.18)"], [1.0, "rgba(128,128,128,0.18)"]]
-_ROW_HEIGHT = 26
+_ROW_HEIGHT, _LOW_ROW_HEIGHT = 28, 18
 
 
 def matrix_traces(report: LabelReport) -> list[dict[str, Any]]:
@@ -58,7 +58,7 @@ def matrix_layout(report: LabelReport) -> dict[str, Any]:
     """Return the layout of the noise matrix."""
     names = [report.classes[row] for row in report.worst_classes(MOST_CLASSES)]
     return {
-        "height": 190 + _ROW_HEIGHT * max(len(names), 4),
+        "height": 190 + _row_height(names) * max(len(names), 4),
         "margin": {"l": 20, "r": 20, "t": 20, "b": 20},
         "xaxis": {
             "title": {"text": "true class (estimated)"},
@@ -100,7 +100,7 @@ def rate_layout(report: LabelReport) -> dict[str, Any]:
     """Return the layout of the error rates."""
     names = [each.name for each in _rated(report)]
     return {
-        "height": 90 + _ROW_HEIGHT * max(len(names), 3),
+        "height": 90 + _row_height(names) * max(len(names), 3),
         "margin": {"l": 20, "r": 20, "t": 10, "b": 40},
         "xaxis": {"title": {"text": "wrong labels, % (90 % interval)"}, "rangemode": "tozero", "automargin": True},
         "yaxis": {"autorange": "reversed", **_names_axis(names)},
@@ -123,6 +123,14 @@ def pair_rows(report: LabelReport) -> list[dict[str, str]]:
 
 def _rated(report: LabelReport) -> list[Any]:
     return [each for each in report.class_errors()[:MOST_CLASSES] if each.labels]
+
+
+def _row_height(names: list[str]) -> int:
+    return _ROW_HEIGHT if len(names) <= _NUMBERED_UP_TO else _LOW_ROW_HEIGHT
+
+
+def _tick_angle(names: list[str]) -> int:
+    return -40 if len(names) <= _NUMBERED_UP_TO else -90
 
 
 def _names_axis(names: list[str]) -> dict[str, Any]:

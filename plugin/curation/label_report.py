@@ -125,10 +125,14 @@ class LabelReport:
         ]
 
     def worst_classes(self, limit: int) -> np.ndarray:
-        """Return the numbers, ascending, of the classes with the most expected errors, as given or as true class."""
-        errors = self.joint - np.diag(np.diag(self.joint))
-        part = (errors.sum(axis=0) + errors.sum(axis=1)).round(4)
-        return np.sort(np.lexsort((np.arange(len(part)), -part))[:limit])
+        """Return the numbers, ascending, of the classes of the pairs that are expected most often; `limit` at most."""
+        errors = (self.joint - np.diag(np.diag(self.joint))).round(4)
+        order = np.argsort(-errors, axis=None, kind="stable")[: limit * limit]
+        chosen: dict[int, None] = {}
+        for pair in zip(*np.unravel_index(order, errors.shape), strict=True):
+            if len(chosen.keys() | set(pair)) <= limit:
+                chosen |= dict.fromkeys(int(row) for row in pair)
+        return np.array(sorted(chosen), np.int64)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON.

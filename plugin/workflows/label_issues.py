@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..curation.class_names import NameClash, audit_class_names, merged_classes
+from ..curation.cleaning import CleaningWorth, price_cleaning
 from ..curation.label_issues import LabelIssues
 from ..curation.label_issues import find_label_issues as find_in_arrays
 from ..curation.label_report import ConfusedPair, LabelReport, report_labels
@@ -38,6 +39,7 @@ class LabelIssueParams:
         suggestion_field: Field for the suggested class of flagged labels, with its probability as confidence.
         outlier_score_field: Field for how odd the image is: the share of images that are less odd.
         outlier_field: Field that is true for odd images (off-topic, broken, very rare), false for the others.
+        measure_cleaning: Measure what cleaning the labels would be worth; takes several times as long.
         seed: Of the cross-validation.
     """
 
@@ -48,6 +50,7 @@ class LabelIssueParams:
     suggestion_field: str = "suggested_label"
     outlier_score_field: str = "outlier_score"
     outlier_field: str = "outlier"
+    measure_cleaning: bool = False
     seed: int = 0
 
 
@@ -62,6 +65,8 @@ class LabelIssueReport:
         name_clashes: Classes that are probably one: their labels were judged as one class.
         outliers: How odd the images are.
         class_report: Which classes are mislabelled, and as what; classes that are probably one have one name there.
+        cleaning: What cleaning would be worth, where that was asked for and could be measured.
+        notes: What else a reader should know.
     """
 
     samples: Samples
@@ -70,6 +75,8 @@ class LabelIssueReport:
     name_clashes: tuple[NameClash, ...] = ()
     outliers: Outliers | None = None
     class_report: LabelReport | None = None
+    cleaning: CleaningWorth | None = None
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """Return plain JSON. `by_class`: flagged labels of each class that has any."""
@@ -88,7 +95,8 @@ class LabelIssueReport:
             "name_clashes": [clash.summary() for clash in self.name_clashes],
             "label_field": self.samples.label_field,
             "failures": len(self.failures),
-            "notes": list(self.samples.notes),
+            "cleaning": self.cleaning.summary() if self.cleaning else None,
+            "notes": [*self.samples.notes, *self.notes],
         }
 
     def text(self) -> str:
@@ -111,6 +119,8 @@ class LabelIssueReport:
             after = "Next: look at the flagged samples (`label_issue` is true), worst `label_quality` first."
         if found["outliers"]:
             lines += ["", f"**{counted(found['outliers'], 'image')}** far from all others: `outlier` is true."]
+        if self.cleaning:
+            lines += ["", self.cleaning.text()]
         lines += [""] + [f"- {clash.text()}; judged as one" for clash in self.name_clashes]
         lines += [f"- {note}" for note in found["notes"]]
         return "\n".join([*lines, *failure_lines(self.failures), "", after])
@@ -156,8 +166,16 @@ def report_label_issues(
     names = [samples.classes[row] for row in original]
     class_report = report_labels(names, issues.joint, labels, issues.is_issue, issues.suggested)
     outliers = find_outliers(embedded.vectors, groups, progress)
+    cleaning, note = None, ()
+    if params.measure_cleaning:
+        try:
+            cleaning = price_cleaning(
+                embedded.vectors, labels, issues.joint, groups=groups, seed=params.seed, progress=progress
+            )
+        except DataError as error:
+            note = (f"what cleaning would be worth was not measured: {error}",)
     issues = replace(issues, suggested=np.where(issues.suggested >= 0, original[issues.suggested], -1))
-    report = LabelIssueReport(samples, issues, embedded.failures, clashes, outliers, class_report)
+    report = LabelIssueReport(samples, issues, embedded.failures, clashes, outliers, class_report, cleaning, note)
     judged, flagged = ~np.isnan(issues.quality), issues.is_issue
     label_field = samples.label_field
     write_values(

@@ -97,13 +97,15 @@ def test_plain_form_of_a_thousand_classes_is_small_and_keeps_labels_and_rates(la
     assert again.wrong == pytest.approx(report.wrong, abs=1e-3)
 
 
-def test_worst_classes_are_those_of_the_most_errors_on_either_side() -> None:
-    joint = np.diag([50.0, 50, 50, 50])
-    joint[0, 2] = 9
-    report = LabelReport(tuple("abcd"), joint, np.zeros((4, 4), int))
+def test_worst_classes_are_those_of_the_pairs_that_are_expected_most_often() -> None:
+    joint = np.diag([50.0, 50, 50, 50, 50])
+    joint[0, 2], joint[4, 3] = 9, 8
+    report = LabelReport(tuple("abcde"), joint, np.zeros((5, 5), int))
 
     assert report.worst_classes(2).tolist() == [0, 2]
-    assert report.worst_classes(9).tolist() == [0, 1, 2, 3]
+    assert report.worst_classes(3).tolist() == [0, 1, 2]
+    assert report.worst_classes(4).tolist() == [0, 2, 3, 4]
+    assert report.worst_classes(9).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_interval_is_wilsons() -> None:

@@ -207,3 +207,15 @@ def test_summary_names_the_pairs_of_classes_that_are_confused(report: LabelIssue
     assert len(pairs) == 5
     assert (pairs[0]["given"], pairs[0]["true"]) in follows
     assert f"{pairs[0]['true']} labelled {pairs[0]['given']}" in report.text()
+
+
+def test_what_cleaning_would_be_worth_is_measured_when_asked_for(garments: MakeDataset) -> None:
+    made = garments("train/*/0*")
+    flip(made, made.values("id")[::8])
+
+    report = find_label_issues(made, LabelIssueParams(measure_cleaning=True))
+
+    worth = report.summary()["cleaning"]
+    assert worth["rows"] == len(made)
+    assert worth["gain_dropped_interval"][0] <= worth["gain_dropped"] <= worth["gain_dropped_interval"][1]
+    assert "A linear probe trained on the labels as given reaches" in report.text()
