@@ -12,8 +12,9 @@ MOST_CLASSES = 30
 MOST_PAIRS = 20
 _NUMBERED_UP_TO = 15  # with more classes, numbers in the cells cannot be read
 _LONGEST_NAME = 18
-_ORANGES = [[0.0, "rgba(255,109,4,0)"], [1.0, "rgba(255,109,4,1)"]]
-_GREYS = [[0.0, "rgba(128,128,128,0.18)"], [1.0, "rgba(128,128,128,0.18)"]]
+# Opaque, so that white numbers are read in the App's dark and light mode alike.
+_ORANGES = [[0.0, "#7a6152"], [1.0, "#ff6d04"]]
+_GREYS = [[0.0, "#5c5c5c"], [1.0, "#5c5c5c"]]
 _ROW_HEIGHT, _LOW_ROW_HEIGHT = 28, 18
 
 
@@ -26,32 +27,13 @@ def matrix_traces(report: LabelReport) -> list[dict[str, Any]]:
     names = [report.classes[row] for row in chosen]
     expected, flagged = report.joint[np.ix_(chosen, chosen)], report.flagged[np.ix_(chosen, chosen)]
     share = np.nan_to_num(report.true_given_label()[np.ix_(chosen, chosen)])
-    diagonal = np.eye(len(chosen), dtype=bool)
-    apart = {"z": np.where(diagonal | (expected < 0.5), np.nan, np.log1p(expected)), "colorscale": _ORANGES, "zmin": 0}
-    traces = []
-    for shown, style in ((~diagonal, apart), (diagonal, {"z": np.where(diagonal, 1, np.nan), "colorscale": _GREYS})):
-        traces.append(
-            {
-                "type": "heatmap",
-                "x": names,
-                "y": names,
-                **style,
-                "z": _plain(style["z"]),
-                "text": _texts(expected, shown & (expected >= 0.5)),
-                "textfont": {"color": "#cccccc"},
-                "texttemplate": "%{text}" if len(names) <= _NUMBERED_UP_TO else "",
-                "customdata": np.stack([expected.round(1), flagged, (100 * share).round(1)], axis=2).tolist(),
-                "hovertemplate": (
-                    "label %{y}<br>image %{x}<br>%{customdata[0]:,} expected (%{customdata[2]} % of the label)"
-                    "<br>%{customdata[1]:,} flagged<extra></extra>"
-                ),
-                "hoverongaps": False,
-                "showscale": False,
-                "xgap": 1,
-                "ygap": 1,
-            }
-        )
-    return traces
+    seen, diagonal = (expected >= 0.5) | (flagged > 0), np.eye(len(chosen), dtype=bool)
+    details = np.stack([expected.round(1), flagged, (100 * share).round(1)], axis=2).tolist()
+    wrong = np.where(seen & ~diagonal, np.log1p(expected), np.nan)
+    return [
+        {**_cells(names, wrong, expected, details), "colorscale": _ORANGES, "zmin": 0},
+        {**_cells(names, np.where(diagonal, 1.0, np.nan), expected, details), "colorscale": _GREYS},
+    ]
 
 
 def matrix_layout(report: LabelReport) -> dict[str, Any]:
@@ -63,7 +45,7 @@ def matrix_layout(report: LabelReport) -> dict[str, Any]:
         "xaxis": {
             "title": {"text": "true class (estimated)"},
             "side": "top",
-            "tickangle": -40,
+            "tickangle": _tick_angle(names),
             "showgrid": False,
             **_names_axis(names),
         },
@@ -121,6 +103,28 @@ def pair_rows(report: LabelReport) -> list[dict[str, str]]:
     ]
 
 
+def _cells(names: list[str], z: np.ndarray, expected: np.ndarray, details: list[Any]) -> dict[str, Any]:
+    """Return a trace whose cells are coloured by z; those without one stay empty."""
+    return {
+        "type": "heatmap",
+        "x": names,
+        "y": names,
+        "z": [[None if np.isnan(value) else round(float(value), 4) for value in row] for row in z],
+        "text": np.where(np.isnan(z), "", np.char.mod("%d", expected.round())).tolist(),
+        "textfont": {"color": "#ffffff"},
+        "texttemplate": "%{text}" if len(names) <= _NUMBERED_UP_TO else "",
+        "customdata": details,
+        "hovertemplate": (
+            "label %{y}<br>image %{x}<br>%{customdata[0]:,} expected (%{customdata[2]} % of the label)"
+            "<br>%{customdata[1]:,} flagged<extra></extra>"
+        ),
+        "hoverongaps": False,
+        "showscale": False,
+        "xgap": 1,
+        "ygap": 1,
+    }
+
+
 def _rated(report: LabelReport) -> list[Any]:
     return [each for each in report.class_errors()[:MOST_CLASSES] if each.labels]
 
@@ -137,14 +141,3 @@ def _names_axis(names: list[str]) -> dict[str, Any]:
     """Return an axis of class names, which a name like "7" would otherwise turn into numbers; long names are cut."""
     shown = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in names]
     return {"type": "category", "tickmode": "array", "tickvals": names, "ticktext": shown, "automargin": True}
-
-
-def _texts(expected: np.ndarray, shown: np.ndarray) -> list[list[str]]:
-    return [
-        [f"{value:,.0f}" if is_shown else "" for value, is_shown in zip(*row, strict=True)]
-        for row in zip(expected, shown, strict=True)
-    ]
-
-
-def _plain(values: np.ndarray) -> list[list[float | None]]:
-    return [[None if np.isnan(value) else round(float(value), 4) for value in row] for row in values]

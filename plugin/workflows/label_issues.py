@@ -166,16 +166,9 @@ def report_label_issues(
     names = [samples.classes[row] for row in original]
     class_report = report_labels(names, issues.joint, labels, issues.is_issue, issues.suggested)
     outliers = find_outliers(embedded.vectors, groups, progress)
-    cleaning, note = None, ()
-    if params.measure_cleaning:
-        try:
-            cleaning = price_cleaning(
-                embedded.vectors, labels, issues.joint, groups=groups, seed=params.seed, progress=progress
-            )
-        except DataError as error:
-            note = (f"what cleaning would be worth was not measured: {error}",)
+    cleaning, notes = _worth(embedded, labels, issues, groups, params, progress)
     issues = replace(issues, suggested=np.where(issues.suggested >= 0, original[issues.suggested], -1))
-    report = LabelIssueReport(samples, issues, embedded.failures, clashes, outliers, class_report, cleaning, note)
+    report = LabelIssueReport(samples, issues, embedded.failures, clashes, outliers, class_report, cleaning, notes)
     judged, flagged = ~np.isnan(issues.quality), issues.is_issue
     label_field = samples.label_field
     write_values(
@@ -211,3 +204,23 @@ def report_label_issues(
         },
     )
     return report
+
+
+def _worth(
+    embedded: Embedded,
+    labels: np.ndarray,
+    issues: LabelIssues,
+    groups: np.ndarray,
+    params: LabelIssueParams,
+    progress: Progress,
+) -> tuple[CleaningWorth | None, tuple[str, ...]]:
+    """Measure what cleaning would be worth, where that is asked for; or say why it can't be measured."""
+    if not params.measure_cleaning:
+        return None, ()
+    try:
+        worth = price_cleaning(
+            embedded.vectors, labels, issues.joint, groups=groups, seed=params.seed, progress=progress
+        )
+    except DataError as error:
+        return None, (f"what cleaning would be worth was not measured: {error}",)
+    return worth, ()

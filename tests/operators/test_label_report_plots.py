@@ -22,6 +22,16 @@ def test_diagonal_is_drawn_apart_from_the_errors() -> None:
     assert all(right["z"][row][column] is None for row in range(3) for column in range(3) if row != column)
 
 
+def test_numbers_in_the_cells_are_the_expected_counts_where_there_are_any() -> None:
+    joint, flagged = np.array([[9.0, 2.6, 0.2], [0.1, 8, 0], [0, 0, 7]]), np.zeros((3, 3), int)
+    flagged[1, 0] = 1
+
+    errors, right = matrix_traces(LabelReport(("cat", "dog", "犬"), joint, flagged))
+
+    assert errors["text"] == [["", "3", ""], ["0", "", ""], ["", "", ""]]
+    assert [right["text"][row][row] for row in range(3)] == ["9", "8", "7"]
+
+
 def test_of_a_thousand_classes_the_worst_thirty_are_drawn() -> None:
     report = report_on(tuple(f"class {row}" for row in range(1000)))
 
