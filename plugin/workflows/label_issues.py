@@ -90,7 +90,7 @@ class LabelIssueReport:
             "estimated": round(self.issues.estimated, 1),
             "expected_precision": None if np.isnan(precision) else round(precision, 3),
             "by_class": {name: int(count) for name, count in zip(self.samples.classes, counts, strict=True) if count},
-            "worst_pairs": [asdict(pair) for pair in self._worst_pairs()],
+            "worst_pairs": [{**asdict(pair), "expected": round(pair.expected, 1)} for pair in self._worst_pairs()],
             "outliers": int(self.outliers.is_outlier.sum()) if self.outliers else None,
             "name_clashes": [clash.summary() for clash in self.name_clashes],
             "label_field": self.samples.label_field,
@@ -118,7 +118,7 @@ class LabelIssueReport:
                 lines += ["", f"Expected most often: {', '.join(shown)}."]
             after = "Next: look at the flagged samples (`label_issue` is true), worst `label_quality` first."
         if found["outliers"]:
-            lines += ["", f"**{counted(found['outliers'], 'image')}** far from all others: `outlier` is true."]
+            lines += ["", f"**{counted(found['outliers'], 'odd image')}**, far from all others: `outlier` is true."]
         if self.cleaning:
             lines += ["", self.cleaning.text()]
         lines += [""] + [f"- {clash.text()}; judged as one" for clash in self.name_clashes]

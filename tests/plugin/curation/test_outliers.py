@@ -41,6 +41,14 @@ def test_distance_is_the_one_to_the_20th_neighbour() -> None:
         assert found.distance[row] == pytest.approx(1 - similarity[19], abs=1e-4)
 
 
+def test_cut_is_a_normal_tail_through_median_and_ninth_decile() -> None:
+    found = find_outliers(images(500, odd=5))
+
+    middle, high = np.quantile(found.distance, [0.5, 0.9])
+    assert found.cut == pytest.approx(middle + 3.0902 * (high - middle) / 1.2816, rel=1e-4)
+    assert np.array_equal(found.is_outlier, found.distance > found.cut)
+
+
 def test_score_is_the_share_of_images_that_are_less_odd() -> None:
     found = find_outliers(images(300))
 
@@ -63,9 +71,10 @@ def test_copies_of_ordinary_images_change_nothing() -> None:
     groups = np.full(600, -1)
     groups[:100] = groups[500:] = np.arange(100)
 
-    found = find_outliers(np.vstack([rows, rows[:100]]), groups)
+    found, alone = find_outliers(np.vstack([rows, rows[:100]]), groups), find_outliers(rows)
 
-    assert found.distance[:500] == pytest.approx(find_outliers(rows).distance, abs=1e-6)
+    assert found.distance[:500] == pytest.approx(alone.distance, abs=1e-6)
+    assert found.cut == pytest.approx(alone.cut, rel=1e-4)
 
 
 def test_result_does_not_depend_on_the_order() -> None:
