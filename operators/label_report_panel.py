@@ -87,13 +87,12 @@ class LabelReportPanel(foo.Panel):
         panel.md("**Wrong labels by class**", name="rates_head")
         panel.plot("rates", layout=plots.rate_layout(report), config=_CONFIG, on_click=self.on_bar)
         if report.worst_pairs(1):
-            panel.md("**Most confused classes**", name="pairs_head")
-            table = types.TableView()
+            panel.md("**Most confused classes** (click a row)", name="pairs_head")
+            table = types.TableView(on_click_row=self.on_row)
             table.add_column("given", label="Label")
             table.add_column("true", label="Image shows")
             table.add_column("expected", label="Expected")
             table.add_column("flagged", label="Flagged")
-            table.add_row_action("show", self.on_row, icon="visibility", tooltip="Show the samples")
             panel.list("pairs", types.Object(), view=table)
 
     def _fill(self, ctx: Any) -> None:

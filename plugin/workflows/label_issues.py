@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..curation.class_names import NameClash, audit_class_names, merged_classes
-from ..curation.cleaning import CleaningWorth, price_cleaning
 from ..curation.label_issues import LabelIssues
-from ..curation.label_issues import find_label_issues as find_in_arrays
-from ..curation.label_report import ConfusedPair, LabelReport, report_labels
-from ..curation.outliers import Outliers, find_outliers
 from ..datasets import runs
 from ..datasets.fields import write_labels, write_values
 from ..datasets.samples import Samples
 from ..datasets.views import Collection
-from ..errors import DataError
 from ..failures import Failure
 from ..progress import Progress, silent
 from .findings import LABEL_ISSUES_RUN, read_findings
+from .label_audit import LabelAudit, audit_labels
 from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
-
-_PAIRS_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -56,27 +49,12 @@ class LabelIssueParams:
 
 @dataclass(frozen=True, eq=False)
 class LabelIssueReport:
-    """What `find_label_issues` found, row for row with `samples`.
-
-    Attributes:
-        samples: The samples that could be read.
-        issues: Which labels are probably wrong; suggestions are numbers of `samples.classes`.
-        failures: The samples that could not be read.
-        name_clashes: Classes that are probably one: their labels were judged as one class.
-        outliers: How odd the images are.
-        class_report: Which classes are mislabelled, and as what; classes that are probably one have one name there.
-        cleaning: What cleaning would be worth, where that was asked for and could be measured.
-        notes: What else a reader should know.
-    """
+    """What `find_label_issues` found, row for row with `samples`; suggestions are numbers of `samples.classes`."""
 
     samples: Samples
     issues: LabelIssues
     failures: tuple[Failure, ...]
-    name_clashes: tuple[NameClash, ...] = ()
-    outliers: Outliers | None = None
-    class_report: LabelReport | None = None
-    cleaning: CleaningWorth | None = None
-    notes: tuple[str, ...] = ()
+    audit: LabelAudit | None = None
 
     def summary(self) -> dict[str, Any]:
         """Return plain JSON. `by_class`: flagged labels of each class that has any."""
@@ -90,13 +68,10 @@ class LabelIssueReport:
             "estimated": round(self.issues.estimated, 1),
             "expected_precision": None if np.isnan(precision) else round(precision, 3),
             "by_class": {name: int(count) for name, count in zip(self.samples.classes, counts, strict=True) if count},
-            "worst_pairs": [{**asdict(pair), "expected": round(pair.expected, 1)} for pair in self._worst_pairs()],
-            "outliers": int(self.outliers.is_outlier.sum()) if self.outliers else None,
-            "name_clashes": [clash.summary() for clash in self.name_clashes],
+            **(self.audit.summary() if self.audit else {}),
             "label_field": self.samples.label_field,
             "failures": len(self.failures),
-            "cleaning": self.cleaning.summary() if self.cleaning else None,
-            "notes": [*self.samples.notes, *self.notes],
+            "notes": list(self.samples.notes),
         }
 
     def text(self) -> str:
@@ -113,20 +88,10 @@ class LabelIssueReport:
                 "",
                 "Most in: " + ", ".join(f"{name} ({count})" for name, count in worst) + ".",
             ]
-            if pairs := self._worst_pairs():
-                shown = (f"{pair.true} labelled {pair.given} ({pair.expected:.0f})" for pair in pairs)
-                lines += ["", f"Expected most often: {', '.join(shown)}."]
             after = "Next: look at the flagged samples (`label_issue` is true), worst `label_quality` first."
-        if found["outliers"]:
-            lines += ["", f"**{counted(found['outliers'], 'odd image')}**, far from all others: `outlier` is true."]
-        if self.cleaning:
-            lines += ["", self.cleaning.text()]
-        lines += [""] + [f"- {clash.text()}; judged as one" for clash in self.name_clashes]
+        lines += self.audit.lines() if self.audit else []
         lines += [f"- {note}" for note in found["notes"]]
         return "\n".join([*lines, *failure_lines(self.failures), "", after])
-
-    def _worst_pairs(self) -> list[ConfusedPair]:
-        return self.class_report.worst_pairs(_PAIRS_TOLD) if self.class_report else []
 
 
 def find_label_issues(
@@ -150,25 +115,10 @@ def report_label_issues(
 ) -> LabelIssueReport:
     """Judge labels on vectors that are at hand; `groups` (m,) keeps duplicates from vouching for each other."""
     samples = embedded.samples
-    counts = np.bincount(samples.labels[samples.labels >= 0], minlength=len(samples.classes))
-    clashes = audit_class_names(samples.classes, counts)
-    merged, original = merged_classes(len(samples.classes), clashes)
-    if clashes and len(original) < 2:
-        raise DataError(f"all labelled images have {clashes[0].text()}; a classifier needs at least two classes.")
-    labels = np.where(samples.labels >= 0, merged[samples.labels], -1)
-    issues = find_in_arrays(
-        labels,
-        embeddings=embedded.vectors,
-        groups=groups,
-        seed=params.seed,
-        progress=progress,
+    issues, audit = audit_labels(
+        embedded, groups, measure_cleaning=params.measure_cleaning, seed=params.seed, progress=progress
     )
-    names = [samples.classes[row] for row in original]
-    class_report = report_labels(names, issues.joint, labels, issues.is_issue, issues.suggested)
-    outliers = find_outliers(embedded.vectors, groups, progress)
-    cleaning, notes = _worth(embedded, labels, issues, groups, params, progress)
-    issues = replace(issues, suggested=np.where(issues.suggested >= 0, original[issues.suggested], -1))
-    report = LabelIssueReport(samples, issues, embedded.failures, clashes, outliers, class_report, cleaning, notes)
+    report = LabelIssueReport(samples, issues, embedded.failures, audit)
     judged, flagged = ~np.isnan(issues.quality), issues.is_issue
     label_field = samples.label_field
     write_values(
@@ -183,8 +133,9 @@ def report_label_issues(
         issues.confidence[flagged].tolist(),
         label_field=label_field,
     )
-    write_values(view, params.outlier_score_field, samples.ids, outliers.score, kind="float", label_field=label_field)
-    write_values(view, params.outlier_field, samples.ids, outliers.is_outlier, kind="bool", label_field=label_field)
+    odd, scores = audit.outliers.is_outlier, audit.outliers.score
+    write_values(view, params.outlier_score_field, samples.ids, scores, kind="float", label_field=label_field)
+    write_values(view, params.outlier_field, samples.ids, odd, kind="bool", label_field=label_field)
     runs.save_run(
         view,
         LABEL_ISSUES_RUN,
@@ -198,29 +149,6 @@ def report_label_issues(
             params.outlier_field,
         ],
         summary=report.summary(),
-        results={
-            "class_report": class_report.to_dict(),
-            "spellings": {clash.proposed: list(clash.names) for clash in clashes},
-        },
+        results=audit.results(),
     )
     return report
-
-
-def _worth(
-    embedded: Embedded,
-    labels: np.ndarray,
-    issues: LabelIssues,
-    groups: np.ndarray,
-    params: LabelIssueParams,
-    progress: Progress,
-) -> tuple[CleaningWorth | None, tuple[str, ...]]:
-    """Measure what cleaning would be worth, where that is asked for; or say why it can't be measured."""
-    if not params.measure_cleaning:
-        return None, ()
-    try:
-        worth = price_cleaning(
-            embedded.vectors, labels, issues.joint, groups=groups, seed=params.seed, progress=progress
-        )
-    except DataError as error:
-        return None, (f"what cleaning would be worth was not measured: {error}",)
-    return worth, ()

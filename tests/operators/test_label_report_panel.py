@@ -79,6 +79,12 @@ def test_click_on_the_diagonal_or_a_bar_shows_all_flagged_samples_of_the_class(j
     assert sorted(labels_shown(sent_by(judged, "on_bar", y="dog", x=16.7), judged)) == ["Dog", "dog"]
 
 
+def test_rows_of_the_table_can_be_clicked(judged: fo.Dataset) -> None:
+    table = drawn(sent_by(judged))["pairs"]["view"]
+
+    assert table["on_click_row"] == "@winnow/curation/label_report#on_row"
+
+
 def test_click_on_a_row_of_the_table_shows_its_samples(judged: fo.Dataset) -> None:
     assert sorted(labels_shown(sent_by(judged, "on_row", row=1), judged)) == ["Dog", "dog"]
 
