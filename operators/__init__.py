@@ -12,6 +12,7 @@ from .delete_samples import DeleteSamples
 from .find_duplicates import FindDuplicates
 from .find_label_issues import FindLabelIssues
 from .find_leaks import FindLeaks
+from .label_report_panel import LabelReportPanel
 from .move_to_split import MoveToSplit
 from .review_label_issues import ReviewLabelIssues
 from .split_dataset import SplitDataset
@@ -38,9 +39,10 @@ OPERATORS = (
     UndoAction,
     CancelJob,
 )
+PANELS = (LabelReportPanel,)
 
 
 def register(plugin: PluginContext) -> None:
-    """Register every operator; fiftyone.yml must name each of them too, or FiftyOne leaves it out without a word."""
-    for operator in OPERATORS:
+    """Register operators and panels; fiftyone.yml must name each too, or FiftyOne leaves it out without a word."""
+    for operator in (*OPERATORS, *PANELS):
         plugin.register(operator)

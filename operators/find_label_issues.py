@@ -28,10 +28,17 @@ class FindLabelIssues(WorkflowOperator):
 
     def fill(self, form: Form) -> None:
         form.label_field()
+        form.switch(
+            "measure_cleaning",
+            "Measure what cleaning would be worth",
+            "The accuracy of a probe with and without the flagged labels, cross-validated; takes much longer.",
+        )
         if form.wants_more():
             form.field_name("quality_field", "Field for the label's quality")
             form.field_name("issue_field", "Field for the flag")
             form.field_name("suggestion_field", "Field for the suggested label")
+            form.field_name("outlier_score_field", "Field for how odd the image is")
+            form.field_name("outlier_field", "Field for the flag of odd images")
             form.embedding()
             form.seed()
 

@@ -18,6 +18,7 @@ import psutil
 import pytest
 from playwright.sync_api import FloatRect, Page, expect, sync_playwright
 
+from tests import label_reports
 from tests.conftest import save_label_issues, write_image
 from winnow.plugin.datasets.brain import BrainKeys
 from winnow.plugin.datasets.fields import write_values
@@ -108,6 +109,26 @@ def answers(url: str) -> bool:
         return False
 
 
+def dismiss_advertisements(page: Page) -> None:
+    """Click FiftyOne's advertisements away, which come late and lie over what is to be clicked."""
+    advertisement = page.get_by_text("Dismiss", exact=True).first
+    page.add_locator_handler(advertisement, lambda: advertisement.click())
+
+
+def go_to(page: Page, url: str, shown: str) -> None:
+    """Open a dataset's address; an App that is still connecting may fall back on the one that it was started with."""
+
+    def is_shown() -> bool:
+        page.goto(url)
+        try:
+            expect(page.locator("[data-cy=entry-counts]")).to_contain_text(shown, timeout=PATIENCE_MS / 8)
+        except AssertionError:
+            return False
+        return True
+
+    wait_until(is_shown, f"the App shows {shown}")
+
+
 def open_operator(page: Page, label: str) -> None:
     """Open an operator's form from the operator browser."""
     page.keyboard.press("`")
@@ -166,9 +187,7 @@ def test_scheduled_job_goes_from_queued_to_running_to_cancelled(
 
 def test_points_selected_in_the_embeddings_panel_narrow_the_grid(page: Page, demo: fo.Dataset, tmp_path: Path) -> None:
     report = compute_embeddings(demo)
-    # FiftyOne's advertisements come late and lie over what is to be clicked.
-    advertisement = page.get_by_text("Dismiss", exact=True).first
-    page.add_locator_handler(advertisement, lambda: advertisement.click())
+    dismiss_advertisements(page)
     page.reload()
     shown = page.locator("[data-cy=entry-counts]")
     expect(shown).to_contain_text(f"{len(demo):,} samples", timeout=PATIENCE_MS)
@@ -305,3 +324,25 @@ def test_copies_are_reviewed_deleted_and_brought_back(
     page.goto(f"{url}?view=winnow-duplicates")
     expect(shown).to_contain_text("2 groups", timeout=PATIENCE_MS)
     page.screenshot(path=tmp_path / "groups.png")
+
+
+def test_click_into_the_label_report_narrows_the_grid(
+    page: Page, app: tuple[str, psutil.Process], dataset: Callable[..., fo.Dataset], tmp_path: Path
+) -> None:
+    judged, shown = dataset("judged"), page.locator("[data-cy=entry-counts]")
+    label_reports.fill(judged, tmp_path)
+    dismiss_advertisements(page)
+    go_to(page, f"{app[0].rsplit('/', 1)[0]}/{judged.name}", "36 samples")
+
+    page.locator("[data-cy=new-panel-btn]").click()
+    page.get_by_text("Winnow: label report", exact=True).last.click()
+    expect(page.get_by_text("6 expected to be wrong in all")).to_be_visible(timeout=PATIENCE_MS)
+    matrix = page.locator(".js-plotly-plot .nsewdrag").first
+    wait_until(lambda: (matrix.bounding_box() or {"width": 0})["width"] > 200, "the matrix is drawn")
+    box = matrix.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 6)  # the cat that is a dog
+    expect(shown).to_contain_text("4 samples", timeout=PATIENCE_MS)
+    page.screenshot(path=tmp_path / "cell.png")
+
+    page.get_by_role("cell", name="犬", exact=True).click()
+    expect(shown).to_contain_text("2 samples", timeout=PATIENCE_MS)

@@ -40,6 +40,7 @@ OPERATORS = [
     "@winnow/curation/find_duplicates",
     "@winnow/curation/find_label_issues",
     "@winnow/curation/find_leaks",
+    "@winnow/curation/label_report",
     "@winnow/curation/move_to_split",
     "@winnow/curation/review_label_issues",
     "@winnow/curation/split_dataset",

@@ -13,7 +13,7 @@ The cut is where the expected F1 of the flagged set is largest (Lipton et al. 20
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.optimize import minimize
@@ -48,6 +48,7 @@ class LabelIssues:
         confidence: (n,) float32 in [0, 1]. Probability of the suggested class.
         estimated: Expected number of wrong labels, flagged or not.
         expected_precision: Expected share of wrong labels among the flagged; NaN where none is flagged.
+        joint: (k, k) float64. Expected number of judged labels by given class (row) and true class (column).
     """
 
     quality: np.ndarray
@@ -56,6 +57,7 @@ class LabelIssues:
     confidence: np.ndarray
     estimated: float
     expected_precision: float
+    joint: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
 
 def find_label_issues(
@@ -206,6 +208,8 @@ def _decide(
     others = posterior.copy()
     others[own, given] = -1
     suggested = np.where(flagged, others.argmax(axis=1), posterior.argmax(axis=1))
+    counts = np.zeros((n_classes, n_classes))
+    np.add.at(counts, given[judged], posterior[judged])
     result.quality[rows] = np.where(judged, 1 - wrong, np.nan)
     result.is_issue[rows] = flagged
     result.suggested[rows] = np.where(judged, suggested, -1)
@@ -217,6 +221,7 @@ def _decide(
         result.confidence,
         estimated=float(wrong[judged].sum()),
         expected_precision=float(wrong[flagged].mean()) if flagged.any() else float("nan"),
+        joint=counts,
     )
 
 
@@ -264,6 +269,7 @@ def _multilabel(
         confidence=np.stack([column.confidence for column in columns], axis=1),
         estimated=sum(column.estimated for column in columns),
         expected_precision=right / flagged if flagged else float("nan"),
+        joint=np.zeros((0, 0)),
     )
 
 
@@ -275,6 +281,7 @@ def _empty(n: int) -> LabelIssues:
         np.zeros(n, np.float32),
         0.0,
         float("nan"),
+        np.zeros((0, 0)),
     )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..curation.label_issues import LabelIssues
-from ..curation.label_issues import find_label_issues as find_in_arrays
 from ..datasets import runs
 from ..datasets.fields import write_labels, write_values
 from ..datasets.group_views import LABEL_ISSUES_VIEW, save_issue_view
@@ -18,6 +17,7 @@ from ..datasets.views import Collection
 from ..failures import Failure
 from ..progress import Progress, silent
 from .findings import LABEL_ISSUES_RUN, read_findings
+from .label_audit import LabelAudit, audit_labels
 from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
 
@@ -32,6 +32,9 @@ class LabelIssueParams:
         quality_field: Field for the probability that the label is right.
         issue_field: Field that is true for the flagged labels, false for the others.
         suggestion_field: Field for the suggested class of flagged labels, with its probability as confidence.
+        outlier_score_field: Field for how odd the image is: the share of images that are less odd.
+        outlier_field: Field that is true for odd images (off-topic, broken, very rare), false for the others.
+        measure_cleaning: Measure what cleaning the labels would be worth; takes several times as long.
         seed: Of the cross-validation.
     """
 
@@ -40,17 +43,21 @@ class LabelIssueParams:
     quality_field: str = "label_quality"
     issue_field: str = "label_issue"
     suggestion_field: str = "suggested_label"
+    outlier_score_field: str = "outlier_score"
+    outlier_field: str = "outlier"
+    measure_cleaning: bool = False
     seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class LabelIssueReport:
-    """What `find_label_issues` found, row for row with `samples`.
+    """What `find_label_issues` found, row for row with `samples`; suggestions are numbers of `samples.classes`.
 
     Attributes:
         samples: What was looked at.
         issues: The findings.
         failures: Images that could not be used.
+        audit: What was found beside them.
         confirmed: Number of labels that a person confirmed.
         unsure: Number of labels that a person is unsure about; they keep their quality and are not flagged.
         notes: More sentences for the user.
@@ -59,6 +66,7 @@ class LabelIssueReport:
     samples: Samples
     issues: LabelIssues
     failures: tuple[Failure, ...]
+    audit: LabelAudit | None = None
     confirmed: int = 0
     unsure: int = 0
     notes: tuple[str, ...] = ()
@@ -75,6 +83,7 @@ class LabelIssueReport:
             "estimated": round(self.issues.estimated, 1),
             "expected_precision": None if np.isnan(precision) else round(precision, 3),
             "by_class": {name: int(count) for name, count in zip(self.samples.classes, counts, strict=True) if count},
+            **(self.audit.summary() if self.audit else {}),
             "label_field": self.samples.label_field,
             "confirmed": self.confirmed,
             "unsure": self.unsure,
@@ -97,6 +106,7 @@ class LabelIssueReport:
                 "Most in: " + ", ".join(f"{name} ({count})" for name, count in worst) + ".",
             ]
             after = f"Next: review them, in the App's saved view `{LABEL_ISSUES_VIEW}` with the worst first."
+        lines += self.audit.lines() if self.audit else []
         if self.confirmed or self.unsure:
             lines.append(f"- a person confirmed {self.confirmed:,} and is unsure about {self.unsure:,}: not flagged")
         lines += [f"- {note}" for note in found["notes"]]
@@ -125,15 +135,14 @@ def report_label_issues(
     """Judge labels on vectors that are at hand; `groups` (m,) keeps duplicates from vouching for each other."""
     samples = embedded.samples
     decisions = read_label_decisions(view, samples.ids, samples.label_field)
-    issues = find_in_arrays(
-        samples.labels,
-        embeddings=embedded.vectors,
-        groups=groups,
-        confirmed=decisions.confirmed,
+    issues, audit = audit_labels(
+        embedded,
+        groups,
+        decisions,
+        measure_cleaning=params.measure_cleaning,
         seed=params.seed,
         progress=progress,
     )
-    issues = replace(issues, is_issue=issues.is_issue & ~decisions.unsure)
     judged, flagged = ~np.isnan(issues.quality), issues.is_issue
     label_field = samples.label_field
     write_values(
@@ -149,11 +158,15 @@ def report_label_issues(
         given=[samples.classes[index] for index in samples.labels[flagged]],
         label_field=label_field,
     )
+    odd, scores = audit.outliers.is_outlier, audit.outliers.score
+    write_values(view, params.outlier_score_field, samples.ids, scores, kind="float", label_field=label_field)
+    write_values(view, params.outlier_field, samples.ids, odd, kind="bool", label_field=label_field)
     note = save_issue_view(view, LABEL_ISSUES_VIEW, flag_field=params.issue_field, score_field=params.quality_field)
     report = LabelIssueReport(
         samples,
         issues,
         embedded.failures,
+        audit,
         confirmed=int(decisions.confirmed.sum()),
         unsure=int(decisions.unsure.sum()),
         notes=(note,) if note else (),
@@ -163,7 +176,14 @@ def report_label_issues(
         LABEL_ISSUES_RUN,
         method="find_label_issues",
         params=asdict(params),
-        fields=[params.quality_field, params.issue_field, params.suggestion_field],
+        fields=[
+            params.quality_field,
+            params.issue_field,
+            params.suggestion_field,
+            params.outlier_score_field,
+            params.outlier_field,
+        ],
         summary=report.summary(),
+        results=audit.results(),
     )
     return report

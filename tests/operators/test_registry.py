@@ -10,7 +10,7 @@ import yaml
 from fiftyone.operators.registry import OperatorRegistry
 
 import winnow
-from winnow.operators import OPERATORS
+from winnow.operators import OPERATORS, PANELS
 
 ROOT = Path(winnow.__file__).parent
 
@@ -33,8 +33,8 @@ def test_every_operator_is_registered(described: dict) -> None:
         operator.name for operator in foo.list_operators(builtin=False) if operator.plugin_name == "@winnow/curation"
     ]
 
-    assert sorted(names) == sorted(described["operators"])
-    assert len(names) == len(OPERATORS)
+    assert sorted(names) == sorted(described["operators"] + described["panels"])
+    assert len(names) == len(OPERATORS) + len(PANELS)
 
 
 def test_version_in_fiftyone_yml_is_the_packages(described: dict) -> None:

@@ -4,7 +4,8 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
-from winnow.plugin.datasets.runs import load_run
+from winnow.plugin.curation.label_report import LabelReport
+from winnow.plugin.datasets.runs import load_results, load_run
 from winnow.plugin.errors import DataError, FieldError
 from winnow.plugin.workflows.duplicates import find_duplicates
 from winnow.plugin.workflows.label_issues import LabelIssueParams, LabelIssueReport, find_label_issues
@@ -73,7 +74,7 @@ def test_summary_counts_the_flagged_by_class(report: LabelIssueReport, shared: f
 def test_run_is_saved_with_its_fields(report: LabelIssueReport, shared: fo.Dataset) -> None:
     fields = load_run(shared, "winnow_label_issues").fields
 
-    assert fields == ("label_quality", "label_issue", "suggested_label")
+    assert fields == ("label_quality", "label_issue", "suggested_label", "outlier_score", "outlier")
 
 
 def test_the_same_seed_gives_the_same_result(report: LabelIssueReport, shared: fo.Dataset) -> None:
@@ -158,3 +159,63 @@ def test_findings_whose_field_was_deleted_are_passed_over(garments: MakeDataset)
     report = find_label_issues(made)
 
     assert report.summary()["labelled"] == len(made)
+
+
+def test_another_spelling_of_a_class_is_told_and_never_suggested(garments: MakeDataset) -> None:
+    made = garments()
+    bags = made.match(fo.ViewField("ground_truth.label") == "bag").values("id")
+    spelt = {key: fo.Classification(label="Bag") for key in bags[::4]}
+    made.set_values("ground_truth", spelt, "id")
+
+    report = find_label_issues(made)
+
+    assert report.summary()["name_clashes"] == [{"counts": {"Bag": 11, "bag": 30}, "proposed": "bag"}]
+    assert "probably one class: 'Bag' (11), 'bag' (30)" in report.text()
+    assert sum(made.select(bags).values("label_issue")) <= 2
+    assert "Bag" not in made.distinct("suggested_label.label")
+    assert load_results(made, "winnow_label_issues")["spellings"] == {"bag": ["Bag", "bag"]}
+
+
+def test_classes_that_differ_only_in_spelling_are_one_class(garments: MakeDataset) -> None:
+    made = garments("*/bag/*")
+    made.set_values("ground_truth", {made.first().id: fo.Classification(label="BAG")}, "id")
+
+    with pytest.raises(DataError, match="probably one class: 'BAG'"):
+        find_label_issues(made)
+
+
+def test_every_image_gets_an_outlier_score_and_hardly_any_a_flag(report: LabelIssueReport, shared: fo.Dataset) -> None:
+    assert shared.count("outlier_score") == shared.count("outlier") == IMAGES
+    assert 0 <= shared.bounds("outlier_score")[0] <= shared.bounds("outlier_score")[1] < 1
+    assert report.summary()["outliers"] == sum(shared.values("outlier")) <= 0.03 * IMAGES
+
+
+def test_report_on_classes_is_saved_with_the_run(report: LabelIssueReport, shared: fo.Dataset) -> None:
+    saved = load_results(shared, "winnow_label_issues")
+
+    again = LabelReport.from_dict(saved["class_report"])
+    assert again.classes == CLASSES
+    assert again.labels.sum() == pytest.approx(IMAGES)
+    assert again.flagged.sum() == report.summary()["flagged"]
+    assert saved["spellings"] == {}
+
+
+def test_summary_names_the_pairs_of_classes_that_are_confused(report: LabelIssueReport) -> None:
+    pairs = report.summary()["worst_pairs"]
+
+    follows = {(CLASSES[(row + 1) % len(CLASSES)], name) for row, name in enumerate(CLASSES)}  # as `flip` does
+    assert len(pairs) == 5
+    assert (pairs[0]["given"], pairs[0]["true"]) in follows
+    assert f"{pairs[0]['true']} labelled {pairs[0]['given']}" in report.text()
+
+
+def test_what_cleaning_would_be_worth_is_measured_when_asked_for(garments: MakeDataset) -> None:
+    made = garments("train/*/0*")
+    flip(made, made.values("id")[::8])
+
+    report = find_label_issues(made, LabelIssueParams(measure_cleaning=True))
+
+    worth = report.summary()["cleaning"]
+    assert worth["rows"] == len(made)
+    assert worth["gain_dropped_interval"][0] <= worth["gain_dropped"] <= worth["gain_dropped_interval"][1]
+    assert "A linear probe trained on the labels as given reaches" in report.text()

@@ -1,0 +1,131 @@
+"""Winnow: label report, a panel: which classes are mislabelled how often, and as what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from . import label_report_plots as plots
+
+if TYPE_CHECKING:
+    from ..plugin.workflows.label_report import SavedLabelReport
+
+_JOB = "find_label_issues"
+
+
+class LabelReportPanel(foo.Panel):
+    """Draws what the last run of `find_label_issues` saved; a click shows the samples."""
+
+    @property
+    def config(self) -> foo.PanelConfig:
+        return foo.PanelConfig(
+            name="label_report",
+            label="Winnow: label report",
+            icon="grid_on",
+            category=foo.Categories.CURATE,
+            surfaces="grid",
+            help_markdown="Which classes are mislabelled how often, and as what: the last run of "
+            "*Winnow: find label issues*. Click a cell, a bar or a row to see its flagged samples.",
+        )
+
+    def on_load(self, ctx: Any) -> None:
+        self._fill(ctx)
+
+    def on_change_dataset(self, ctx: Any) -> None:
+        self._fill(ctx)
+
+    def reload(self, ctx: Any) -> None:
+        """Read the last run again."""
+        self._fill(ctx)
+
+    def on_cell(self, ctx: Any) -> None:
+        """Show the flagged labels of a cell; of a cell on the diagonal, all flagged ones of the class."""
+        given, true = str(ctx.params["y"]), str(ctx.params["x"])
+        self._show(ctx, given, None if given == true else true)
+
+    def on_bar(self, ctx: Any) -> None:
+        """Show the flagged labels of a class."""
+        self._show(ctx, str(ctx.params["y"]), None)
+
+    def on_row(self, ctx: Any) -> None:
+        """Show the flagged labels of a pair of classes."""
+        saved = _saved(ctx)
+        if saved is not None:
+            pair = saved.report.worst_pairs(plots.MOST_PAIRS)[int(ctx.params["row"])]
+            self._show(ctx, pair.given, pair.true)
+
+    def render(self, ctx: Any) -> types.Property:
+        panel = types.Object()
+        saved = _saved(ctx)
+        if saved is None:
+            panel.md(
+                "**No report yet.** Run **Winnow: find label issues** on this dataset; the report is drawn from what "
+                "it saves.",
+                name="nothing",
+            )
+            panel.btn("run", "Find label issues", on_click=f"{self.plugin_name}/{_JOB}", prompt=True, icon="rule")
+        else:
+            self._draw(panel, saved)
+        panel.btn("reload", "Reload", on_click=self.reload, icon="refresh")
+        return types.Property(panel, view=_COLUMN)
+
+    def _draw(self, panel: types.Object, saved: SavedLabelReport) -> None:
+        report = saved.report
+        shown = min(len(report.classes), plots.MOST_CLASSES)
+        several = f", the {shown} worst of {len(report.classes):,}" if shown < len(report.classes) else ""
+        panel.md(
+            f"**{saved.flagged:,} labels of `{saved.label_field}` flagged, {saved.estimated:,.0f} expected to be wrong "
+            f"in all.** Expected number of labels by label and true class{several}. Click a cell to see its "
+            "flagged samples.",
+            name="head",
+        )
+        if saved.stale:
+            panel.view("stale", types.Warning(label=f"Older than the dataset: {saved.stale}", description="Run again."))
+        panel.plot("matrix", layout=plots.matrix_layout(report), config=_CONFIG, on_click=self.on_cell)
+        panel.md("**Wrong labels by class**", name="rates_head")
+        panel.plot("rates", layout=plots.rate_layout(report), config=_CONFIG, on_click=self.on_bar)
+        if report.worst_pairs(1):
+            panel.md("**Most confused classes** (click a row)", name="pairs_head")
+            table = types.TableView(on_click_row=self.on_row)
+            table.add_column("given", label="Label")
+            table.add_column("true", label="Image shows")
+            table.add_column("expected", label="Expected")
+            table.add_column("flagged", label="Flagged")
+            panel.list("pairs", types.Object(), view=table)
+
+    def _fill(self, ctx: Any) -> None:
+        saved = _saved(ctx)
+        if saved is not None:
+            ctx.panel.set_data("matrix", plots.matrix_traces(saved.report))
+            ctx.panel.set_data("rates", plots.rate_traces(saved.report))
+            ctx.panel.set_data("pairs", plots.pair_rows(saved.report))
+
+    def _show(self, ctx: Any, given: str, true: str | None) -> None:
+        saved = _saved(ctx)
+        if saved is None:
+            return
+        found = saved.labels(ctx.dataset, given, true)
+        if found.count():
+            ctx.ops.set_view(found)
+        else:
+            shows = "" if true is None else f" as '{true}'"
+            ctx.ops.notify(f"No label '{given}' is flagged{shows}.", variant="info")
+
+
+_CONFIG = {"displayModeBar": False, "responsive": True}
+# One column that is as wide as the panel, however wide its plots would like to be.
+_COLUMN = types.GridView(
+    orientation="vertical",
+    px=2,
+    py=2,
+    gap=1,
+    componentsProps={"grid": {"sx": {"gridTemplateColumns": "minmax(0, 1fr)"}}},
+)
+
+
+def _saved(ctx: Any) -> SavedLabelReport | None:
+    from ..plugin.workflows.label_report import read_label_report
+
+    return None if ctx.dataset is None else read_label_report(ctx.dataset)

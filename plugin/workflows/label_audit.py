@@ -1,0 +1,125 @@
+"""What is found beside wrong labels: clashing class names, odd images, a report on classes, the worth of cleaning."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..curation.class_names import NameClash, audit_class_names, merged_classes
+from ..curation.cleaning import CleaningWorth, price_cleaning
+from ..curation.label_issues import LabelIssues, find_label_issues
+from ..curation.label_report import LabelReport, report_labels
+from ..curation.outliers import Outliers, find_outliers
+from ..datasets.label_decisions import LabelDecisions
+from ..errors import DataError
+from ..progress import Progress
+from .vectors import Embedded
+from .wording import counted
+
+_PAIRS_TOLD = 5
+
+
+@dataclass(frozen=True, eq=False)
+class LabelAudit:
+    """What was found beside the wrong labels.
+
+    Attributes:
+        name_clashes: Classes that are probably one: their labels were judged as one class.
+        outliers: How odd the images are.
+        class_report: Which classes are mislabelled, and as what; classes that are probably one have one name there.
+        cleaning: What cleaning would be worth, where that was asked for and could be measured.
+        not_measured: Why it could not be measured, or "".
+    """
+
+    name_clashes: tuple[NameClash, ...]
+    outliers: Outliers
+    class_report: LabelReport
+    cleaning: CleaningWorth | None
+    not_measured: str
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        pairs = self.class_report.worst_pairs(_PAIRS_TOLD)
+        return {
+            "worst_pairs": [{**asdict(pair), "expected": round(pair.expected, 1)} for pair in pairs],
+            "outliers": int(self.outliers.is_outlier.sum()),
+            "name_clashes": [clash.summary() for clash in self.name_clashes],
+            "cleaning": self.cleaning.summary() if self.cleaning else None,
+        }
+
+    def results(self) -> dict[str, Any]:
+        """Return plain JSON for the run: what the panel of the label report draws."""
+        return {
+            "class_report": self.class_report.to_dict(),
+            "spellings": {clash.proposed: list(clash.names) for clash in self.name_clashes},
+        }
+
+    def lines(self) -> list[str]:
+        """Return lines of markdown for a person."""
+        lines = []
+        if pairs := self.class_report.worst_pairs(_PAIRS_TOLD):
+            shown = (f"{pair.true} labelled {pair.given} ({pair.expected:.0f})" for pair in pairs)
+            lines += ["", f"Expected most often: {', '.join(shown)}."]
+        if odd := int(self.outliers.is_outlier.sum()):
+            lines += ["", f"**{counted(odd, 'odd image')}**, far from all others: `outlier` is true."]
+        if self.cleaning:
+            lines += ["", self.cleaning.text()]
+        lines += ["", *(f"- {clash.text()}; judged as one" for clash in self.name_clashes)]
+        if self.not_measured:
+            lines.append(f"- what cleaning would be worth was not measured: {self.not_measured}")
+        return lines
+
+
+def audit_labels(
+    embedded: Embedded,
+    groups: np.ndarray,
+    decisions: LabelDecisions,
+    *,
+    measure_cleaning: bool,
+    seed: int,
+    progress: Progress,
+) -> tuple[LabelIssues, LabelAudit]:
+    """Judge labels, those of classes whose names differ only in writing as one class, and what is found beside them.
+
+    Args:
+        embedded: The collection.
+        groups: (m,) int. Near-duplicates share a number >= 0; -1 = none.
+        decisions: What a person decided about the labels: neither confirmed nor unsure ones are flagged.
+        measure_cleaning: Measure what cleaning would be worth, too.
+        seed: Of everything random.
+        progress: Told along the way.
+
+    Returns:
+        The label issues, their suggestions being numbers of the collection's classes; and the rest.
+
+    Raises:
+        DataError: One class, or hardly any labels.
+    """
+    samples, vectors = embedded.samples, embedded.vectors
+    counts = np.bincount(samples.labels[samples.labels >= 0], minlength=len(samples.classes))
+    clashes = audit_class_names(samples.classes, counts)
+    merged, original = merged_classes(len(samples.classes), clashes)
+    if clashes and len(original) < 2:
+        raise DataError(f"all labelled images have {clashes[0].text()}; a classifier needs at least two classes.")
+    labels = np.where(samples.labels >= 0, merged[samples.labels], -1)
+    issues = find_label_issues(
+        labels, embeddings=vectors, groups=groups, confirmed=decisions.confirmed, seed=seed, progress=progress
+    )
+    issues = replace(issues, is_issue=issues.is_issue & ~decisions.unsure)
+    names = [samples.classes[row] for row in original]
+    cleaning, not_measured = None, ""
+    if measure_cleaning:
+        try:
+            cleaning = price_cleaning(vectors, labels, issues.joint, groups=groups, seed=seed, progress=progress)
+        except DataError as error:
+            not_measured = str(error)
+    audit = LabelAudit(
+        name_clashes=clashes,
+        outliers=find_outliers(vectors, groups, progress),
+        class_report=report_labels(names, issues.joint, labels, issues.is_issue, issues.suggested),
+        cleaning=cleaning,
+        not_measured=not_measured,
+    )
+    return replace(issues, suggested=np.where(issues.suggested >= 0, original[issues.suggested], -1)), audit

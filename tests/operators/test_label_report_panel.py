@@ -1,0 +1,102 @@
+"""The panel of the label report, as the App calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import pytest
+from fiftyone.operators.executor import ExecutionContext, Executor
+
+from tests.label_reports import fill
+
+
+@pytest.fixture
+def judged(dataset: Callable[..., fo.Dataset], tmp_path: Path) -> fo.Dataset:
+    made = dataset()
+    fill(made, tmp_path)
+    return made
+
+
+def sent_by(dataset: fo.Dataset, method: str = "on_load", **params: Any) -> dict[str, list[dict[str, Any]]]:
+    """Call a method of the panel; return what the App is told to do, by operator."""
+    panel = foo.get_operator("@winnow/curation/label_report")
+    given = {"__method__": method, "panel_id": "one", "panel_state": {}, **params}
+    request = {"dataset_name": dataset.name, "view": [], "params": given, "filters": {}}
+    context = ExecutionContext(request, executor=Executor(), operator_uri=panel.uri)
+    panel.execute(context)
+    sent: dict[str, list[dict[str, Any]]] = {}
+    for each in context.executor.to_json()["requests"]:
+        sent.setdefault(each["operator_uri"], []).append(each["params"])
+    return sent
+
+
+def drawn(sent: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return what is shown, by name."""
+    return sent["show_panel_output"][0]["output"]["type"]["properties"]
+
+
+def data_of(sent: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    return {name: value for each in sent["patch_panel_data"] for name, value in each["data"].items()}
+
+
+def labels_shown(sent: dict[str, list[dict[str, Any]]], dataset: fo.Dataset) -> list[str]:
+    view = fo.DatasetView._build(dataset, sent["set_view"][0]["view"])
+    return view.values("ground_truth.label")
+
+
+def test_without_a_run_the_panel_says_which_job_to_run(dataset: Callable[..., fo.Dataset]) -> None:
+    shown = drawn(sent_by(dataset()))
+
+    assert "find label issues" in shown["nothing"]["default"]
+    assert shown["run"]["view"]["operator"] == "@winnow/curation/find_label_issues"
+    assert "matrix" not in shown
+
+
+def test_matrix_rates_and_pairs_are_drawn(judged: fo.Dataset) -> None:
+    sent = sent_by(judged)
+    data = data_of(sent)
+
+    assert {"head", "matrix", "rates", "pairs"} <= set(drawn(sent))
+    assert "6 labels of `ground_truth` flagged" in drawn(sent)["head"]["default"]
+    assert data["matrix"][0]["customdata"][0][1][:2] == [4.0, 4]
+    assert data["rates"][0]["y"][0] == "cat"
+    assert [(row["given"], row["true"], row["flagged"]) for row in data["pairs"]] == [
+        ("cat", "dog", "4"),
+        ("dog", "犬", "2"),
+    ]
+
+
+def test_click_on_a_cell_shows_its_flagged_samples(judged: fo.Dataset) -> None:
+    assert labels_shown(sent_by(judged, "on_cell", y="cat", x="dog"), judged) == ["cat"] * 4
+
+
+def test_click_on_the_diagonal_or_a_bar_shows_all_flagged_samples_of_the_class(judged: fo.Dataset) -> None:
+    assert sorted(labels_shown(sent_by(judged, "on_cell", y="dog", x="dog"), judged)) == ["Dog", "dog"]
+    assert sorted(labels_shown(sent_by(judged, "on_bar", y="dog", x=16.7), judged)) == ["Dog", "dog"]
+
+
+def test_rows_of_the_table_can_be_clicked(judged: fo.Dataset) -> None:
+    table = drawn(sent_by(judged))["pairs"]["view"]
+
+    assert table["on_click_row"] == "@winnow/curation/label_report#on_row"
+
+
+def test_click_on_a_row_of_the_table_shows_its_samples(judged: fo.Dataset) -> None:
+    assert sorted(labels_shown(sent_by(judged, "on_row", row=1), judged)) == ["Dog", "dog"]
+
+
+def test_click_on_a_cell_without_flagged_samples_says_so_and_keeps_the_view(judged: fo.Dataset) -> None:
+    sent = sent_by(judged, "on_cell", y="犬", x="cat")
+
+    assert "set_view" not in sent
+    assert sent["notify"][0]["message"] == "No label '犬' is flagged as 'cat'."
+
+
+def test_report_that_is_older_than_the_dataset_says_so(judged: fo.Dataset) -> None:
+    judged.add_sample(fo.Sample(filepath="new.png", media_type="image"))
+
+    assert "1 samples were added" in drawn(sent_by(judged))["stale"]["view"]["label"]
