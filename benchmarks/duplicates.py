@@ -6,7 +6,7 @@ scikit-image's photos are edited in twelve ways with four random draws each, amo
 where CIFAR-10's images lie in FOLDER as JPEG files, 3,000 of those). Cuts are the automatic one and the peers'
 defaults; imagededup's CNN and the brain get lite0's vectors, as their own networks need a download. imagededup is
 compared where it is installed. Flagged pairs among the images that nobody edited are counted beside; `--sheet` draws
-some of ours.
+a fixed sample of those of each. What keypoints cost is measured on places of the photos, beside embedding them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ import numpy as np
 from PIL import Image
 
 from .isolation import isolate
+from .keypoint_cost import keypoint_cost
 from .report import Target, finish
+from .sheets import draw_pairs, sample
 from .transforms import EDITS
 
 # Left out: the motorcycles and the second name of the cat, which are twins; chessboards and the colour wheel, whose
@@ -34,7 +36,7 @@ _PHOTOS = (
 )
 _DRAWS = 4
 _CIFAR = 3_000
-_SHOWN = 48
+_SHOWN = 50  # pairs of each finder
 
 Pairs = list[tuple[int, int]]
 
@@ -44,7 +46,7 @@ def main() -> None:
     parser.add_argument(
         "--cifar", type=Path, help="folder with CIFAR-10's images as JPEG files, as further look-alikes"
     )
-    parser.add_argument("--sheet", type=Path, help="draw flagged pairs that nobody made into this PNG file")
+    parser.add_argument("--sheet", type=Path, help="draw pairs of look-alikes that each flags into this PNG file")
     parser.add_argument("--quick", action="store_true", help="one draw, few look-alikes: a smoke test")
     parser.add_argument("--json", action="store_true", help="last line of stdout: one JSON object")
     arguments = parser.parse_args()
@@ -68,7 +70,9 @@ def measure(home: Path, cifar: Path | None, sheet: Path | None, *, quick: bool) 
             counts[finder].seconds += time.perf_counter() - started
     alone = {finder: find(others) for finder, find in finders.items()}
     if sheet is not None:
-        _draw(sheet, others, alone["winnow"])
+        _draw(sheet, others, alone)
+    print("cost of keypoints ...", file=sys.stderr)
+    cost = keypoint_cost([_photo(name) for name in _PHOTOS], home / "places", quick=quick)
     ours = counts["winnow"]
     targets = [
         Target("automatic cut: precision", ours.precision, at_least=0.99),
@@ -79,6 +83,7 @@ def measure(home: Path, cifar: Path | None, sheet: Path | None, *, quick: bool) 
         "look_alikes": len(others),
         "finders": {name: each.to_dict() for name, each in counts.items()},
         "pairs_per_1000_look_alikes": {name: round(1000 * len(each) / len(others), 2) for name, each in alone.items()},
+        "keypoints": cost,
     }
     if "imagededup PHash" not in finders:
         details["left_out"] = "imagededup is not installed: pip install imagededup"
@@ -242,15 +247,13 @@ def _peers(home: Path) -> dict[str, Callable[[list[str]], Pairs]]:
     return {**finders, "imagededup PHash": phash, "imagededup CNN, lite0 vectors": cnn}
 
 
-def _draw(sheet: Path, paths: list[str], pairs: Pairs) -> None:
-    """Draw a fixed sample of the pairs side by side."""
-    chosen = np.sort(np.random.default_rng(0).choice(len(pairs), min(len(pairs), _SHOWN), replace=False))
-    canvas = Image.new("RGB", (6 * 210, max(1, -(-len(chosen) // 6)) * 110), "white")
-    for place, number in enumerate(chosen):
-        for side, row in enumerate(pairs[number]):
-            image = Image.open(paths[row]).convert("RGB").resize((100, 100))
-            canvas.paste(image, (place % 6 * 210 + side * 101, place // 6 * 110))
-    canvas.save(sheet)
+def _draw(sheet: Path, paths: list[str], alone: dict[str, Pairs]) -> None:
+    """Draw a fixed sample of the pairs that each finder flags."""
+    sections = {}
+    for finder, pairs in alone.items():
+        shown = [(paths[a], paths[b]) for a, b in sample(pairs, _SHOWN)]
+        sections[f"{finder}: {len(shown)} of {len(pairs)} flagged pairs"] = shown
+    draw_pairs(sheet, sections)
 
 
 if __name__ == "__main__":

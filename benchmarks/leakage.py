@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from .duplicates import score
 from .isolation import isolate
 from .report import Target, finish
+from .sheets import draw_pairs
 
 _SHOWN = 60
 _LOOKED_AT = 500
@@ -118,12 +118,7 @@ def _draw(sheet: Path, train: list[str], test: list[str], rows: np.ndarray, leak
     for a, b in rows.tolist():
         if not leaks[b - len(train)] and len(shown) < _SHOWN:
             shown.setdefault(b - len(train), a)
-    canvas = Image.new("RGB", (10 * 140, -(-len(shown) // 10) * 72), "white")
-    for place, (number, a) in enumerate(shown.items()):
-        for side, path in enumerate((train[a], test[number])):
-            image = Image.open(path).resize((64, 64))
-            canvas.paste(image, (place % 10 * 140 + side * 65, place // 10 * 72))
-    canvas.save(sheet)
+    draw_pairs(sheet, {"best pairs that are not listed": [(train[a], test[b]) for b, a in shown.items()]})
 
 
 if __name__ == "__main__":

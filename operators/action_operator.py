@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -15,6 +14,7 @@ from ..plugin.workflows.choosing import SELECTED, Chosen, choices, choose
 from .forms import Form, mark_invalid
 from .params import check_names, params_from
 from .stream import in_app
+from .winnow_operator import WinnowOperator
 
 _HINTS = {
     "copies": "copies: images of duplicate groups that are not the one to keep",
@@ -22,31 +22,19 @@ _HINTS = {
     "label issues": "images with a label issue",
 }
 
-logger = logging.getLogger(__name__)
 
-
-class ActionOperator(foo.Operator, ABC):
+class ActionOperator(WinnowOperator):
     """Base of the operators that change something at once, and can be undone.
 
     Attributes:
-        operator_name: Name within the plugin.
-        title: What it does, as shown in buttons and lists.
-        summary: One sentence for the operator browser.
-        icon: Name of a Material icon.
         verb: Text of the button that does it.
         params_type: Dataclass with the settings.
         preferred: Which samples are meant unless some are selected, the first finding that there is.
-        risk: How much harm a mistake does.
     """
 
-    operator_name: ClassVar[str]
-    title: ClassVar[str]
-    summary: ClassVar[str]
-    icon: ClassVar[str]
     verb: ClassVar[str]
     params_type: ClassVar[type]
     preferred: ClassVar[tuple[str, ...]] = ()
-    risk: ClassVar[types.RiskLevel] = types.RiskLevel.MEDIUM
 
     @abstractmethod
     def fill(self, form: Form) -> None:
@@ -58,32 +46,17 @@ class ActionOperator(foo.Operator, ABC):
 
     @property
     def config(self) -> foo.OperatorConfig:
-        return foo.OperatorConfig(
-            name=self.operator_name,
-            label=f"Winnow: {self.title}",
-            description=self.summary,
-            icon=self.icon,
-            dynamic=True,
-            view_target=False,
-            risk_level=self.risk,
-        )
-
-    def resolve_placement(self, ctx: Any) -> types.Placement:
-        button = types.Button(label=f"Winnow: {self.title}", icon=self.icon, prompt=True)
-        return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
+        return self.configured(view_target=False)
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        prompt = types.PromptView(label=f"Winnow: {self.title}", submit_button_label=self.verb)
         try:
             if not in_app(ctx):
                 check_names(self.params_type, ctx.params)
             form = Form(ctx, self.params_type)
             self.fill(form)
-            return types.Property(form.inputs, view=prompt)
+            return self.prompt(form.inputs, self.verb)
         except WinnowError as error:
-            inputs = types.Object()
-            mark_invalid(inputs.view("problem", types.Error(label=str(error))), str(error))
-            return types.Property(inputs, view=prompt)
+            return self.refusal(error, self.verb)
 
     def execute(self, ctx: Any) -> dict[str, Any]:
         """Act, and show it in the App.
@@ -94,17 +67,10 @@ class ActionOperator(foo.Operator, ABC):
         Raises:
             WinnowError: In a call from Python only; the App shows the message.
         """
-        try:
-            report = self.act(ctx, params_from(self.params_type, ctx.params))
-        except WinnowError as error:
-            if not in_app(ctx):
-                raise
-            return {"error": str(error)}
-        except Exception as error:
-            if not in_app(ctx):
-                raise
-            logger.exception("%s failed", self.operator_name)
-            return {"error": f"{type(error).__name__}: {error}. The log of the FiftyOne server has the details."}
+        return self.guarded(lambda: self._run(ctx)) if in_app(ctx) else self._run(ctx)
+
+    def _run(self, ctx: Any) -> dict[str, Any]:
+        report = self.act(ctx, params_from(self.params_type, ctx.params))
         if in_app(ctx):
             ctx.ops.clear_selected_samples()  # what is gone must not stay selected
             ctx.ops.reload_dataset()
@@ -120,7 +86,7 @@ class ActionOperator(foo.Operator, ABC):
             if key := result.get("action"):
                 uri = f"{self.plugin_name}/undo_action"
                 outputs.btn("undo", "Undo", on_click=uri, params={"action": key}, icon="undo")
-        return types.Property(outputs, view=types.View(label=f"Winnow: {self.title}"))
+        return types.Property(outputs, view=types.View(label=self.label))
 
 
 def offer_choice(form: Form, preferred: Sequence[str]) -> Chosen | None:

@@ -8,33 +8,24 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from ..plugin.datasets import jobs
-from ..plugin.errors import WinnowError
 from .forms import mark_invalid
 from .stream import in_app
+from .winnow_operator import WinnowOperator
 
 _SHOWN = 10
 
 
-class CancelJob(foo.Operator):
+class CancelJob(WinnowOperator):
     """Lists the dataset's last jobs, and cancels one that is queued or running."""
 
+    operator_name = "cancel_job"
     title = "show and cancel jobs"
+    summary = "See what is queued and what runs, and stop it"
+    icon = "cancel_schedule_send"
 
     @property
     def config(self) -> foo.OperatorConfig:
-        return foo.OperatorConfig(
-            name="cancel_job",
-            label=f"Winnow: {self.title}",
-            description="See what is queued and what runs, and stop it",
-            icon="cancel_schedule_send",
-            dynamic=True,
-            view_target=False,
-            risk_level=types.RiskLevel.MEDIUM,
-        )
-
-    def resolve_placement(self, ctx: Any) -> types.Placement:
-        button = types.Button(label=f"Winnow: {self.title}", icon="cancel_schedule_send", prompt=True)
-        return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
+        return self.configured(view_target=False)
 
     def resolve_input(self, ctx: Any) -> types.Property:
         inputs = types.Object()
@@ -51,16 +42,13 @@ class CancelJob(foo.Operator):
             mark_invalid(nothing, "No Winnow job is queued or running.")
         if any(job.state == "queued" for job in active) and not jobs.worker_alive():
             inputs.view("worker", types.Warning(label="No delegated worker is running; queued jobs wait for one."))
-        prompt = types.PromptView(label=f"Winnow: {self.title}", submit_button_label="Cancel the job")
-        return types.Property(inputs, view=prompt)
+        return self.prompt(inputs, "Cancel the job")
 
     def execute(self, ctx: Any) -> dict[str, Any]:
-        try:
-            return {"text": jobs.cancel_job(ctx.dataset, ctx.params["job"])}
-        except WinnowError as error:
-            if not in_app(ctx):
-                raise
-            return {"error": str(error)}
+        return self.guarded(lambda: self._cancel(ctx)) if in_app(ctx) else self._cancel(ctx)
+
+    def _cancel(self, ctx: Any) -> dict[str, Any]:
+        return {"text": jobs.cancel_job(ctx.dataset, ctx.params["job"])}
 
     def resolve_output(self, ctx: Any) -> types.Property:
         outputs = types.Object()
@@ -69,7 +57,7 @@ class CancelJob(foo.Operator):
             outputs.view("error", types.Error(label=result["error"]))
         else:
             outputs.view("text", types.Notice(label=result.get("text", "")))
-        return types.Property(outputs, view=types.View(label=f"Winnow: {self.title}"))
+        return types.Property(outputs, view=types.View(label=self.label))
 
 
 def _as_table(listed: list[jobs.Job]) -> str:

@@ -285,10 +285,6 @@ class Form:
                 "with a worker beside it, to which long jobs are scheduled.",
             )
 
-    def property(self, label: str) -> types.Property:
-        """Return the finished form."""
-        return types.Property(self.inputs, view=types.PromptView(label=label))
-
 
 def mark_invalid(shown: types.Property, message: str) -> None:
     """Keep the form from being executed, for this reason."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
@@ -14,33 +13,24 @@ from fiftyone.operators import types
 
 from ..plugin.datasets import jobs
 from ..plugin.datasets.views import every_image, one_slice
-from ..plugin.errors import JobCancelled, WinnowError
+from ..plugin.errors import WinnowError
 from ..plugin.progress import Progress, silent
-from .forms import Form, mark_invalid
+from .forms import Form
 from .params import check_names, params_from
 from .stream import in_app, stream
+from .winnow_operator import WinnowOperator
 
 Workflow = Callable[[SampleCollection, Any, Progress], Any]
 
-logger = logging.getLogger(__name__)
 
-
-class WorkflowOperator(foo.Operator, ABC):
+class WorkflowOperator(WinnowOperator):
     """Base of the operators that run one workflow on the target view.
 
     Attributes:
-        operator_name: Name within the plugin.
-        title: What it does, as shown in buttons and lists.
-        summary: One sentence for the operator browser.
-        icon: Name of a Material icon.
         next_step: Name and title of the operator that people go on with, or None.
         takes_patches: Whether the job can work on a view of patches.
     """
 
-    operator_name: ClassVar[str]
-    title: ClassVar[str]
-    summary: ClassVar[str]
-    icon: ClassVar[str]
     next_step: ClassVar[tuple[str, str] | None] = None
     takes_patches: ClassVar[bool] = False
 
@@ -71,16 +61,7 @@ class WorkflowOperator(foo.Operator, ABC):
 
     @property
     def config(self) -> foo.OperatorConfig:
-        return foo.OperatorConfig(
-            name=self.operator_name,
-            label=f"Winnow: {self.title}",
-            description=self.summary,
-            icon=self.icon,
-            dynamic=True,
-            execute_as_generator=True,
-            allow_delegated_execution=True,
-            risk_level=types.RiskLevel.MEDIUM,
-        )
+        return self.configured(execute_as_generator=True, allow_delegated_execution=True)
 
     def resolve_execution_options(self, ctx: Any) -> foo.ExecutionOptions:
         # Delegated is the default where a worker will take the job; elsewhere it would wait for ever.
@@ -90,12 +71,8 @@ class WorkflowOperator(foo.Operator, ABC):
             default_choice_to_delegated=jobs.can_schedule() and self.is_long(ctx),
         )
 
-    def resolve_placement(self, ctx: Any) -> types.Placement:
-        button = types.Button(label=f"Winnow: {self.title}", icon=self.icon, prompt=True)
-        return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
-
     def resolve_run_name(self, ctx: Any) -> str:
-        return f"Winnow: {self.title}"
+        return self.label
 
     def resolve_input(self, ctx: Any) -> types.Property:
         try:
@@ -106,11 +83,9 @@ class WorkflowOperator(foo.Operator, ABC):
             form.images(patches=self.takes_patches)
             self.fill(form)
             form.worker()
-            return form.property(f"Winnow: {self.title}")
+            return self.prompt(form.inputs)
         except WinnowError as error:
-            inputs = types.Object()
-            mark_invalid(inputs.view("problem", types.Error(label=str(error))), str(error))
-            return types.Property(inputs, view=types.PromptView(label=f"Winnow: {self.title}"))
+            return self.refusal(error)
 
     def execute(self, ctx: Any) -> Any:
         """Run the job where it was asked for.
@@ -128,7 +103,7 @@ class WorkflowOperator(foo.Operator, ABC):
             job_id = jobs.new_job_id()
             return stream(
                 ctx,
-                partial(self._run_guarded, ctx, job_id),
+                lambda show: self.guarded(lambda: self._run(ctx, job_id, show)),
                 show_progress=partial(self._progress, job_id),
                 show_result=self._output,
             )
@@ -150,18 +125,6 @@ class WorkflowOperator(foo.Operator, ABC):
             result["show"] = {"label": label, "view": view._serialize(include_uuids=False)}
         return result
 
-    def _run_guarded(self, ctx: Any, job_id: str, show: Progress) -> dict[str, Any]:
-        """Run the job, and turn what goes wrong into a result that the App can show."""
-        try:
-            return self._run(ctx, job_id, show)
-        except JobCancelled as error:
-            return {"error": str(error), "cancelled": True}
-        except WinnowError as error:
-            return {"error": str(error)}
-        except Exception as error:
-            logger.exception("%s failed", self.operator_name)
-            return {"error": f"{type(error).__name__}: {error}. The log of the FiftyOne server has the details."}
-
     def _run_delegated(self, ctx: Any) -> dict[str, Any] | None:
         job_id = str(ctx.request_params["run_doc"])
 
@@ -176,7 +139,7 @@ class WorkflowOperator(foo.Operator, ABC):
 
     def _progress(self, job_id: str, label: str) -> types.Property:
         outputs = types.Object()
-        outputs.view("title", types.Header(label=f"Winnow: {self.title}", divider=True))
+        outputs.view("title", types.Header(label=self.label, divider=True))
         outputs.float("progress", view=types.ProgressView(label=label))
         uri = f"{self.plugin_name}/cancel_job"
         outputs.btn("cancel", "Cancel this job", on_click=uri, params={"job": job_id}, icon="cancel")
@@ -184,7 +147,7 @@ class WorkflowOperator(foo.Operator, ABC):
 
     def _output(self, result: dict[str, Any]) -> types.Property:
         outputs = types.Object()
-        outputs.view("title", types.Header(label=f"Winnow: {self.title}", divider=True))
+        outputs.view("title", types.Header(label=self.label, divider=True))
         if "error" in result:
             shown_as = types.Warning if result.get("cancelled") else types.Error
             outputs.view("error", shown_as(label=result["error"]))

@@ -64,8 +64,9 @@ def test_neighbors_benchmark_reports_its_targets() -> None:
     assert all(join["recall"] >= 0.99 for join in report["joins"].values())
 
 
-def test_duplicates_benchmark_reports_each_edit() -> None:
-    command = [sys.executable, "-m", "benchmarks.duplicates", "--quick", "--json"]
+def test_duplicates_benchmark_reports_each_edit_and_draws_what_is_flagged(tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    command = [sys.executable, "-m", "benchmarks.duplicates", "--quick", "--json", "--sheet", str(sheet)]
 
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
 
@@ -74,6 +75,8 @@ def test_duplicates_benchmark_reports_each_edit() -> None:
     ours = report["finders"]["winnow"]
     assert len(ours["recall_and_interval"]) == 12
     assert ours["precision"] >= 0.9
+    assert report["keypoints"]["share_of_embedding"] > 0
+    assert sheet.is_file()
 
 
 @pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} names no folder with CIFAR-10 and its list of leaks")
@@ -84,5 +87,5 @@ def test_leakage_benchmark_reports_its_targets() -> None:
 
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads(done.stdout.splitlines()[-1])
-    assert len(report["targets"]) == 2
+    assert len(report["targets"]) == 4
     assert report["candidates_hold"] > 0.9

@@ -22,9 +22,13 @@ def crowd_of_look_alikes(evidence: Evidence, n: int) -> np.ndarray:
     """Return (n,) crowds: what proves to be copies in one round is no crowd of each other in the next."""
     crowd = crowds(evidence.strength, evidence.pairs, n)
     for _ in range(_ROUNDS):
-        sure = GENERAL_CURVE(evidence.with_crowd(crowd).margin) >= _SURE
-        crowd = crowds(evidence.strength, evidence.pairs, n, sure)
+        crowd = crowds(evidence.strength, evidence.pairs, n, copies_beyond_doubt(evidence, crowd))
     return crowd
+
+
+def copies_beyond_doubt(evidence: Evidence, crowd: np.ndarray) -> np.ndarray:
+    """Return (m,) bool: the pair is one of copies for sure, given the images' (n,) crowds."""
+    return GENERAL_CURVE(evidence.with_crowd(crowd).margin) >= _SURE
 
 
 def crowds(strength: np.ndarray, pairs: np.ndarray, n: int, sure: np.ndarray | None = None) -> np.ndarray:

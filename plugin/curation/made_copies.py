@@ -34,7 +34,7 @@ class Copies:
 
 @dataclass(frozen=True, eq=False)
 class Met:
-    """How c copies and their sources meet.
+    """How c copies meet their sources, or in place of the source another image of the same shot.
 
     Attributes:
         margin: (c,) float32; minus infinity where the thumbnails give the pair up.
@@ -53,8 +53,20 @@ def meet_sources(
     cosine_rows: np.ndarray,
     thumbnails: np.ndarray,
     crowd: np.ndarray,
+    shot: np.ndarray,
 ) -> Met:
-    """Send the copies through what the images themselves went through."""
+    """Send the copies through what the images themselves went through.
+
+    Args:
+        copies: The copies.
+        cosine_of_copies: (c, d) float32, of length 1.
+        candidates: The images' neighbours.
+        cosine_rows: (n, d) float32, of length 1.
+        thumbnails: (n, 32, 32) uint8.
+        crowd: (n,) of the images.
+        shot: (n,) int64. Images with the same number are copies beyond doubt. Of a thousand frames of one scene a copy
+            meets any eight, seldom its own source; they are as right.
+    """
     pairs = candidates.of(cosine_of_copies, copies.thumbnails)
     met, rows = np.unique(pairs[:, 1], return_inverse=True)
     together = np.stack([rows, len(met) + pairs[:, 0]], axis=1)
@@ -67,10 +79,12 @@ def meet_sources(
     own = crowd_of_look_alikes(found, len(met) + len(copies.source))
     found = found.with_crowd(np.concatenate([crowd[met], own[len(met) :]]))
     image, copy = met[found.pairs[:, 0]], found.pairs[:, 1] - len(met)
-    own_source = image == copies.source[copy]
+    same_shot, own_source = shot[image] == shot[copies.source[copy]], image == copies.source[copy]
     margin = np.full(len(copies.source), -np.inf, np.float32)
+    np.maximum.at(margin, copy[same_shot], found.margin[same_shot])
     margin[copy[own_source]] = found.margin[own_source]
-    close = _among_closest(pairs, cosine_of_copies, cosine_rows, copies.source, tried_per_image(len(cosine_rows)))
+    is_right = shot[pairs[:, 1]] == shot[copies.source[pairs[:, 0]]]
+    close = _among_closest(pairs, cosine_of_copies, cosine_rows, is_right, len(margin))
     proofs = np.zeros(len(margin), np.float32)
     (undecided,) = np.nonzero(close & (GENERAL_CURVE(margin) < SETTLED))
     if copies.verify is not None and len(undecided):
@@ -79,15 +93,15 @@ def meet_sources(
 
 
 def _among_closest(
-    pairs: np.ndarray, copies: np.ndarray, rows: np.ndarray, source: np.ndarray, tried: int
+    pairs: np.ndarray, copies: np.ndarray, rows: np.ndarray, is_right: np.ndarray, count: int
 ) -> np.ndarray:
-    """Return (c,) bool: the source is one of the images that keypoints would be compared with."""
+    """Return (count,) bool: a right image is one of those that a copy's keypoints would be compared with."""
     cosine = np.einsum("ij,ij->i", copies[pairs[:, 0]], rows[pairs[:, 1]])
     order = np.lexsort((pairs[:, 1], -np.round(cosine, 4), pairs[:, 0]))
-    copy, image = pairs[order].T
+    copy = pairs[order, 0]
     place = np.arange(len(copy)) - np.searchsorted(copy, copy)
-    found = np.zeros(len(source), bool)
-    found[copy[(place < tried) & (image == source[copy])]] = True
+    found = np.zeros(count, bool)
+    found[copy[(place < tried_per_image(len(rows))) & is_right[order]]] = True
     return found
 
 

@@ -6,10 +6,11 @@ import faiss
 import numpy as np
 
 from ..progress import Progress, silent
+from . import torch_search
 from .ivf import InvertedLists
 
 _BLOCK = 4096
-_EXACT_UP_TO = 20_000
+_EXACT_UP_TO = 20_000  # without a GPU; fewer rows are not worth the seconds that torch takes to start either
 _AGAINST = 16_384  # rows that a block of queries is compared with at a time
 
 
@@ -38,17 +39,21 @@ class NeighborIndex:
         base: (n, d) float32.
         exact: Compare each query with each row. False = look only where near rows lie (`ivf`), for rows of length 1:
             close neighbours are found with a recall of about .995, at a fraction of the cost. None = exact up to
-            20,000 rows.
+            20,000 rows, or up to 500,000 on a GPU.
+
+    An exact search among more than 20,000 rows runs on a GPU where torch sees one (`torch_search`).
     """
 
     def __init__(self, base: np.ndarray, exact: bool | None = None) -> None:
         self._base = np.ascontiguousarray(base, np.float32)
         self._lists: InvertedLists | None = None
         self._flat = faiss.IndexFlatIP(base.shape[1])
-        if len(base) <= _EXACT_UP_TO if exact is None else exact:
+        self._gpu = torch_search.find_gpu() if len(base) > _EXACT_UP_TO and exact is not False else None
+        most = _EXACT_UP_TO if self._gpu is None else torch_search.EXACT_UP_TO
+        if not (len(base) <= most if exact is None else exact):
+            self._lists = InvertedLists(self._base) if len(base) else None
+        elif self._gpu is None:
             self._flat.add(self._base)
-        elif len(base):
-            self._lists = InvertedLists(self._base)
 
     def search(
         self, queries: np.ndarray, k: int, *, step: str = "neighbours", progress: Progress = silent
@@ -83,18 +88,23 @@ class NeighborIndex:
         if self._lists is not None:
             cells = self._lists.own_cells if own else self._lists.cells_of(queries)
             similarity, rows = self._lists.search(queries, cells, k + own, step, progress)
-        else:
-            similarity, rows = (
-                np.empty((len(queries), k + own), np.float32),
-                np.empty((len(queries), k + own), np.int64),
+        elif self._gpu is not None:
+            similarity, rows = torch_search.search_on(
+                self._gpu, self._base, queries, k + own, lambda done, total: progress(step, done, total)
             )
-            for start in range(0, len(queries), _BLOCK):
-                block = slice(start, start + _BLOCK)
-                similarity[block], rows[block] = self._flat.search(queries[block], k + own)
-                progress(step, min(start + _BLOCK, len(queries)), len(queries))
+        else:
+            similarity, rows = self._compare_all(queries, k + own, step, progress)
         if own:
             similarity, rows = _without_self(similarity, rows)
         return np.where(rows < 0, -np.inf, similarity).astype(np.float32), rows
+
+    def _compare_all(self, queries: np.ndarray, k: int, step: str, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
+        similarity, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+        for start in range(0, len(queries), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            similarity[block], rows[block] = self._flat.search(queries[block], k)
+            progress(step, min(start + _BLOCK, len(queries)), len(queries))
+        return similarity, rows
 
 
 def _without_self(found: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 A texture, or a photo turned by 25 degrees, keeps too little on 32 x 32 pixels. Reading images again is dear, so only
 the pairs that the embeddings find closest are compared: three an image, more in a small collection. Where that proves a
 pair, eight more of each image within its group of copies are compared, so that the cost grows with the number of
-images, and of copies.
+images, and of copies. Two images of a group that both have eight proven pairs tell nothing new.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def add_proofs(
     unsettled = best < SETTLED
 
     def compare_closest(chosen: np.ndarray, most: int) -> None:
-        rows = np.flatnonzero(chosen)
+        rows = np.flatnonzero(chosen & ~_known_well(candidates, best, kind))
         rows = rows[_closest(candidates[rows], cosine[rows], kind[rows], most)]
         if len(rows):
             best[rows] = np.maximum(best[rows], proof(verify(candidates[rows], progress)))
@@ -105,6 +105,13 @@ def _closest(pairs: np.ndarray, cosine: np.ndarray, kind: np.ndarray, most: int)
 
 def _keys(pairs: np.ndarray, base: int) -> np.ndarray:
     return pairs[:, 0] * base + pairs[:, 1]
+
+
+def _known_well(pairs: np.ndarray, score: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """Return (p,) bool: settled pairs join both images, and each has enough of them of this kind."""
+    place = 2 * pairs + kind[:, None]
+    partners = np.bincount(place[score >= SETTLED].ravel(), minlength=int(place.max(initial=0)) + 1)
+    return (partners[place] >= _TRIED_PER_COPY).all(axis=1) & _same_group(pairs, score)
 
 
 def _same_group(pairs: np.ndarray, score: np.ndarray) -> np.ndarray:

@@ -14,10 +14,11 @@ import numpy as np
 from ..progress import Progress, silent
 from .alignment import SIDE
 from .candidates import Candidates
-from .crowds import crowd_of_look_alikes
+from .crowds import copies_beyond_doubt, crowd_of_look_alikes
 from .evidence import Evidence, gather_evidence
 from .made_copies import Copies, Met, meet_sources
 from .neighbors import unit_rows
+from .units import join_units
 
 _LARGEST_CHANGE = 0.2  # share of the images that may be new before all is searched anew
 _FEWEST_COPIES = 30
@@ -115,5 +116,6 @@ def _search_all(
     met = None
     if copies is not None and len(copies.source) >= _FEWEST_COPIES:
         crowd = crowd_of_look_alikes(evidence, len(rows))
-        met = meet_sources(copies, centred_rows(copies.embeddings, centre), index, rows, thumbnails, crowd)
+        shot = join_units(len(rows), evidence.pairs[copies_beyond_doubt(evidence, crowd)])
+        met = meet_sources(copies, centred_rows(copies.embeddings, centre), index, rows, thumbnails, crowd, shot)
     return Search(centre, candidates, evidence, met)

@@ -27,6 +27,7 @@ from .pair_memory import Matched, PairMemory, Remembered, RememberingVerifier
 from .vectors import Embedded
 
 _POOR_RECALL = 0.3
+_LOW_THRESHOLD = 0.3  # below which hardly a pair is right
 _SHOWN_THRESHOLDS = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.3)
 _COLUMNS = ("path_a", "path_b", "split_a", "split_b", "score", "flagged")
 
@@ -166,12 +167,14 @@ def expectation_lines(pairs: DuplicatePairs) -> list[str]:
             line += f"; of copies of your images that were edited on purpose, the same cut finds {pairs.recall:.0%}"
         lines += ["", line + "."]
     if pairs.recall is not None and pairs.recall < _POOR_RECALL:
-        lines += [
-            "",
+        line = (
             f"**Copies can hardly be told from look-alikes here**: the cut finds {pairs.recall:.0%} of those made on "
-            f"purpose. Look at the pairs below it too: with a threshold of 0.3 there are "
-            f"{int((pairs.score >= 0.3).sum()):,}.",
-        ]
+            "purpose."
+        )
+        shown = int((pairs.score >= _LOW_THRESHOLD).sum())
+        if shown > pairs.flagged.sum():
+            line += f" Look at the pairs below it too: with a threshold of {_LOW_THRESHOLD} there are {shown:,}."
+        lines += ["", line]
     return lines
 
 

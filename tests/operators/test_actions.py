@@ -59,6 +59,22 @@ def test_deletion_waits_for_its_confirmation(grouped: fo.Dataset) -> None:
     assert len(grouped) == 42
 
 
+def test_what_goes_wrong_unexpectedly_is_a_message_in_the_app_and_raised_in_python(
+    grouped: fo.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*given: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("winnow.operators.delete_samples.delete_samples", broken)
+    context = in_the_app("delete_samples", grouped, what="copies", confirm=True)
+
+    shown = foo.get_operator("@winnow/curation/delete_samples").execute(context)
+
+    assert shown["error"].startswith("OSError: the disk is full.")
+    with pytest.raises(ExecutionError, match="the disk is full"):
+        execute("delete_samples", grouped, what="copies", confirm=True)
+
+
 def test_copies_are_deleted_and_brought_back(grouped: fo.Dataset) -> None:
     result = execute("delete_samples", grouped, what="copies", confirm=True)
     left = len(grouped)

@@ -260,6 +260,27 @@ def test_copies_that_keypoints_prove_count_as_found(garments: Garments) -> None:
     assert recall(lambda copies: np.tile(np.float32([40, 1]), (len(copies), 1))) > 0.9
 
 
+def test_a_copy_that_meets_another_frame_of_its_scene_counts_as_found(garments: Garments) -> None:
+    """Of 150 frames a copy meets its eight nearest, seldom the one that it was made of."""
+    rng = np.random.default_rng(0)
+
+    def frames(count: int) -> tuple[np.ndarray, np.ndarray]:
+        noise = rng.integers(-3, 4, (count, SIDE, SIDE))
+        thumbnails = np.clip(garments.thumbnails[0].astype(int) + noise, 0, 255).astype(np.uint8)
+        vectors = garments.embeddings[0] + rng.normal(0, 0.01, (count, garments.embeddings.shape[1]))
+        return vectors.astype(np.float32), thumbnails
+
+    others = garments[np.flatnonzero(~garments.is_copy)[1:60]]
+    vectors, thumbnails = frames(150)
+    copies = Copies(np.arange(40), *frames(40))
+
+    result = find_duplicates(
+        np.concatenate([vectors, others.embeddings]), np.concatenate([thumbnails, others.thumbnails]), copies=copies
+    )
+
+    assert result.recall == 1
+
+
 def test_pairs_of_one_crowd_count_together() -> None:
     crowd = np.stack(np.triu_indices(5, 1), axis=1)
     pairs = np.concatenate([crowd, [[5, 6], [7, 8], [0, 9]]])

@@ -77,6 +77,30 @@ def test_a_group_that_was_proven_has_its_other_pairs_compared() -> None:
     assert sorted(found) == group
 
 
+def crowd(first: int) -> dict[tuple[int, int], float]:
+    """Return the settled pairs of a crowd of 12 images, eight of each image."""
+    pairs = [(first + a, first + (a + step) % 12) for a in range(12) for step in range(1, 5)]
+    return {(min(pair), max(pair)): 0.99 for pair in pairs}
+
+
+def test_images_of_a_group_with_enough_settled_pairs_are_not_compared() -> None:
+    verify = Verifier()
+    candidates = [(a, b) for a in range(12) for b in range(a + 1, 12)]
+
+    proven(verify, candidates, [0.9] * len(candidates), crowd(0))
+
+    assert verify.asked == []
+
+
+def test_images_of_two_groups_are_compared_however_well_each_is_known() -> None:
+    verify = Verifier()
+    scored = crowd(0) | crowd(12)
+
+    proven(verify, sorted([*scored, (3, 15)]), [0.9] * (len(scored) + 1), scored)
+
+    assert verify.asked == [(3, 15)]
+
+
 def test_more_keypoints_prove_more_and_need_agreeing_pixels() -> None:
     values = proof(np.array([[8, 1.0], [10, 1.0], [15, 1.0], [40, 1.0], [40, 0.4], [0, 0.0]], np.float32))
 

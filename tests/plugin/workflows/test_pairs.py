@@ -117,3 +117,12 @@ def test_a_poor_recall_is_said_with_what_a_lower_threshold_would_show(recall: fl
     text = "\n".join(expectation_lines(pairs))
 
     assert ("with a threshold of 0.3 there are 2" in text) is said
+
+
+def test_no_lower_threshold_is_advised_where_it_would_show_no_more() -> None:
+    pairs = DuplicatePairs(np.array([[0, 1], [0, 2]]), np.array([0.99, 0.97], np.float32), 0.97, 0.05)
+
+    text = "\n".join(expectation_lines(pairs))
+
+    assert "can hardly be told" in text
+    assert "with a threshold of" not in text
