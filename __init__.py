@@ -43,6 +43,7 @@ _PUBLIC = {
     "undo_action": "plugin.workflows.actions",
     "list_actions": "plugin.workflows.actions",
     "decide_duplicates": "plugin.workflows.decide",
+    "review_labels": "plugin.workflows.review_labels",
     "load_classifier": "plugin.training.classifier",
 }
 

@@ -60,6 +60,12 @@ Verify = Annotated[bool, typer.Option("--verify", help="Read every file again, u
 CacheLimit = Annotated[
     float | None, typer.Option("--limit", min=0, help="In GB; default: WINNOW_CACHE_LIMIT_GB, or 20.")
 ]
+AcceptAbove = Annotated[
+    float | None,
+    typer.Option(
+        "--accept-above", min=0, max=1, help="Change labels to suggestions that are this sure; can be undone."
+    ),
+]
 KeepLabelIssues = Annotated[bool, typer.Option("--keep-label-issues", help="Train on images with a label issue too.")]
 ClassifierFolder = Annotated[Path, typer.Option("--classifier", help="Folder of a trained classifier.")]
 PredictionsFile = Annotated[

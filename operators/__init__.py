@@ -14,6 +14,7 @@ from .find_label_issues import FindLabelIssues
 from .find_leaks import FindLeaks
 from .label_report_panel import LabelReportPanel
 from .move_to_split import MoveToSplit
+from .review_label_issues import ReviewLabelIssues
 from .split_dataset import SplitDataset
 from .tag_findings import TagFindings
 from .train_classifier import TrainClassifier
@@ -31,6 +32,7 @@ OPERATORS = (
     TrainClassifier,
     ApplyClassifier,
     DecideDuplicates,
+    ReviewLabelIssues,
     TagFindings,
     MoveToSplit,
     DeleteSamples,

@@ -23,6 +23,9 @@ class FindLabelIssues(WorkflowOperator):
 
         return LabelIssueParams, find_label_issues
 
+    def following(self, summary: dict[str, Any]) -> tuple[str, str] | None:
+        return ("review_label_issues", "review them") if summary.get("flagged") else self.next_step
+
     def fill(self, form: Form) -> None:
         form.label_field()
         form.switch(

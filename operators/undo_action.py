@@ -22,7 +22,7 @@ class UndoParams:
 class UndoAction(ActionOperator):
     operator_name = "undo_action"
     title = "undo an action"
-    summary = "See what was tagged, moved and deleted, and take it back"
+    summary = "See what was tagged, moved, relabelled and deleted, and take it back"
     icon = "undo"
     verb = "Undo"
     params_type = UndoParams
@@ -36,7 +36,9 @@ class UndoAction(ActionOperator):
         if asked and asked not in labels:
             return  # undoing it says why that can't be: an invalid form would answer the button with a traceback
         if not open_ones:
-            form.problem("none", "There is nothing to undo", "What Winnow tags, moves or deletes appears here.")
+            form.problem(
+                "none", "There is nothing to undo", "What Winnow tags, moves, relabels or deletes appears here."
+            )
             return
         form.choice("action", list(labels), "Action to undo", default=open_ones[0].key, labels=labels)
 

@@ -82,3 +82,28 @@ def write_image(path: Path, size: int = 16) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(coarse).resize((size, size), Image.Resampling.BILINEAR).save(path)
     return path
+
+
+def save_label_issues(
+    made: fo.Dataset, ids: list[str], quality: list[float], suggested: list[str], confidences: list[float]
+) -> None:
+    """Write what `find_label_issues` leaves of judged labels; the first ones, with a suggestion, are flagged."""
+    from winnow.plugin.datasets import runs
+    from winnow.plugin.datasets.fields import write_labels, write_values
+    from winnow.plugin.workflows.findings import LABEL_ISSUES_RUN
+
+    flagged = ids[: len(suggested)]
+    given = made.select(flagged, ordered=True).values("ground_truth.label")
+    as_stored = [float(np.float32(confidence)) for confidence in confidences]
+    write_values(made, "label_quality", ids, quality, kind="float")
+    write_values(made, "label_issue", ids, [key in flagged for key in ids], kind="bool")
+    write_labels(made, "suggested_label", flagged, suggested, as_stored, given=given)
+    fields = {"quality_field": "label_quality", "issue_field": "label_issue", "suggestion_field": "suggested_label"}
+    runs.save_run(
+        made,
+        LABEL_ISSUES_RUN,
+        method="find_label_issues",
+        params=fields,
+        fields=list(fields.values()),
+        summary={"label_field": "ground_truth"},
+    )

@@ -19,10 +19,15 @@ import pytest
 from playwright.sync_api import FloatRect, Page, expect, sync_playwright
 
 from tests import label_reports
-from tests.conftest import write_image
+from tests.conftest import save_label_issues, write_image
 from winnow.plugin.datasets.brain import BrainKeys
 from winnow.plugin.datasets.fields import write_values
-from winnow.plugin.datasets.group_views import DUPLICATES_VIEW, save_group_view
+from winnow.plugin.datasets.group_views import (
+    DUPLICATES_VIEW,
+    LABEL_ISSUES_VIEW,
+    save_group_view,
+    save_issue_view,
+)
 from winnow.plugin.datasets.jobs import list_jobs
 from winnow.plugin.datasets.targets import open_target
 from winnow.plugin.workflows.embed import compute_embeddings
@@ -219,6 +224,50 @@ def draw_around_the_middle(page: Page) -> None:
     for point in points[1:]:
         page.mouse.move(*point, steps=8)
     page.mouse.up()
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Iterator[fo.Dataset]:
+    """Return twelve images of which three labels are flagged, as `find_label_issues` writes it."""
+    dataset = fo.Dataset("judged")
+    dataset.add_samples(
+        fo.Sample(
+            filepath=str(write_image(tmp_path / f"{row}.png")),
+            media_type="image",
+            ground_truth=fo.Classification(label="cat" if row < 6 else "dog"),
+        )
+        for row in range(12)
+    )
+    quality = [0.02, 0.01, 0.3, *[0.99] * 9]
+    save_label_issues(dataset, dataset.values("id"), quality, ["dog", "dog", "dog"], [0.98, 0.99, 0.6])
+    save_issue_view(dataset, LABEL_ISSUES_VIEW, flag_field="label_issue", score_field="label_quality")
+    yield dataset
+    dataset.delete()
+
+
+def test_sure_suggestions_are_accepted_and_taken_back(
+    page: Page, app: tuple[str, psutil.Process], judged: fo.Dataset, tmp_path: Path
+) -> None:
+    shown, url = page.locator("[data-cy=entry-counts]"), f"{app[0].rsplit('/', 1)[0]}/{judged.name}"
+    page.goto(f"{url}?view=winnow-label-issues")
+    expect(shown).to_contain_text("3 samples", timeout=PATIENCE_MS)
+    page.screenshot(path=tmp_path / "label issues.png")
+
+    open_operator(page, "Winnow: review label issues")
+    expect(page.get_by_text("Changes 2 labels: 2 cat → dog.")).to_be_visible(timeout=PATIENCE_MS)
+    button = page.get_by_role("button", name="Decide", exact=True)
+    expect(button).to_be_disabled()  # until it is confirmed
+    page.get_by_role("checkbox").last.click()
+    page.screenshot(path=tmp_path / "form.png")
+    button.click()
+    expect(page.get_by_text("Changed 2 labels")).to_be_visible(timeout=PATIENCE_MS)
+    expect(shown).to_contain_text("1 sample", timeout=PATIENCE_MS)
+    page.screenshot(path=tmp_path / "decided.png")
+    assert judged.count_values("ground_truth.label") == {"cat": 4, "dog": 8}
+
+    page.get_by_role("button", name="Undo", exact=True).click()
+    expect(shown).to_contain_text("3 samples", timeout=PATIENCE_MS)
+    assert judged.count_values("ground_truth.label") == {"cat": 6, "dog": 6}
 
 
 @pytest.fixture

@@ -351,6 +351,19 @@ def test_label_issues_are_looked_for(images: Path) -> None:
     assert last_json(result.stdout)["labelled"] == 33
 
 
+def test_sure_suggestions_are_accepted_and_taken_back(images: Path) -> None:
+    (images / "train" / "green" / "3.png").rename(images / "train" / "red" / "green.png")
+
+    accepted = winnow("label-issues", images, "--accept-above", "0.5", "--json")
+    again = winnow("label-issues", images, "--json")
+    undone = winnow("undo", images)
+
+    assert accepted.exit_code == 0, accepted.stderr
+    assert last_json(accepted.stdout)["accepted"]["samples"] == 1
+    assert (last_json(again.stdout)["confirmed"], last_json(again.stdout)["flagged"]) == (1, 0)
+    assert "Undone for 1 sample: accepted suggestions for 1 label" in undone.stdout
+
+
 def test_trained_classifier_predicts_and_is_evaluated(images: Path, tmp_path: Path) -> None:
     trained = winnow("train", images, "--output", tmp_path / "classifier", "--preset", "probe", "--json")
     predicted = winnow(

@@ -20,7 +20,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # What the package is made of; the rest of the repository builds, tests and explains it.
-PACKAGE_FOLDERS = {"backend", "examples", "operators", "plugin"}
+PACKAGE_FOLDERS = {"backend", "commands", "examples", "operators", "plugin"}
 PACKAGE_FILES = {"fiftyone.yml", "requirements.txt"}
 
 LIST_OPERATORS = """
@@ -42,6 +42,7 @@ OPERATORS = [
     "@winnow/curation/find_leaks",
     "@winnow/curation/label_report",
     "@winnow/curation/move_to_split",
+    "@winnow/curation/review_label_issues",
     "@winnow/curation/split_dataset",
     "@winnow/curation/tag_findings",
     "@winnow/curation/train_classifier",

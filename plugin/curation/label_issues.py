@@ -66,6 +66,7 @@ def find_label_issues(
     embeddings: np.ndarray | None = None,
     *,
     groups: np.ndarray | None = None,
+    confirmed: np.ndarray | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> LabelIssues:
@@ -76,6 +77,7 @@ def find_label_issues(
         pred_probs: (n, k) float, out-of-sample probabilities. Multi-label: independent per class.
         embeddings: (n, d) float. From these, out-of-fold evidence is made here.
         groups: (n,) int. Duplicates of each other share a number >= 0: none is judged with the help of another.
+        confirmed: (n,) bool. Labels that a person confirmed: never flagged, and of quality 1.
         seed: Of the folds.
         progress: Told while the evidence is made.
 
@@ -103,7 +105,12 @@ def find_label_issues(
     if pred_probs is not None:
         evidence.append(np.log(np.maximum(np.asarray(pred_probs, np.float64)[rows], 1e-6)))
     true_class, noise = fit_noise_channel(evidence, given, seed)
-    return _decide(result, rows, given, true_class, noise)
+    result = _decide(result, rows, given, true_class, noise)
+    if confirmed is not None:
+        right = np.asarray(confirmed, bool) & (labels >= 0)
+        result.quality[right], result.is_issue[right] = 1, False
+        result.suggested[right], result.confidence[right] = labels[right], 1
+    return result
 
 
 def neighbor_votes(

@@ -6,7 +6,7 @@ cleared, so that no job can destroy labels or anything else that a person put in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import fiftyone as fo
@@ -25,6 +25,7 @@ _FIELD_TYPES: dict[str, type[fo.Field]] = {
     "vector": fo.VectorField,
 }
 _PLAIN_TYPES: dict[str, Callable[[Any], Any]] = {"int": int, "float": float, "bool": bool, "str": str}
+GIVEN = "given"  # attribute of a suggested label: the label that it is suggested in place of
 _MARK = "winnow"  # key in the field's `info`
 _CHUNK = 20_000
 _VECTOR_CHUNK = 1_000  # a number of a vector takes 32 bytes on its way into the database
@@ -68,6 +69,7 @@ def write_labels(
     labels: Sequence[str | None],
     confidences: Sequence[float | None],
     *,
+    given: Sequence[str] | None = None,
     label_field: str | None = None,
 ) -> None:
     """Make `field` hold these labels as `fo.Classification`, and nothing of an earlier run, as `write_values` does.
@@ -78,6 +80,8 @@ def write_labels(
         ids: n sample ids.
         labels: n labels; None leaves the sample without a prediction.
         confidences: n numbers in 0..1, or None.
+        given: n labels in whose place these are suggested, kept as their attribute `given`, so that a label which was
+            changed meanwhile can be told from the one that was judged.
         label_field: Field that the job read its labels from; it can't be written to.
 
     Raises:
@@ -85,6 +89,7 @@ def write_labels(
     """
     _check_lengths(ids, labels)
     _check_lengths(ids, confidences)
+    _check_lengths(ids, labels if given is None else given)
     dataset = dataset_of(view)
     if _check_writable(dataset, field, fo.Classification, label_field):
         dataset.add_sample_field(
@@ -92,7 +97,12 @@ def write_labels(
         )
         dataset.create_index(f"{field}.label")
         dataset.create_index(f"{field}.confidence")
-    _replace(view, field, ids, list(zip(labels, confidences, strict=True)), _classification)
+    if given is None:
+        _replace(view, field, ids, list(zip(labels, confidences, strict=True)), _classification)
+        return
+    if dataset.get_field(f"{field}.{GIVEN}") is None:
+        dataset.add_sample_field(f"{field}.{GIVEN}", fo.StringField, info={_MARK: True})
+    _replace(view, field, ids, list(zip(labels, confidences, given, strict=True)), _classification)
 
 
 def write_label_vectors(
@@ -114,10 +124,8 @@ def write_label_vectors(
         FieldError: As for `write_values`.
     """
     _check_lengths(ids, vectors)
-    dataset, images, attribute = dataset_of(view), every_image(view), f"{path}.{name}"
-    check_label_attribute(view, path, name)
-    if dataset.get_field(attribute) is None:
-        dataset.add_sample_field(attribute, fo.VectorField, info={_MARK: True})
+    images, attribute = every_image(view), f"{path}.{name}"
+    add_label_attributes(view, path, {name: (fo.VectorField, None)})
     field, convert = path.split(".")[0], _converter("vector")
     held = view.filter_labels(field, fo.ViewField(name).exists()).values(f"{path}.id", unwind=True)
     images.set_label_values(attribute, dict.fromkeys(set(held).difference(ids)))
@@ -137,16 +145,40 @@ def check_value_field(view: Collection, field: str, *, kind: Kind) -> None:
     _check_writable(dataset_of(view), field, _FIELD_TYPES[kind], None)
 
 
-def check_label_attribute(view: Collection, path: str, name: str) -> None:
-    """Make sure that `write_label_vectors` can write: to be called before long work.
+def add_label_attributes(
+    view: Collection, path: str, attributes: Mapping[str, tuple[type[fo.Field], type[fo.Field] | None]]
+) -> list[str]:
+    """Make attributes of labels, marked as Winnow's, where they do not exist: all of them or, on an error, none.
+
+    Args:
+        view: Any collection of the dataset.
+        path: Where the labels lie in a sample.
+        attributes: Name -> type, and type of the elements of a list.
+
+    Returns:
+        The names of those that are new.
+
+    Raises:
+        FieldError: As for `write_values`.
+    """
+    new = [name for name, (kind, _) in attributes.items() if check_label_attribute(view, path, name, kind)]
+    for name in new:
+        kind, subfield = attributes[name]
+        dataset_of(view).add_sample_field(f"{path}.{name}", kind, subfield=subfield, info={_MARK: True})
+    return new
+
+
+def check_label_attribute(view: Collection, path: str, name: str, kind: type[fo.Field] = fo.VectorField) -> bool:
+    """Make sure that an attribute can be made, to be called before long work; return whether it is new.
 
     Raises:
         FieldError: As for `write_values`.
     """
     dataset, attribute = dataset_of(view), f"{path}.{name}"
-    is_new = _check_writable(dataset, attribute, fo.VectorField, None, name=name)
-    if is_new and every_image(view).filter_labels(path.split(".")[0], fo.ViewField(name).exists()).limit(1).count():
+    is_new = _check_writable(dataset, attribute, kind, None, name=name)
+    if is_new and every_image(view).match({attribute: {"$ne": None}}).limit(1).count():
         raise FieldError(_not_ours(dataset, attribute))  # one that nobody declared
+    return is_new
 
 
 def clear_field(view: Collection, field: str) -> None:
@@ -255,6 +287,9 @@ def _converter(kind: Kind) -> Callable[[Any], Any]:
     return lambda value: None if value is None or value != value else plain(value)  # NaN differs from itself
 
 
-def _classification(prediction: tuple[str | None, float | None]) -> fo.Classification | None:
-    label, confidence = prediction
-    return None if label is None else fo.Classification(label=str(label), confidence=_converter("float")(confidence))
+def _classification(prediction: tuple[Any, ...]) -> fo.Classification | None:
+    label, confidence, *given = prediction
+    if label is None:
+        return None
+    more = {GIVEN: str(given[0])} if given else {}
+    return fo.Classification(label=str(label), confidence=_converter("float")(confidence), **more)

@@ -1,4 +1,4 @@
-"""Saves what a job found as a view that the App offers by name: one tile a group, best score first.
+"""Saves what a job found as a view that the App offers by name: one tile a group or image, what matters most first.
 
 A saved view holds its conditions, never a list of ids, so that no number of findings is too large for it (a document of
 MongoDB ends at 16 MB), and it shows the fields as they are when it is opened.
@@ -15,6 +15,7 @@ from .views import Collection, dataset_of, every_image
 
 DUPLICATES_VIEW = "winnow duplicates"
 LEAKS_VIEW = "winnow leaks"
+LABEL_ISSUES_VIEW = "winnow label issues"
 
 # By its beginning a view is known as ours; a person's own view is never replaced.
 _OURS = "Made by Winnow"
@@ -42,12 +43,6 @@ def save_group_view(
     Returns:
         Why the view was not saved, as a sentence for the user; None where it was, or where it would be empty.
     """
-    dataset = dataset_of(view)
-    described = {info["name"]: info["description"] or "" for info in dataset.list_saved_views(info=True)}
-    same = next((taken for taken in described if to_slug(taken) == to_slug(name)), None)
-    if same is not None and not described[same].startswith(_OURS):
-        return f"the view '{same}' is your own and stays as it is; rename it, and Winnow saves its findings under that"
-
     conditions: dict[str, Any] = {score_field: {"$ne": None}}
     if role_field is not None:
         conditions[role_field] = {"$in": list(roles)}
@@ -55,10 +50,36 @@ def save_group_view(
         conditions[group_field] = {"$ne": None}
     found = every_image(view).match(conditions)
     shown = found.group_by(group_field, order_by=score_field, reverse=True) if group_field else found
+    what = "one tile a group" if group_field else "image by image"
+    return _save(name, found, shown.sort_by(score_field, reverse=True), f"{what}, best score first")
+
+
+def save_issue_view(view: Collection, name: str, *, flag_field: str, score_field: str) -> str | None:
+    """Save a view of the flagged samples, the lowest score first, as `save_group_view` does.
+
+    Args:
+        view: Any collection of the dataset; the saved view is one of the whole dataset.
+        name: Name in the App.
+        flag_field: Field that is true for the flagged samples.
+        score_field: Field that orders them.
+
+    Returns:
+        Why the view was not saved, or None, as for `save_group_view`.
+    """
+    found = every_image(view).match({flag_field: True})
+    return _save(name, found, found.sort_by(score_field), "image by image, worst quality first")
+
+
+def _save(name: str, found: Collection, shown: Collection, what: str) -> str | None:
+    """Save `shown` in place of an earlier view of Winnow's; none where nothing is found."""
+    dataset = dataset_of(found)
+    described = {info["name"]: info["description"] or "" for info in dataset.list_saved_views(info=True)}
+    same = next((taken for taken in described if to_slug(taken) == to_slug(name)), None)
+    if same is not None and not described[same].startswith(_OURS):
+        return f"the view '{same}' is your own and stays as it is; rename it, and Winnow saves its findings under that"
+
     if same is not None:
         dataset.delete_saved_view(same)
     if found.limit(1).count():
-        what = "one tile a group" if group_field else "image by image"
-        description = f"{_OURS}: {what}, best score first"
-        dataset.save_view(name, shown.sort_by(score_field, reverse=True), description=description)
+        dataset.save_view(name, shown, description=f"{_OURS}: {what}")
     return None

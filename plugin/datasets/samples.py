@@ -98,6 +98,15 @@ def label_fields(view: Collection) -> list[str]:
     return sorted(fields, key=lambda name: (name != DEFAULT_LABEL_FIELD, name))
 
 
+def chosen_label_field(view: Collection, asked: str | None) -> str:
+    """Return the field that labels are read from: the one that is asked for, the only one, or `ground_truth`.
+
+    Raises:
+        FieldError: There is none, several, or the one that is asked for holds something else.
+    """
+    return str(_chosen_label_field(view, asked, True, []))
+
+
 def _chosen_label_field(view: Collection, asked: str | None, needed: bool, notes: list[str]) -> str | None:
     """Return the field to read labels from; None where there is none and none is needed."""
     name, fields = dataset_of(view).name, label_fields(view)

@@ -1,4 +1,7 @@
-"""Change what a person asks to be changed: tag, move between splits, delete; each counted, logged and undoable."""
+"""Change what a person asks to be changed: tag, move between splits, delete; each counted, logged and undoable.
+
+Labels are changed by review_labels.py, and brought back from here like the rest.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..datasets import moving, removal, tagging
+from ..datasets import label_decisions, moving, relabelling, removal, tagging
 from ..datasets.action_log import Done, list_logged, undone_at
 from ..datasets.runs import SavedRun
 from ..datasets.views import Collection, dataset_of, every_image
@@ -19,6 +22,14 @@ _UNDO: dict[str, Callable[[Collection, SavedRun], Done]] = {
     tagging.METHOD: tagging.undo_tag,
     moving.METHOD: moving.undo_move,
     removal.METHOD: removal.undo_removal,
+    relabelling.METHOD: relabelling.undo_decision,
+}
+
+_DECIDED = {
+    label_decisions.ACCEPTED: "accepted suggestions for {}",
+    label_decisions.KEPT: "confirmed {}",
+    label_decisions.UNSURE: "marked {} as unsure",
+    None: "forgot what was decided about {}",
 }
 
 
@@ -79,7 +90,7 @@ class ActionList:
     def text(self) -> str:
         """Return markdown for a person."""
         if not self.actions:
-            return f"Nothing was tagged, moved or deleted by Winnow in '{self.dataset}'."
+            return f"Nothing was tagged, moved, relabelled or deleted by Winnow in '{self.dataset}'."
         rows = ["| action | what | when | undone |", "|---|---|---|---|"]
         for run in self.actions:
             rows.append(f"| {run.key} | {describe(run)} | {run.time:%Y-%m-%d %H:%M} UTC | {undone_at(run) or ''} |")
@@ -172,7 +183,7 @@ def undo_action(view: Collection, key: str | None = None) -> ActionReport:
 
 
 def list_actions(view: Collection) -> ActionList:
-    """Return what was tagged, moved and deleted on the dataset, the newest first."""
+    """Return what was tagged, moved, relabelled and deleted on the dataset, the newest first."""
     return ActionList(dataset_of(view).name, tuple(list_logged(view)))
 
 
@@ -184,6 +195,8 @@ def describe(run: SavedRun) -> str:
     if run.method == moving.METHOD:
         split = run.params["split"]
         return f"moved {samples} " + (f"to {split}" if split else "out of every split")
+    if run.method == relabelling.METHOD:
+        return _DECIDED[run.params["decision"]].format(counted(run.summary["samples"], "label"))
     return f"deleted {samples}" + (" and their files" if run.params["delete_files"] else "")
 
 

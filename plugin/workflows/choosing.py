@@ -133,7 +133,7 @@ def _copies(images: Collection) -> Chosen:
     notes = []
     if spared:
         notes.append(f"{counted(len(spared), 'copy', 'copies')} spared, as the image to keep of its group is gone")
-    notes += _stale(images, DUPLICATES_RUN, "near-duplicates")
+    notes += staleness(images, DUPLICATES_RUN, "near-duplicates")
     groups_of = {group for _, group in chosen}
     return Chosen(tuple(key for key, _ in chosen), COPIES, len(groups_of), tuple(notes))
 
@@ -143,13 +143,13 @@ def _leaked(images: Collection, split_field: str | None) -> Chosen:
     splits = read_splits(images, split_field or _param(images, LEAKS_RUN, "split_field"))[0]
     ids, scores = images.values(["id", field])
     leaked = (score is not None and split == "train" for score, split in zip(scores, splits, strict=True))
-    return Chosen(tuple(sorted(itertools.compress(ids, leaked))), LEAKED, notes=_stale(images, LEAKS_RUN, "leaks"))
+    return Chosen(tuple(sorted(itertools.compress(ids, leaked))), LEAKED, notes=staleness(images, LEAKS_RUN, "leaks"))
 
 
 def _label_issues(images: Collection) -> Chosen:
     field = _looked_for(images, _issue_field(images), "label issues")
     ids = images.match({field: True}).values("id")
-    return Chosen(tuple(sorted(ids)), LABEL_ISSUES, notes=_stale(images, LABEL_ISSUES_RUN, "label issues"))
+    return Chosen(tuple(sorted(ids)), LABEL_ISSUES, notes=staleness(images, LABEL_ISSUES_RUN, "label issues"))
 
 
 def _selected(images: Collection, selected: Sequence[str]) -> Chosen:
@@ -191,7 +191,8 @@ def _looked_for(images: Collection, field: str, name: str) -> str:
     return field
 
 
-def _stale(images: Collection, key: str, name: str) -> tuple[str, ...]:
+def staleness(images: Collection, key: str, name: str) -> tuple[str, ...]:
+    """Return a note when the findings of a job are older than the dataset; `name` is what it looks for."""
     if key not in {run.key for run in runs.list_runs(images)}:
         return ()
     reason = runs.is_stale(images, key)

@@ -72,13 +72,22 @@ class LabelAudit:
 
 
 def audit_labels(
-    embedded: Embedded, groups: np.ndarray, *, measure_cleaning: bool, seed: int, progress: Progress
+    embedded: Embedded,
+    groups: np.ndarray,
+    *,
+    confirmed: np.ndarray,
+    unsure: np.ndarray,
+    measure_cleaning: bool,
+    seed: int,
+    progress: Progress,
 ) -> tuple[LabelIssues, LabelAudit]:
     """Judge labels, those of classes whose names differ only in writing as one class, and what is found beside them.
 
     Args:
         embedded: The collection.
         groups: (m,) int. Near-duplicates share a number >= 0; -1 = none.
+        confirmed: (m,) bool. A person confirmed the label.
+        unsure: (m,) bool. A person is unsure about the label; it is not flagged.
         measure_cleaning: Measure what cleaning would be worth, too.
         seed: Of everything random.
         progress: Told along the way.
@@ -96,7 +105,10 @@ def audit_labels(
     if clashes and len(original) < 2:
         raise DataError(f"all labelled images have {clashes[0].text()}; a classifier needs at least two classes.")
     labels = np.where(samples.labels >= 0, merged[samples.labels], -1)
-    issues = find_label_issues(labels, embeddings=vectors, groups=groups, seed=seed, progress=progress)
+    issues = find_label_issues(
+        labels, embeddings=vectors, groups=groups, confirmed=confirmed, seed=seed, progress=progress
+    )
+    issues = replace(issues, is_issue=issues.is_issue & ~unsure)
     names = [samples.classes[row] for row in original]
     cleaning, not_measured = None, ""
     if measure_cleaning:

@@ -10,6 +10,8 @@ import numpy as np
 from ..curation.label_issues import LabelIssues
 from ..datasets import runs
 from ..datasets.fields import write_labels, write_values
+from ..datasets.group_views import LABEL_ISSUES_VIEW, save_issue_view
+from ..datasets.label_decisions import read_label_decisions
 from ..datasets.samples import Samples
 from ..datasets.views import Collection
 from ..failures import Failure
@@ -49,12 +51,25 @@ class LabelIssueParams:
 
 @dataclass(frozen=True, eq=False)
 class LabelIssueReport:
-    """What `find_label_issues` found, row for row with `samples`; suggestions are numbers of `samples.classes`."""
+    """What `find_label_issues` found, row for row with `samples`.
+
+    Attributes:
+        samples: What was looked at.
+        issues: The findings; suggestions are numbers of `samples.classes`.
+        failures: Images that could not be used.
+        confirmed: Number of labels that a person confirmed.
+        unsure: Number of labels that a person is unsure about; they keep their quality and are not flagged.
+        audit: What was found beside the wrong labels.
+        notes: More sentences for the user.
+    """
 
     samples: Samples
     issues: LabelIssues
     failures: tuple[Failure, ...]
+    confirmed: int = 0
+    unsure: int = 0
     audit: LabelAudit | None = None
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """Return plain JSON. `by_class`: flagged labels of each class that has any."""
@@ -70,8 +85,10 @@ class LabelIssueReport:
             "by_class": {name: int(count) for name, count in zip(self.samples.classes, counts, strict=True) if count},
             **(self.audit.summary() if self.audit else {}),
             "label_field": self.samples.label_field,
+            "confirmed": self.confirmed,
+            "unsure": self.unsure,
             "failures": len(self.failures),
-            "notes": list(self.samples.notes),
+            "notes": [*self.samples.notes, *self.notes],
         }
 
     def text(self) -> str:
@@ -88,8 +105,10 @@ class LabelIssueReport:
                 "",
                 "Most in: " + ", ".join(f"{name} ({count})" for name, count in worst) + ".",
             ]
-            after = "Next: look at the flagged samples (`label_issue` is true), worst `label_quality` first."
+            after = f"Next: review them, in the App's saved view `{LABEL_ISSUES_VIEW}` with the worst first."
         lines += self.audit.lines() if self.audit else []
+        if self.confirmed or self.unsure:
+            lines.append(f"- a person confirmed {self.confirmed:,} and is unsure about {self.unsure:,}: not flagged")
         lines += [f"- {note}" for note in found["notes"]]
         return "\n".join([*lines, *failure_lines(self.failures), "", after])
 
@@ -115,10 +134,16 @@ def report_label_issues(
 ) -> LabelIssueReport:
     """Judge labels on vectors that are at hand; `groups` (m,) keeps duplicates from vouching for each other."""
     samples = embedded.samples
+    decisions = read_label_decisions(view, samples.ids, samples.label_field)
     issues, audit = audit_labels(
-        embedded, groups, measure_cleaning=params.measure_cleaning, seed=params.seed, progress=progress
+        embedded,
+        groups,
+        confirmed=decisions.confirmed,
+        unsure=decisions.unsure,
+        measure_cleaning=params.measure_cleaning,
+        seed=params.seed,
+        progress=progress,
     )
-    report = LabelIssueReport(samples, issues, embedded.failures, audit)
     judged, flagged = ~np.isnan(issues.quality), issues.is_issue
     label_field = samples.label_field
     write_values(
@@ -131,11 +156,22 @@ def report_label_issues(
         samples.ids[flagged],
         [samples.classes[index] for index in issues.suggested[flagged]],
         issues.confidence[flagged].tolist(),
+        given=[samples.classes[index] for index in samples.labels[flagged]],
         label_field=label_field,
     )
     odd, scores = audit.outliers.is_outlier, audit.outliers.score
     write_values(view, params.outlier_score_field, samples.ids, scores, kind="float", label_field=label_field)
     write_values(view, params.outlier_field, samples.ids, odd, kind="bool", label_field=label_field)
+    note = save_issue_view(view, LABEL_ISSUES_VIEW, flag_field=params.issue_field, score_field=params.quality_field)
+    report = LabelIssueReport(
+        samples,
+        issues,
+        embedded.failures,
+        confirmed=int(decisions.confirmed.sum()),
+        unsure=int(decisions.unsure.sum()),
+        audit=audit,
+        notes=(note,) if note else (),
+    )
     runs.save_run(
         view,
         LABEL_ISSUES_RUN,

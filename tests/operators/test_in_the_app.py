@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
@@ -62,6 +63,15 @@ def test_names_that_the_apps_buttons_add_are_passed_over(colours: fo.Dataset) ->
     output = shown_in(stream_of("find_duplicates", colours, path="next")[-2])
 
     assert "text" in output
+
+
+def test_flagged_labels_are_to_be_reviewed_and_good_ones_trained_on(colours: fo.Dataset) -> None:
+    flagged = shown_in(stream_of("find_label_issues", colours)[-2])
+    colours.set_values("ground_truth.label", [Path(path).stem.split()[0] for path in colours.values("filepath")])
+    good = shown_in(stream_of("find_label_issues", colours)[-2])
+
+    assert flagged["next"]["view"]["operator"] == "@winnow/curation/review_label_issues"
+    assert good["next"]["view"]["operator"] == "@winnow/curation/train_classifier"
 
 
 def test_nothing_follows_the_vectors_of_patches(colours: fo.Dataset) -> None:

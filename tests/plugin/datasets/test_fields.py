@@ -98,6 +98,16 @@ def test_labels_of_an_earlier_run_vanish(four: fo.Dataset) -> None:
     assert four.values("prediction.label") == [None, None, "dog", "dog"]
 
 
+def test_a_suggestion_knows_the_label_in_whose_place_it_is(four: fo.Dataset) -> None:
+    ids = four.values("id")
+    write_labels(four, "prediction", ids, ["cat"] * 4, [0.5] * 4)  # of a run that did not tell
+
+    write_labels(four, "prediction", ids[:2], ["cat", "dog"], [0.5, 0.5], given=["dog", "fox"])
+
+    assert four.values("prediction.given") == ["dog", "fox", None, None]
+    assert is_own(four, "prediction.given")
+
+
 def test_a_field_of_another_type_is_not_overwritten(four: fo.Dataset) -> None:
     four.set_values("score", ["high", "low", "low", "low"])
 

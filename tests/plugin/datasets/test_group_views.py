@@ -6,7 +6,12 @@ import fiftyone as fo
 import pytest
 from bson import json_util
 
-from winnow.plugin.datasets.group_views import DUPLICATES_VIEW, save_group_view
+from winnow.plugin.datasets.group_views import (
+    DUPLICATES_VIEW,
+    LABEL_ISSUES_VIEW,
+    save_group_view,
+    save_issue_view,
+)
 
 MakeDataset = Callable[..., fo.Dataset]
 
@@ -111,3 +116,50 @@ def test_images_of_a_grouped_dataset_are_shown_from_all_slices(dataset: MakeData
 
     groups = list(made.load_saved_view("best").iter_dynamic_groups())
     assert [group.count() for group in groups] == [2, 2]
+
+
+@pytest.fixture
+def judged(dataset: MakeDataset) -> fo.Dataset:
+    """Return four samples, of which the first three labels are flagged."""
+    made = dataset()
+    made.add_samples([fo.Sample(filepath=f"/images/{row}.png") for row in range(4)])
+    made.set_values("flag", [True, True, True, False])
+    made.set_values("quality", [0.3, 0.1, 0.2, 0.9])
+    return made
+
+
+def save_issues(made: fo.Dataset) -> str | None:
+    return save_issue_view(made, LABEL_ISSUES_VIEW, flag_field="flag", score_field="quality")
+
+
+def test_label_issues_are_shown_the_worst_quality_first(judged: fo.Dataset) -> None:
+    note = save_issues(judged)
+
+    assert note is None
+    assert judged.load_saved_view("winnow label issues").values("quality") == [0.1, 0.2, 0.3]
+
+
+def test_reviewed_labels_leave_the_view_of_label_issues(judged: fo.Dataset) -> None:
+    save_issues(judged)
+
+    judged.set_values("flag", [True, False, True, False])
+
+    assert judged.load_saved_view(LABEL_ISSUES_VIEW).values("quality") == [0.2, 0.3]
+
+
+def test_a_view_of_label_issues_is_not_saved_over_a_persons_own(judged: fo.Dataset) -> None:
+    judged.save_view("Winnow label issues", judged.limit(1))
+
+    note = save_issues(judged)
+
+    assert note is not None and "'Winnow label issues' is your own" in note
+    assert judged.load_saved_view("Winnow label issues").count() == 1
+
+
+def test_where_no_label_is_flagged_any_more_the_view_goes(judged: fo.Dataset) -> None:
+    save_issues(judged)
+    judged.set_values("flag", [False] * 4)
+
+    save_issues(judged)
+
+    assert judged.list_saved_views() == []

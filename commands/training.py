@@ -1,0 +1,82 @@
+"""`winnow train`, `predict` and `evaluate`: from labels to a classifier, and what it is worth."""
+
+from __future__ import annotations
+
+from .. import options as opt
+from ..plugin.progress import Progress
+from ..terminal import Report, run_job
+from .arguments import given_options, open_collection, root_of
+
+
+def train(
+    target: opt.Target,
+    output: opt.Output = None,
+    preset: opt.Preset = None,
+    label_field: opt.LabelField = None,
+    split_field: opt.SplitField = None,
+    group_slice: opt.GroupSlice = None,
+    label_delimiter: opt.Delimiter = None,
+    seed: opt.Seed = None,
+    keep_label_issues: opt.KeepLabelIssues = False,
+    json: opt.Json = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Train a classifier on the training split and save it as a folder."""
+
+    def job(progress: Progress) -> Report:
+        from ..plugin.workflows.train import TrainParams, train_classifier
+
+        given = given_options(label_field=label_field, split_field=split_field, preset=preset, output=output, seed=seed)
+        if keep_label_issues:
+            given["exclude_label_issues"] = False
+        return train_classifier(open_collection(target, label_delimiter, group_slice), TrainParams(**given), progress)
+
+    run_job(job, as_json=json, debug=debug)
+
+
+def predict(
+    target: opt.Target,
+    classifier: opt.ClassifierFolder,
+    output: opt.PredictionsFile = None,
+    prediction_field: opt.PredictionField = None,
+    batch_size: opt.BatchSize = None,
+    group_slice: opt.GroupSlice = None,
+    label_delimiter: opt.Delimiter = None,
+    json: opt.Json = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Write a classifier's predictions into a field, and into a CSV file."""
+
+    def job(progress: Progress) -> Report:
+        from ..plugin.workflows.predict import PredictParams, apply_classifier
+
+        given = given_options(prediction_field=prediction_field, batch_size=batch_size)
+        params = PredictParams(classifier=classifier, **given)
+        report = apply_classifier(open_collection(target, label_delimiter, group_slice), params, progress)
+        if output is not None:
+            report.write_csv(output, root_of(target))
+        return report
+
+    run_job(job, as_json=json, debug=debug)
+
+
+def evaluate(
+    target: opt.Target,
+    prediction_field: opt.PredictionField = None,
+    label_field: opt.LabelField = None,
+    split_field: opt.SplitField = None,
+    group_slice: opt.GroupSlice = None,
+    label_delimiter: opt.Delimiter = None,
+    json: opt.Json = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Compare predictions with labels, on the test split as given and on its clean part."""
+
+    def job(progress: Progress) -> Report:
+        from ..plugin.workflows.evaluate import EvaluateParams, evaluate_predictions
+
+        given = given_options(prediction_field=prediction_field, label_field=label_field, split_field=split_field)
+        collection = open_collection(target, label_delimiter, group_slice)
+        return evaluate_predictions(collection, EvaluateParams(**given), progress)
+
+    run_job(job, as_json=json, debug=debug)

@@ -1,0 +1,114 @@
+"""Put into effect what a person decides about labels: accept the suggestion, keep the label, or leave it open."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..datasets.label_decisions import ACCEPTED, KEPT, count_unsure
+from ..datasets.label_decisions import UNSURE as MARKED_UNSURE
+from ..datasets.relabelling import decide_labels
+from ..datasets.views import Collection
+from ..progress import Progress, silent
+from .actions import ActionReport, tag_samples
+from .choosing import SELECTED, Chosen
+from .label_issues import LabelIssueParams, LabelIssueReport, find_label_issues
+from .review_plan import ACCEPT, FORGET, KEEP, RELABEL, UNSURE, ReviewPlan, issue_fields, plan_review
+from .wording import counted
+
+_MARKS = {ACCEPT: ACCEPTED, KEEP: KEPT, UNSURE: MARKED_UNSURE, FORGET: None}
+
+
+@dataclass(frozen=True)
+class FoundAndAccepted:
+    """What a search for label issues found, and which of its suggestions were accepted at once."""
+
+    found: LabelIssueReport
+    accepted: ActionReport
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain JSON: that of the search, and `accepted`."""
+        return {**self.found.summary(), "accepted": self.accepted.summary()}
+
+    def text(self) -> str:
+        """Return markdown for a person."""
+        return f"{self.found.text()}\n\n{self.accepted.text()}"
+
+
+def review_labels(
+    view: Collection,
+    decision: str,
+    ids: Sequence[str] | None = None,
+    *,
+    above: float | None = None,
+    label_field: str | None = None,
+    by: str | None = None,
+) -> ActionReport:
+    """Decide about labels, for every later search too; flag, quality and suggestion follow at once.
+
+    Args:
+        view: The collection; without `ids` its flagged samples are meant (to forget: those with a decision).
+        decision: "accept" (the label becomes the suggestion), "keep" (the label is right), "unsure" (it is not flagged
+            again, but not called right either), "relabel" (the sample is tagged so, for a person to label it anew),
+            or "forget" (what was decided).
+        ids: Sample ids; those that are gone are passed over.
+        above: Only samples whose suggestion has this confidence or more.
+        label_field: Field of the labels; None = the one that was searched last.
+        by: Name of the person; None = the name of the operating system's user.
+
+    Raises:
+        DataError: There is no such decision, or label issues were not looked for in that field.
+        FieldError: It is open which field holds the labels, or these have attributes of the same names as Winnow's.
+    """
+    plan = plan_review(view, decision, ids, above=above, label_field=label_field)
+    if decision == RELABEL:
+        return tag_samples(view, Chosen(tuple(plan.labels), SELECTED, notes=plan.notes), RELABEL)
+    done = decide_labels(
+        view,
+        plan.label_field,
+        list(plan.labels),
+        _MARKS[decision],
+        by=by or user_name(),
+        labels=plan.new,
+        findings=_findings_after(view, decision),
+    )
+    sentence = plan.sentence(done=True) if done.key else "There was nothing to do."
+    return ActionReport(done.key, done.samples, sentence, (*plan.notes, *_what_follows(view, plan)))
+
+
+def find_and_accept(
+    view: Collection, params: LabelIssueParams, above: float, progress: Progress = silent
+) -> FoundAndAccepted:
+    """Find label issues, and accept the suggestions of this confidence or more; errors are those of the two."""
+    found = find_label_issues(view, params, progress)
+    return FoundAndAccepted(found, review_labels(view, ACCEPT, above=above))
+
+
+def user_name() -> str:
+    """Return the name of the operating system's user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number that has no name
+        return "unknown"
+
+
+def _findings_after(view: Collection, decision: str) -> dict[str, Any]:
+    """Return what the fields of the findings hold of a label that was decided about."""
+    if decision == FORGET:
+        return {}
+    fields = issue_fields(view)
+    after: dict[str | None, Any] = {fields.issue: False, fields.suggestion: None}
+    if decision in (ACCEPT, KEEP):
+        after[fields.quality] = 1.0
+    return {name: value for name, value in after.items() if name is not None}
+
+
+def _what_follows(view: Collection, plan: ReviewPlan) -> tuple[str, ...]:
+    if plan.decision == UNSURE:
+        unsure = counted(count_unsure(view, plan.label_field), "label is unsure", "labels are unsure")
+        return (f"{unsure} in all: filter by `{plan.label_field}.decision` to see them",)
+    if plan.decision == FORGET and plan.labels:
+        return ("find label issues again to have them judged anew",)
+    return ()
