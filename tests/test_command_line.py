@@ -351,6 +351,14 @@ def test_label_issues_are_looked_for(images: Path) -> None:
     assert last_json(result.stdout)["labelled"] == 33
 
 
+def test_worth_of_cleaning_is_measured_when_asked_for(images: Path) -> None:
+    result = winnow("label-issues", images, "--measure-cleaning", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    found = last_json(result.stdout)
+    assert found["cleaning"]["rows"] == found["labelled"]
+
+
 def test_sure_suggestions_are_accepted_and_taken_back(images: Path) -> None:
     (images / "train" / "green" / "3.png").rename(images / "train" / "red" / "green.png")
 

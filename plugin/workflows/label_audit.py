@@ -12,7 +12,6 @@ from ..curation.cleaning import CleaningWorth, price_cleaning
 from ..curation.label_issues import LabelIssues, find_label_issues
 from ..curation.label_report import LabelReport, report_labels
 from ..curation.outliers import Outliers, find_outliers
-from ..datasets.label_decisions import LabelDecisions
 from ..errors import DataError
 from ..progress import Progress
 from .vectors import Embedded
@@ -75,8 +74,9 @@ class LabelAudit:
 def audit_labels(
     embedded: Embedded,
     groups: np.ndarray,
-    decisions: LabelDecisions,
     *,
+    confirmed: np.ndarray,
+    unsure: np.ndarray,
     measure_cleaning: bool,
     seed: int,
     progress: Progress,
@@ -86,7 +86,8 @@ def audit_labels(
     Args:
         embedded: The collection.
         groups: (m,) int. Near-duplicates share a number >= 0; -1 = none.
-        decisions: What a person decided about the labels: neither confirmed nor unsure ones are flagged.
+        confirmed: (m,) bool. A person confirmed the label.
+        unsure: (m,) bool. A person is unsure about the label; it is not flagged.
         measure_cleaning: Measure what cleaning would be worth, too.
         seed: Of everything random.
         progress: Told along the way.
@@ -105,9 +106,9 @@ def audit_labels(
         raise DataError(f"all labelled images have {clashes[0].text()}; a classifier needs at least two classes.")
     labels = np.where(samples.labels >= 0, merged[samples.labels], -1)
     issues = find_label_issues(
-        labels, embeddings=vectors, groups=groups, confirmed=decisions.confirmed, seed=seed, progress=progress
+        labels, embeddings=vectors, groups=groups, confirmed=confirmed, seed=seed, progress=progress
     )
-    issues = replace(issues, is_issue=issues.is_issue & ~decisions.unsure)
+    issues = replace(issues, is_issue=issues.is_issue & ~unsure)
     names = [samples.classes[row] for row in original]
     cleaning, not_measured = None, ""
     if measure_cleaning:

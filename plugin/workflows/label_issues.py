@@ -51,24 +51,24 @@ class LabelIssueParams:
 
 @dataclass(frozen=True, eq=False)
 class LabelIssueReport:
-    """What `find_label_issues` found, row for row with `samples`; suggestions are numbers of `samples.classes`.
+    """What `find_label_issues` found, row for row with `samples`.
 
     Attributes:
         samples: What was looked at.
-        issues: The findings.
+        issues: The findings; suggestions are numbers of `samples.classes`.
         failures: Images that could not be used.
-        audit: What was found beside them.
         confirmed: Number of labels that a person confirmed.
         unsure: Number of labels that a person is unsure about; they keep their quality and are not flagged.
+        audit: What was found beside the wrong labels.
         notes: More sentences for the user.
     """
 
     samples: Samples
     issues: LabelIssues
     failures: tuple[Failure, ...]
-    audit: LabelAudit | None = None
     confirmed: int = 0
     unsure: int = 0
+    audit: LabelAudit | None = None
     notes: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
@@ -138,7 +138,8 @@ def report_label_issues(
     issues, audit = audit_labels(
         embedded,
         groups,
-        decisions,
+        confirmed=decisions.confirmed,
+        unsure=decisions.unsure,
         measure_cleaning=params.measure_cleaning,
         seed=params.seed,
         progress=progress,
@@ -166,9 +167,9 @@ def report_label_issues(
         samples,
         issues,
         embedded.failures,
-        audit,
         confirmed=int(decisions.confirmed.sum()),
         unsure=int(decisions.unsure.sum()),
+        audit=audit,
         notes=(note,) if note else (),
     )
     runs.save_run(
