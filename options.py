@@ -60,6 +60,10 @@ Verify = Annotated[bool, typer.Option("--verify", help="Read every file again, u
 CacheLimit = Annotated[
     float | None, typer.Option("--limit", min=0, help="In GB; default: WINNOW_CACHE_LIMIT_GB, or 20.")
 ]
+Sensitivity = Annotated[
+    str | None,
+    typer.Option("--sensitivity", help="How much to flag: 'conservative', 'default' or 'thorough'."),
+]
 MeasureCleaning = Annotated[
     bool,
     typer.Option("--measure-cleaning", help="Measure what cleaning the labels would be worth; takes much longer."),

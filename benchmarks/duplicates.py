@@ -25,7 +25,7 @@ from PIL import Image
 from .isolation import isolate
 from .keypoint_cost import keypoint_cost
 from .report import Target, finish
-from .sheets import draw_pairs, sample
+from .sheets import draw_pairs, png, sample
 from .transforms import EDITS
 
 # Left out: the motorcycles and the second name of the cat, which are twins; chessboards and the colour wheel, whose
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument(
         "--cifar", type=Path, help="folder with CIFAR-10's images as JPEG files, as further look-alikes"
     )
-    parser.add_argument("--sheet", type=Path, help="draw pairs of look-alikes that each flags into this PNG file")
+    parser.add_argument("--sheet", type=png, help="draw pairs of look-alikes that each flags into this PNG file")
     parser.add_argument("--quick", action="store_true", help="one draw, few look-alikes: a smoke test")
     parser.add_argument("--json", action="store_true", help="last line of stdout: one JSON object")
     arguments = parser.parse_args()

@@ -22,7 +22,7 @@ import numpy as np
 from .duplicates import score
 from .isolation import isolate
 from .report import Target, finish
-from .sheets import draw_pairs
+from .sheets import draw_pairs, png
 
 _SHOWN = 60
 _LOOKED_AT = 500
@@ -31,7 +31,7 @@ _LOOKED_AT = 500
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with CIFAR-10 and the list of leaks")
-    parser.add_argument("--sheet", type=Path, help="draw the best pairs that are not listed into this PNG file")
+    parser.add_argument("--sheet", type=png, help="draw the best pairs that are not listed into this PNG file")
     parser.add_argument("--quick", action="store_true", help="a tenth of the training images: a smoke test")
     parser.add_argument("--json", action="store_true", help="last line of stdout: one JSON object")
     arguments = parser.parse_args()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +22,14 @@ def sample(found: Sequence[T], most: int, seed: int = 0) -> list[T]:
     """Return at most `most` of what was found, in its order: the same ones for the same seed."""
     chosen = np.random.default_rng(seed).choice(len(found), min(len(found), most), replace=False)
     return [found[number] for number in np.sort(chosen)]
+
+
+def png(name: str) -> Path:
+    """Return the path of a PNG file to write, as argparse's `type`: a name that can't be drawn to fails at once."""
+    path = Path(name)
+    if path.suffix.lower() != ".png" or not path.resolve().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"'{name}' must be a .png file in a folder that exists")
+    return path
 
 
 def draw_pairs(file: Path, sections: Mapping[str, Sequence[tuple[str, str]]]) -> None:

@@ -132,6 +132,7 @@ def split(
 def label_issues(
     target: opt.Target,
     accept_above: opt.AcceptAbove = None,
+    sensitivity: opt.Sensitivity = None,
     measure_cleaning: opt.MeasureCleaning = False,
     label_field: opt.LabelField = None,
     backbone: opt.Backbone = None,
@@ -147,7 +148,9 @@ def label_issues(
     def job(progress: Progress) -> Report:
         from ..plugin.workflows.label_issues import LabelIssueParams, find_label_issues
 
-        given = given_options(label_field=label_field, seed=seed, measure_cleaning=measure_cleaning or None)
+        given = given_options(
+            label_field=label_field, seed=seed, sensitivity=sensitivity, measure_cleaning=measure_cleaning or None
+        )
         params = LabelIssueParams(vectors=vector_params(backbone, image_size), **given)
         collection = open_collection(target, label_delimiter, group_slice)
         if accept_above is None:

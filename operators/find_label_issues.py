@@ -10,6 +10,12 @@ from fiftyone.core.collections import SampleCollection
 from .forms import Form
 from .workflow_operator import Workflow, WorkflowOperator
 
+_SENSITIVITIES = {
+    "conservative": "conservative: few false flags",
+    "default": "default: in between",
+    "thorough": "thorough: few wrong labels missed",
+}
+
 
 class FindLabelIssues(WorkflowOperator):
     operator_name = "find_label_issues"
@@ -28,6 +34,13 @@ class FindLabelIssues(WorkflowOperator):
 
     def fill(self, form: Form) -> None:
         form.label_field()
+        form.choice(
+            "sensitivity",
+            list(_SENSITIVITIES),
+            "How much to flag",
+            "The result tells for each of the three how many labels it flags, and how many of them are wrong.",
+            labels=_SENSITIVITIES,
+        )
         form.switch(
             "measure_cleaning",
             "Measure what cleaning would be worth",

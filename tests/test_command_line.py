@@ -362,7 +362,7 @@ def test_worth_of_cleaning_is_measured_when_asked_for(images: Path) -> None:
 def test_sure_suggestions_are_accepted_and_taken_back(images: Path) -> None:
     (images / "train" / "green" / "3.png").rename(images / "train" / "red" / "green.png")
 
-    accepted = winnow("label-issues", images, "--accept-above", "0.5", "--json")
+    accepted = winnow("label-issues", images, "--accept-above", "0.4", "--json")
     again = winnow("label-issues", images, "--json")
     undone = winnow("undo", images)
 

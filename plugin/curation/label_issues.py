@@ -1,39 +1,53 @@
-"""Wrong labels: out-of-sample evidence of the true class, a noise model that explains the labels, and a cut.
+"""Wrong labels: out-of-sample evidence of the true class, a noisy channel that explains the labels, and a cut.
 
-The labels are taken as the output of a noisy channel: with probability 1 - e a label is the true class, otherwise one
-of the other classes. The true class given the image is a log-linear pool of the evidence at hand (a linear probe's
-out-of-fold scores, the labels of the nearest neighbours, the caller's own out-of-sample probabilities). The noise rate
-e and the weights of the pool are fitted together by maximum likelihood, so that labels that no sharpness of the
-evidence can explain become noise instead of blunting it. What follows from it for each label is the probability that it
-is wrong; on clean data e goes to 0 and nothing is flagged. (Noise channel: Sukhbaatar et al. 2015, arXiv:1406.2080;
-log-linear pooling: Genest and Zidek 1986.)
+Evidence about each image (a probe's out-of-fold word and the labels of its neighbours, the caller's own out-of-sample
+probabilities, or all of these) is held against its label by a channel fitted to both (`noise_channel`). What follows
+for each label is the probability that it is wrong. The cut is where the expected F-measure of the flagged set is
+largest (Lipton et al. 2014, arXiv:1402.1892): F1 by default, F0.5 where only the surest are wanted, F2 where none is to
+be missed.
 
-The cut is where the expected F1 of the flagged set is largest (Lipton et al. 2014, arXiv:1402.1892).
+Where the labels show no noise but what the evidence's own errors explain as well, nothing can be certain: each label
+that disagrees with its evidence is then at most as likely wrong as right, and the expected number reaches down to 0.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit, log_softmax
 
 from ..errors import DataError
 from ..progress import Progress, silent
-from .neighbors import NeighborIndex
-from .probe import FOLDS, fit_probe
+from .label_evidence import evidence_of_embeddings
+from .noise_channel import Kind, NoiseChannel, fit_noise_channel
+from .probe import FOLDS
 
-_NEIGHBORS = 30
-_WHITE_DIMENSIONS = 256
-_VOTE_SHARPNESS = 0.1
-_VOTE_FLOOR = 0.05
-_FIT_ROWS = 20_000
-# A Beta prior on the noise rate, worth half a wrong and ten right labels: on a hundred images the likelihood alone can
-# be largest at no noise at all; on thousands the prior is not felt.
-_PRIOR_WRONG, _PRIOR_RIGHT = 0.5, 10.0
-_LEAST_POSTERIOR = 0.3
+Sensitivity = Literal["conservative", "default", "thorough"]
+# How much more recall counts than precision in the F-measure that the cut is made for.
+BETA: dict[Sensitivity, float] = {"conservative": 0.5, "default": 1.0, "thorough": 2.0}
+
 _LEAST_CLASS = 3
+_BLOCK_NUMBERS = 20_000_000  # rows times classes that are judged at a time
+# Deviation of the logarithm of the estimated number around the true one, over simulated noise of many kinds
+# (docs/benchmarks.md); chance in the labels themselves comes on top.
+_LOG_DEVIATION = 0.2
+_Z90 = 1.645
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One way to cut.
+
+    Attributes:
+        sensitivity: "conservative", "default" or "thorough".
+        flagged: Number of labels that it flags.
+        expected_precision: Expected share of wrong labels among them; NaN where none is flagged.
+    """
+
+    sensitivity: Sensitivity
+    flagged: int
+    expected_precision: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,18 +60,29 @@ class LabelIssues:
         is_issue: (n,) bool. In the automatic cut.
         suggested: (n,) int64. The likeliest class; for an issue never the given one. -1 where nothing is known.
         confidence: (n,) float32 in [0, 1]. Probability of the suggested class.
+        second: (n,) int64. The likeliest class but for the suggested one, and for an issue but for the given one, where
+            there are three classes; -1 where nothing is known.
         estimated: Expected number of wrong labels, flagged or not.
+        interval: 90 % interval of that number.
         expected_precision: Expected share of wrong labels among the flagged; NaN where none is flagged.
-        joint: (k, k) float64. Expected number of judged labels by given class (row) and true class (column).
+        noise: "uniform" or "pairs" where noise is certain, see `NoiseChannel`; "none" where the evidence's own errors
+            explain all disagreement as well, so that `estimated` is no more than the middle of what is possible.
+        joint: (k, k) float64. Expected number of judged labels by given class (row) and true class (column), certain
+            noise only: diagonal where there is none. (0, 0) for multi-label data.
+        cuts: The three ways to cut, from conservative to thorough.
     """
 
     quality: np.ndarray
     is_issue: np.ndarray
     suggested: np.ndarray
     confidence: np.ndarray
+    second: np.ndarray
     estimated: float
+    interval: tuple[float, float]
     expected_precision: float
+    noise: Kind = "none"
     joint: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    cuts: tuple[Cut, ...] = ()
 
 
 def find_label_issues(
@@ -67,6 +92,7 @@ def find_label_issues(
     *,
     groups: np.ndarray | None = None,
     confirmed: np.ndarray | None = None,
+    sensitivity: Sensitivity = "default",
     seed: int = 0,
     progress: Progress = silent,
 ) -> LabelIssues:
@@ -77,7 +103,8 @@ def find_label_issues(
         pred_probs: (n, k) float, out-of-sample probabilities. Multi-label: independent per class.
         embeddings: (n, d) float. From these, out-of-fold evidence is made here.
         groups: (n,) int. Duplicates of each other share a number >= 0: none is judged with the help of another.
-        confirmed: (n,) bool. Labels that a person confirmed: never flagged, and of quality 1.
+        confirmed: (n,) bool. Labels that a person confirmed: never flagged, of quality 1, and learned from.
+        sensitivity: Where to cut: "conservative" (few false flags), "default", "thorough" (few wrong labels missed).
         seed: Of the folds.
         progress: Told while the evidence is made.
 
@@ -86,157 +113,112 @@ def find_label_issues(
         DataError: Embeddings alone, and all labels of one class, or hardly any labels.
     """
     labels = np.asarray(labels)
-    _check(labels, pred_probs, embeddings)
+    _check(labels, pred_probs, embeddings, confirmed, sensitivity)
     if labels.ndim == 2:
-        return _multilabel(labels, pred_probs, embeddings, groups, seed)
+        return _multilabel(labels, pred_probs, embeddings, groups, sensitivity, seed)
     rows = np.flatnonzero(labels >= 0)
     given = labels[rows].astype(np.int64)
     n_classes = max(2, int(given.max(initial=-1)) + 1) if pred_probs is None else pred_probs.shape[1]
-    result = _empty(len(labels))
     if len(rows) == 0 or n_classes < 2:
-        return result
+        return _nothing(len(labels))
     evidence = []
     enough = len(rows) >= 2 * FOLDS and len(np.unique(given)) >= 2
     if embeddings is not None and (enough or pred_probs is None):
         own_groups = None if groups is None else np.asarray(groups)[rows]
         vectors = np.asarray(embeddings)[rows]
-        evidence.append(fit_probe(vectors, given, n_classes, groups=own_groups, seed=seed, progress=progress).held_out)
-        evidence.append(np.log(neighbor_votes(vectors, given, n_classes, own_groups, progress)))
+        evidence += evidence_of_embeddings(vectors, given, n_classes, own_groups, seed=seed, progress=progress)
     if pred_probs is not None:
         evidence.append(np.log(np.maximum(np.asarray(pred_probs, np.float64)[rows], 1e-6)))
-    true_class, noise = fit_noise_channel(evidence, given, seed)
-    result = _decide(result, rows, given, true_class, noise)
-    if confirmed is not None:
-        right = np.asarray(confirmed, bool) & (labels >= 0)
-        result.quality[right], result.is_issue[right] = 1, False
-        result.suggested[right], result.confidence[right] = labels[right], 1
-    return result
+    known = np.zeros(len(rows), bool) if confirmed is None else np.asarray(confirmed, bool)[rows]
+    channel = fit_noise_channel(evidence, given, known, seed)
+    return _judge(len(labels), rows, given, known, evidence, channel, sensitivity)
 
 
-def neighbor_votes(
-    embeddings: np.ndarray,
-    labels: np.ndarray,
-    n_classes: int,
-    groups: np.ndarray | None = None,
-    progress: Progress = silent,
-) -> np.ndarray:
-    """Return (n, k) float64: how the 30 nearest other images vote on each image's class; rows sum to 1.
-
-    Distances are cosines of whitened principal components; a vote weighs exp(cosine / 0.1). Members of an image's own
-    group do not vote on it. No class gets less than the floor that a twentieth of one vote gives.
-    """
-    white = whitened(embeddings)
-    spare = 0 if groups is None else int(np.bincount(groups[groups >= 0], minlength=1).max(initial=0))
-    wanted = min(_NEIGHBORS + spare, 4 * _NEIGHBORS)
-    similarity, neighbors = NeighborIndex(white, exact=True).search_itself(
-        wanted, step="neighbour votes", progress=progress
-    )
-    weight = np.exp((similarity - similarity.mean()) / _VOTE_SHARPNESS)
-    if groups is not None:
-        weight[(groups[neighbors] == groups[:, None]) & (groups[:, None] >= 0)] = 0
-        weight[np.cumsum(weight > 0, axis=1) > _NEIGHBORS] = 0
-    votes = np.zeros((len(labels), n_classes))
-    np.add.at(votes, (np.arange(len(labels))[:, None], labels[neighbors]), weight)
-    votes += _VOTE_FLOOR * max(float(votes.sum(axis=1).mean()), 1e-12) / _NEIGHBORS
-    return votes / votes.sum(axis=1, keepdims=True)
-
-
-def whitened(embeddings: np.ndarray) -> np.ndarray:
-    """Return (n, min(d, 256)) float32 unit rows: principal components, scaled towards equal variance.
-
-    A tenth of the mean variance is added to each before scaling, so that noise is not blown up.
-    """
-    vectors = np.asarray(embeddings, np.float64)
-    vectors = vectors - vectors.mean(axis=0)
-    if len(vectors) < vectors.shape[1]:
-        _, deviation, transposed = np.linalg.svd(vectors, full_matrices=False)
-        variance, axes = deviation**2 / max(len(vectors), 1), transposed.T
-    else:
-        variance, axes = np.linalg.eigh(vectors.T @ vectors / len(vectors))
-        variance, axes = variance[::-1], axes[:, ::-1]
-    variance, axes = variance[:_WHITE_DIMENSIONS], axes[:, :_WHITE_DIMENSIONS]
-    projected = vectors @ axes / np.sqrt(np.maximum(variance, 0) + 0.1 * max(float(variance.mean()), 1e-12))
-    length = np.linalg.norm(projected, axis=1, keepdims=True)
-    return np.divide(projected, length, out=np.zeros_like(projected), where=length > 0).astype(np.float32)
-
-
-def fit_noise_channel(evidence: list[np.ndarray], labels: np.ndarray, seed: int = 0) -> tuple[np.ndarray, float]:
-    """Fit noise rate and pool by maximum likelihood, with a weak prior on the rate.
-
-    Args:
-        evidence: One or more (n, k) arrays of scores: logarithms of probabilities up to a factor and an offset a row.
-        labels: (n,) int in [0, k).
-        seed: Of the 20,000 rows that are used where there are more.
-
-    Returns:
-        (n, k) float64 probabilities of the true class given the image (not its label), and the noise rate e.
-    """
-    n_classes = evidence[0].shape[1]
-    rows: np.ndarray = np.arange(len(labels))
-    if len(rows) > _FIT_ROWS:
-        rows = np.sort(np.random.default_rng(seed).choice(len(labels), _FIT_ROWS, replace=False))
-    fitted, given = [scores[rows] for scores in evidence], labels[rows]
-
-    def loss(parameters: np.ndarray) -> float:
-        noise = expit(parameters[0])
-        right = np.exp(_pool(fitted, parameters[1:])[np.arange(len(given)), given])
-        likelihood = np.log((1 - noise) * right + noise * (1 - right) / (n_classes - 1) + 1e-12).sum()
-        prior = _PRIOR_WRONG * np.log(noise + 1e-12) + _PRIOR_RIGHT * np.log(1 - noise)
-        return -float(likelihood + prior) / len(given)
-
-    start = [-3.0] + [np.log(1 / max(float(scores.std()), 1e-6)) if scores.max() > 0 else 0.0 for scores in fitted]
-    best = minimize(loss, start, method="Nelder-Mead", options={"maxiter": 500, "xatol": 1e-3, "fatol": 1e-6})
-    return np.exp(_pool(evidence, best.x[1:])), float(expit(best.x[0]))
-
-
-def _pool(evidence: list[np.ndarray], log_weights: np.ndarray) -> np.ndarray:
-    """Return the (n, k) log-probabilities of the weighted sum of scores."""
-    return log_softmax(sum(np.exp(w) * scores for w, scores in zip(log_weights, evidence, strict=True)), axis=1)
-
-
-def _decide(
-    result: LabelIssues, rows: np.ndarray, given: np.ndarray, true_class: np.ndarray, noise: float
+def _judge(
+    count: int,
+    rows: np.ndarray,
+    given: np.ndarray,
+    known: np.ndarray,
+    evidence: list[np.ndarray],
+    channel: NoiseChannel,
+    sensitivity: Sensitivity,
 ) -> LabelIssues:
-    """Turn the fitted channel into quality, cut and suggestion."""
-    n_classes, own = true_class.shape[1], np.arange(len(rows))
-    joint = true_class * noise / (n_classes - 1)  # of each true class and the given label
-    joint[own, given] = true_class[own, given] * (1 - noise)
-    posterior = joint / joint.sum(axis=1, keepdims=True)
-    wrong = np.round(1 - posterior[own, given], 4)
+    """Turn the fitted channel into quality, cut and suggestions."""
+    n_classes = len(channel.matrix)
     judged = np.bincount(given, minlength=n_classes)[given] >= _LEAST_CLASS
-    flagged = judged & (wrong >= best_expected_f1(wrong[judged]))
-    others = posterior.copy()
-    others[own, given] = -1
-    suggested = np.where(flagged, others.argmax(axis=1), posterior.argmax(axis=1))
-    counts = np.zeros((n_classes, n_classes))
-    np.add.at(counts, given[judged], posterior[judged])
+    wrong, best = np.zeros(len(rows)), np.zeros((len(rows), 3), np.int64)
+    likely = np.zeros((len(rows), 3))
+    joint = np.zeros((n_classes, n_classes))
+    size = max(1, _BLOCK_NUMBERS // n_classes)
+    for start in range(0, len(rows), size):
+        part = slice(start, start + size)
+        own = np.arange(len(given[part]))
+        posterior = channel.true_class([scores[part] for scores in evidence], given[part])
+        posterior[known[part]] = 0
+        posterior[own[known[part]], given[part][known[part]]] = 1
+        wrong[part] = np.round(1 - posterior[own, given[part]], 4)
+        order = np.argsort(-posterior, axis=1, kind="stable")[:, :3]
+        best[part, : order.shape[1]] = order
+        likely[part, : order.shape[1]] = np.take_along_axis(posterior, order, axis=1)
+        for label in np.unique(given[part][judged[part]]):
+            joint[label] += posterior[judged[part] & (given[part] == label)].sum(axis=0)
+    if channel.kind == "none":
+        joint = np.diag(joint.sum(axis=1))
+    eligible = judged & ~known
+    flags = {name: eligible & (wrong >= best_cut(wrong[judged], beta)) for name, beta in BETA.items()}
+    flagged = flags[sensitivity]
+    # For an issue the first class that is not the given one, and the one after it.
+    first = np.where(flagged & (best[:, 0] == given), 1, 0)
+    second = np.where(flagged & (best[:, 1] == given) & (n_classes > 2), 2, np.where(first == 1, 0, 1))
+    own = np.arange(len(rows))
+    result = _nothing(count)
     result.quality[rows] = np.where(judged, 1 - wrong, np.nan)
     result.is_issue[rows] = flagged
-    result.suggested[rows] = np.where(judged, suggested, -1)
-    result.confidence[rows] = np.round(posterior[own, suggested], 4)
+    result.suggested[rows] = np.where(judged, best[own, first], -1)
+    result.second[rows] = np.where(judged, best[own, second], -1)
+    result.confidence[rows] = np.where(judged, np.round(likely[own, first], 4), 0)
     return LabelIssues(
         result.quality,
         result.is_issue,
         result.suggested,
         result.confidence,
+        result.second,
         estimated=float(wrong[judged].sum()),
-        expected_precision=float(wrong[flagged].mean()) if flagged.any() else float("nan"),
-        joint=counts,
+        interval=_interval(wrong[judged], channel.kind),
+        expected_precision=_mean(wrong[flagged]),
+        noise=channel.kind,
+        joint=joint,
+        cuts=tuple(Cut(name, int(found.sum()), _mean(wrong[found])) for name, found in flags.items()),
     )
 
 
-def best_expected_f1(wrong: np.ndarray) -> float:
-    """Return the smallest probability to flag so that the expected F1 is largest; never below 0.3.
+def best_cut(wrong: np.ndarray, beta: float = 1.0) -> float:
+    """Return the smallest probability to flag so that the expected F-measure is largest; infinity where none is.
 
     Args:
         wrong: (n,) probabilities that a label is wrong.
+        beta: How much more recall counts than precision.
     """
     descending = np.sort(wrong)[::-1]
     found = np.cumsum(descending)
     if not len(found) or found[-1] <= 0:
         return float("inf")
-    expected = 2 * found / (np.arange(1, len(found) + 1) + found[-1])
-    return max(float(descending[int(expected.argmax())]), _LEAST_POSTERIOR)
+    expected = (1 + beta**2) * found / (np.arange(1, len(found) + 1) + beta**2 * found[-1])
+    return max(float(descending[int(expected.argmax())]), 1e-4)
+
+
+def _interval(wrong: np.ndarray, noise: Kind) -> tuple[float, float]:
+    """Return the 90 % interval of the number of wrong labels."""
+    estimated = float(wrong.sum())
+    chance = float((wrong * (1 - wrong)).sum()) ** 0.5
+    if noise == "none":
+        return 0.0, float((wrong > 0).sum())
+    spread = _Z90 * ((chance / max(estimated, 1e-9)) ** 2 + _LOG_DEVIATION**2) ** 0.5
+    return estimated * float(np.exp(-spread)), min(estimated * float(np.exp(spread)), float(len(wrong)))
+
+
+def _mean(wrong: np.ndarray) -> float:
+    return float(wrong.mean()) if len(wrong) else float("nan")
 
 
 def _multilabel(
@@ -244,6 +226,7 @@ def _multilabel(
     pred_probs: np.ndarray | None,
     embeddings: np.ndarray | None,
     groups: np.ndarray | None,
+    sensitivity: Sensitivity,
     seed: int,
 ) -> LabelIssues:
     """Judge each class as a two-class problem of its own, on the images where it is annotated."""
@@ -251,41 +234,66 @@ def _multilabel(
     for column in range(labels.shape[1]):
         given = np.where(np.isnan(labels[:, column].astype(float)), -1, labels[:, column]).astype(np.int64)
         if len(np.unique(given[given >= 0])) < 2:
-            columns.append(_empty(len(labels)))
+            columns.append(_nothing(len(labels)))
             continue
         probabilities = None
         if pred_probs is not None:
             probabilities = np.stack([1 - pred_probs[:, column], pred_probs[:, column]], axis=1)
         try:
-            columns.append(find_label_issues(given, probabilities, embeddings, groups=groups, seed=seed))
+            columns.append(
+                find_label_issues(given, probabilities, embeddings, groups=groups, sensitivity=sensitivity, seed=seed)
+            )
         except DataError:  # too few annotated images to judge any of them; the other classes are judged all the same
-            columns.append(_empty(len(labels)))
-    flagged = sum(int(column.is_issue.sum()) for column in columns)
-    right = sum(float(np.nansum((1 - column.quality)[column.is_issue])) for column in columns)
+            columns.append(_nothing(len(labels)))
+    kinds = {column.noise for column in columns}
+    quality, is_issue = (np.stack([getattr(c, name) for c in columns], axis=1) for name in ("quality", "is_issue"))
     return LabelIssues(
-        quality=np.stack([column.quality for column in columns], axis=1),
-        is_issue=np.stack([column.is_issue for column in columns], axis=1),
+        quality=quality,
+        is_issue=is_issue,
         suggested=np.stack([column.suggested for column in columns], axis=1),
         confidence=np.stack([column.confidence for column in columns], axis=1),
+        second=np.stack([column.second for column in columns], axis=1),
         estimated=sum(column.estimated for column in columns),
-        expected_precision=right / flagged if flagged else float("nan"),
-        joint=np.zeros((0, 0)),
+        interval=(sum(column.interval[0] for column in columns), sum(column.interval[1] for column in columns)),
+        expected_precision=_mean(1 - quality[is_issue]),
+        noise="pairs" if "pairs" in kinds else "uniform" if "uniform" in kinds else "none",
+        cuts=_added([column.cuts for column in columns if column.cuts]),
     )
 
 
-def _empty(n: int) -> LabelIssues:
+def _added(cuts: list[tuple[Cut, ...]]) -> tuple[Cut, ...]:
+    """Return the cuts of all classes as one."""
+    total = []
+    for same in zip(*cuts, strict=True):
+        flagged = sum(cut.flagged for cut in same)
+        right = sum(cut.flagged * cut.expected_precision for cut in same if cut.flagged)
+        total.append(Cut(same[0].sensitivity, flagged, right / flagged if flagged else float("nan")))
+    return tuple(total)
+
+
+def _nothing(n: int) -> LabelIssues:
+    """Return what is known of labels that can't be judged."""
     return LabelIssues(
-        np.full(n, np.nan, np.float32),
-        np.zeros(n, bool),
-        np.full(n, -1, np.int64),
-        np.zeros(n, np.float32),
-        0.0,
-        float("nan"),
-        np.zeros((0, 0)),
+        quality=np.full(n, np.nan, np.float32),
+        is_issue=np.zeros(n, bool),
+        suggested=np.full(n, -1, np.int64),
+        confidence=np.zeros(n, np.float32),
+        second=np.full(n, -1, np.int64),
+        estimated=0.0,
+        interval=(0.0, 0.0),
+        expected_precision=float("nan"),
     )
 
 
-def _check(labels: np.ndarray, pred_probs: np.ndarray | None, embeddings: np.ndarray | None) -> None:
+def _check(
+    labels: np.ndarray,
+    pred_probs: np.ndarray | None,
+    embeddings: np.ndarray | None,
+    confirmed: np.ndarray | None,
+    sensitivity: str,
+) -> None:
+    if sensitivity not in BETA:
+        raise ValueError(f"sensitivity must be one of {', '.join(BETA)}, got '{sensitivity}'")
     if pred_probs is None and embeddings is None:
         raise ValueError("give pred_probs (n, k), embeddings (n, d), or both: labels alone hold no evidence")
     if labels.ndim not in (1, 2):
@@ -303,3 +311,5 @@ def _check(labels: np.ndarray, pred_probs: np.ndarray | None, embeddings: np.nda
         raise ValueError(f"pred_probs must have shape {labels.shape} like labels, got {np.shape(pred_probs)}")
     if pred_probs is not None and labels.ndim == 1 and labels.max(initial=-1) >= pred_probs.shape[1]:
         raise ValueError(f"labels go up to {labels.max()}, but pred_probs has only {pred_probs.shape[1]} columns")
+    if confirmed is not None and (labels.ndim != 1 or np.shape(confirmed) != labels.shape):
+        raise ValueError(f"confirmed must have shape (n,) like single-label labels, got {np.shape(confirmed)}")

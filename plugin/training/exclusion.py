@@ -11,8 +11,9 @@ SMALLEST_CLASS = 20
 def excluded_issues(labels: np.ndarray, is_issue: np.ndarray, quality: np.ndarray) -> np.ndarray:
     """Return (n,) bool: the flagged labels to leave out, the least trustworthy of each class first.
 
-    At most a quarter of a class is left out, so that a model that misjudges a whole class cannot remove it, and nothing
-    of a class with fewer than 20 images: there a person has to look.
+    A label that is as likely right as wrong stays. At most a quarter of a class is left out, so that a model that
+    misjudges a whole class cannot remove it, and nothing of a class with fewer than 20 images: there a person has to
+    look.
 
     Args:
         labels: (n,) int, all >= 0.
@@ -24,7 +25,7 @@ def excluded_issues(labels: np.ndarray, is_issue: np.ndarray, quality: np.ndarra
         own = np.flatnonzero(labels == label)
         if len(own) < SMALLEST_CLASS:
             continue
-        flagged = own[is_issue[own]]
+        flagged = own[is_issue[own] & (quality[own] < 0.5)]
         most = int(LARGEST_SHARE * len(own))
         excluded[flagged[np.argsort(quality[flagged], kind="stable")][:most]] = True
     return excluded

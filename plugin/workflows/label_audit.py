@@ -9,7 +9,7 @@ import numpy as np
 
 from ..curation.class_names import NameClash, audit_class_names, merged_classes
 from ..curation.cleaning import CleaningWorth, price_cleaning
-from ..curation.label_issues import LabelIssues, find_label_issues
+from ..curation.label_issues import LabelIssues, Sensitivity, find_label_issues
 from ..curation.label_report import LabelReport, report_labels
 from ..curation.outliers import Outliers, find_outliers
 from ..errors import DataError
@@ -77,6 +77,7 @@ def audit_labels(
     *,
     confirmed: np.ndarray,
     unsure: np.ndarray,
+    sensitivity: Sensitivity,
     measure_cleaning: bool,
     seed: int,
     progress: Progress,
@@ -88,6 +89,7 @@ def audit_labels(
         groups: (m,) int. Near-duplicates share a number >= 0; -1 = none.
         confirmed: (m,) bool. A person confirmed the label.
         unsure: (m,) bool. A person is unsure about the label; it is not flagged.
+        sensitivity: Where to cut, see `find_label_issues`.
         measure_cleaning: Measure what cleaning would be worth, too.
         seed: Of everything random.
         progress: Told along the way.
@@ -106,7 +108,13 @@ def audit_labels(
         raise DataError(f"all labelled images have {clashes[0].text()}; a classifier needs at least two classes.")
     labels = np.where(samples.labels >= 0, merged[samples.labels], -1)
     issues = find_label_issues(
-        labels, embeddings=vectors, groups=groups, confirmed=confirmed, seed=seed, progress=progress
+        labels,
+        embeddings=vectors,
+        groups=groups,
+        confirmed=confirmed,
+        sensitivity=sensitivity,
+        seed=seed,
+        progress=progress,
     )
     issues = replace(issues, is_issue=issues.is_issue & ~unsure)
     names = [samples.classes[row] for row in original]

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..curation.label_issues import LabelIssues
+from ..curation.label_issues import BETA, LabelIssues, Sensitivity
 from ..datasets import runs
 from ..datasets.fields import write_labels, write_values
 from ..datasets.group_views import LABEL_ISSUES_VIEW, save_issue_view
 from ..datasets.label_decisions import read_label_decisions
 from ..datasets.samples import Samples
 from ..datasets.views import Collection
+from ..errors import DataError
 from ..failures import Failure
 from ..progress import Progress, silent
 from .findings import LABEL_ISSUES_RUN, read_findings
@@ -34,6 +35,7 @@ class LabelIssueParams:
         suggestion_field: Field for the suggested class of flagged labels, with its probability as confidence.
         outlier_score_field: Field for how odd the image is: the share of images that are less odd.
         outlier_field: Field that is true for odd images (off-topic, broken, very rare), false for the others.
+        sensitivity: "conservative" (few false flags), "default" or "thorough" (few wrong labels missed).
         measure_cleaning: Measure what cleaning the labels would be worth; takes several times as long.
         seed: Of the cross-validation.
     """
@@ -45,8 +47,13 @@ class LabelIssueParams:
     suggestion_field: str = "suggested_label"
     outlier_score_field: str = "outlier_score"
     outlier_field: str = "outlier"
+    sensitivity: Sensitivity = "default"
     measure_cleaning: bool = False
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.sensitivity not in BETA:
+            raise DataError(f"sensitivity must be one of {', '.join(BETA)}, got '{self.sensitivity}'")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +79,7 @@ class LabelIssueReport:
     notes: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
-        """Return plain JSON. `by_class`: flagged labels of each class that has any."""
+        """Return plain JSON. `by_class`: flagged labels of each class that has any; `cuts`: all three of them."""
         flagged = self.issues.is_issue
         counts = np.bincount(self.samples.labels[flagged], minlength=len(self.samples.classes))
         precision = self.issues.expected_precision
@@ -81,7 +88,16 @@ class LabelIssueReport:
             "labelled": int((self.samples.labels >= 0).sum()),
             "flagged": int(flagged.sum()),
             "estimated": round(self.issues.estimated, 1),
+            "interval": [round(bound, 1) for bound in self.issues.interval],
+            "noise": self.issues.noise,
             "expected_precision": None if np.isnan(precision) else round(precision, 3),
+            "cuts": {
+                cut.sensitivity: {
+                    "flagged": cut.flagged,
+                    "expected_precision": round(cut.expected_precision, 3) if cut.flagged else None,
+                }
+                for cut in self.issues.cuts
+            },
             "by_class": {name: int(count) for name, count in zip(self.samples.classes, counts, strict=True) if count},
             **(self.audit.summary() if self.audit else {}),
             "label_field": self.samples.label_field,
@@ -100,10 +116,11 @@ class LabelIssueReport:
         else:
             worst = sorted(found["by_class"].items(), key=lambda item: (-item[1], item[0]))[:5]
             lines = [
-                f"**{found['flagged']:,} of {labelled} probably wrong.** Expected: {found['estimated']:.0f} wrong in "
-                f"all, and {found['expected_precision']:.0%} of the flagged.",
+                *_headline(found, labelled),
                 "",
                 "Most in: " + ", ".join(f"{name} ({count})" for name, count in worst) + ".",
+                "",
+                _other_cuts(found, self.issues),
             ]
             after = f"Next: review them, in the App's saved view `{LABEL_ISSUES_VIEW}` with the worst first."
         lines += self.audit.lines() if self.audit else []
@@ -111,6 +128,34 @@ class LabelIssueReport:
             lines.append(f"- a person confirmed {self.confirmed:,} and is unsure about {self.unsure:,}: not flagged")
         lines += [f"- {note}" for note in found["notes"]]
         return "\n".join([*lines, *failure_lines(self.failures), "", after])
+
+
+def _headline(found: dict[str, Any], labelled: str) -> list[str]:
+    """Say how many labels are wrong, and how certain that is."""
+    low, high = found["interval"]
+    if found["noise"] == "none":
+        return [
+            f"**No label is certainly wrong**, of {labelled}; {found['flagged']:,} disagree with the images around "
+            "them.",
+            "",
+            f"The errors of the evidence itself would explain all of these, so that anything from 0 to {high:,.0f} "
+            "labels may be wrong. Look at the worst first, and stop where they are right.",
+        ]
+    return [
+        f"**{found['flagged']:,} of {labelled} probably wrong.** Expected: {found['estimated']:,.0f} wrong in all "
+        f"({low:,.0f} to {high:,.0f}), and {found['expected_precision']:.0%} of the flagged.",
+    ]
+
+
+def _other_cuts(found: dict[str, Any], issues: LabelIssues) -> str:
+    """Tell what the other settings would flag."""
+    others = [cut for cut in issues.cuts if cut.flagged != found["flagged"]]
+    told = (
+        f"{cut.sensitivity} would flag {cut.flagged:,}"
+        + (f", {cut.expected_precision:.0%} of them wrong" if cut.flagged else "")
+        for cut in others
+    )
+    return f"Other settings: {'; '.join(told)}." if others else ""
 
 
 def find_label_issues(
@@ -140,6 +185,7 @@ def report_label_issues(
         groups,
         confirmed=decisions.confirmed,
         unsure=decisions.unsure,
+        sensitivity=params.sensitivity,
         measure_cleaning=params.measure_cleaning,
         seed=params.seed,
         progress=progress,

@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
-from winnow.plugin.curation.label_issues import (
-    LabelIssues,
-    best_expected_f1,
-    find_label_issues,
-    fit_noise_channel,
-    neighbor_votes,
-    whitened,
-)
+from winnow.plugin.curation.label_evidence import neighbor_votes, whitened
+from winnow.plugin.curation.label_issues import LabelIssues, best_cut, find_label_issues
 from winnow.plugin.errors import DataError
 
 N, K = 400, 4
@@ -293,40 +287,97 @@ def test_votes_are_those_of_a_plain_double_loop() -> None:
     assert ratio[np.arange(80), leading] == pytest.approx(1, abs=0.05)
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.05, 0.2])
-def test_noise_channel_recovers_the_share_of_wrong_labels(noise: float) -> None:
-    true = np.random.default_rng(0).integers(0, K, 2000)
-    labels, _ = flipped(true, share=noise)
-
-    _, found = fit_noise_channel([np.log(likely(true))], labels)
-
-    assert found == pytest.approx(noise, abs=0.01)
-
-
-def test_more_labels_than_the_fit_uses_are_all_judged() -> None:
-    true = np.arange(21_000) % K
-
-    true_class, _ = fit_noise_channel([np.log(likely(true))], true)
-
-    assert (true_class.argmax(axis=1) == true).mean() > 0.95
-
-
-def test_cut_is_where_the_expected_f1_is_largest() -> None:
+@pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
+def test_cut_is_where_the_expected_f_measure_is_largest(beta: float) -> None:
     wrong = np.random.default_rng(0).beta(0.3, 2, 60)
 
-    cut = best_expected_f1(wrong)
+    cut = best_cut(wrong, beta)
 
-    scores = {
-        threshold: 2 * wrong[wrong >= threshold].sum() / ((wrong >= threshold).sum() + wrong.sum())
+    expected = {
+        threshold: (1 + beta**2)
+        * wrong[wrong >= threshold].sum()
+        / ((wrong >= threshold).sum() + beta**2 * wrong.sum())
         for threshold in wrong
     }
-    assert cut == max(0.3, max(scores, key=scores.__getitem__))
+    assert cut == max(expected, key=expected.__getitem__)
 
 
 @pytest.mark.parametrize("wrong", [[], [0.0, 0.0]])
 def test_nothing_is_cut_where_nothing_can_be_wrong(wrong: list[float]) -> None:
-    assert best_expected_f1(np.array(wrong)) == float("inf")
+    assert best_cut(np.array(wrong)) == float("inf")
 
 
-def test_a_label_that_is_probably_right_is_never_cut() -> None:
-    assert best_expected_f1(np.full(100, 0.1)) == pytest.approx(0.3)
+def test_each_sensitivity_flags_all_that_the_one_before_it_flags() -> None:
+    labels, _ = flipped(blobs()[1], share=0.2)
+    unsure = softmax(np.random.default_rng(0).normal(size=(N, K)) + 2.5 * np.eye(K)[blobs()[1]], axis=1)
+
+    conservative, default, thorough = (
+        find_label_issues(labels, unsure, sensitivity=name) for name in ("conservative", "default", "thorough")
+    )
+
+    assert conservative.is_issue.sum() < default.is_issue.sum() < thorough.is_issue.sum()
+    assert default.is_issue[conservative.is_issue].all()
+    assert thorough.is_issue[default.is_issue].all()
+    assert [cut.flagged for cut in default.cuts] == [
+        int(found.is_issue.sum()) for found in (conservative, default, thorough)
+    ]
+
+
+def test_a_confirmed_label_is_right_whatever_the_evidence_says() -> None:
+    labels, wrong = flipped(blobs()[1])
+    confirmed = np.zeros(N, bool)
+    confirmed[np.flatnonzero(wrong)[:5]] = True
+
+    found = find_label_issues(labels, likely(blobs()[1]), confirmed=confirmed)
+
+    assert not found.is_issue[confirmed].any()
+    assert (found.quality[confirmed] == 1).all()
+    assert (found.suggested[confirmed] == labels[confirmed]).all()
+    assert found.is_issue[wrong & ~confirmed].mean() > 0.5
+
+
+def test_counts_by_given_and_true_class_add_up_to_the_labels() -> None:
+    labels, wrong = flipped(blobs()[1], share=0.2)
+
+    found = find_label_issues(labels, likely(blobs()[1]))
+
+    np.testing.assert_allclose(found.joint.sum(axis=1), np.bincount(labels, minlength=K))
+    assert found.joint.sum() - np.trace(found.joint) == pytest.approx(found.estimated, abs=0.1)
+    assert found.interval[0] <= wrong.sum() <= found.interval[1]
+
+
+def test_second_suggestion_is_neither_the_first_nor_for_an_issue_the_given_class() -> None:
+    labels, _ = flipped(blobs()[1], share=0.2)
+
+    found = find_label_issues(labels, likely(blobs()[1]))
+
+    assert found.is_issue.any()
+    assert (found.second != found.suggested).all()
+    assert (found.second != labels)[found.is_issue].all()
+
+
+def test_disagreement_that_the_evidence_explains_is_told_as_uncertain() -> None:
+    rng = np.random.default_rng(0)
+    probabilities = softmax(3 * rng.normal(size=(4000, K)), axis=1)
+    labels = np.array([rng.choice(K, p=row) for row in probabilities])  # calibrated: nothing tells noise from doubt
+
+    found = find_label_issues(labels, probabilities)
+
+    disagree = probabilities.argmax(axis=1) != labels
+    assert found.noise == "none"
+    assert found.interval[0] == 0
+    assert found.quality.min() >= 0.5
+    assert found.is_issue[disagree].mean() > 0.98
+    assert found.is_issue[~disagree].mean() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"sensitivity": "high"}, "sensitivity must be one of conservative, default, thorough, got 'high'"),
+        ({"confirmed": np.ones(3, bool)}, r"confirmed must have shape \(n,\) like single-label labels, got \(3,\)"),
+    ],
+)
+def test_settings_that_do_not_fit_are_an_error(more: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        find_label_issues(np.array([0, 1]), np.full((2, 2), 0.5), **more)

@@ -9,9 +9,18 @@ def test_flagged_labels_are_left_out() -> None:
     labels = np.repeat([0, 1], 20)
     is_issue = np.isin(np.arange(40), [3, 25])
 
-    found = excluded_issues(labels, is_issue, np.linspace(0, 1, 40))
+    found = excluded_issues(labels, is_issue, np.where(is_issue, 0.2, 0.9))
 
     assert np.flatnonzero(found).tolist() == [3, 25]
+
+
+def test_a_flagged_label_that_is_as_likely_right_stays() -> None:
+    quality = np.full(20, 0.9)
+    quality[[3, 4]] = 0.49, 0.5
+
+    found = excluded_issues(np.zeros(20, int), np.isin(np.arange(20), [3, 4]), quality)
+
+    assert np.flatnonzero(found).tolist() == [3]
 
 
 def test_at_most_a_quarter_of_a_class_goes_the_least_trustworthy_first() -> None:
@@ -43,7 +52,7 @@ def test_a_small_class_keeps_all_its_images() -> None:
 
 
 def test_ties_go_to_the_earlier_image() -> None:
-    found = excluded_issues(np.zeros(20, int), np.ones(20, bool), np.full(20, 0.5))
+    found = excluded_issues(np.zeros(20, int), np.ones(20, bool), np.full(20, 0.4))
 
     assert np.flatnonzero(found).tolist() == [0, 1, 2, 3, 4]
 

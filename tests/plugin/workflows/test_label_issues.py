@@ -38,7 +38,7 @@ def test_most_wrong_labels_are_flagged_and_hardly_a_right_one(
     flagged = set(shared.match(fo.ViewField("label_issue") == True).values("id"))  # noqa: E712 - builds a query
 
     assert len(flagged & set(true_labels)) >= 0.8 * len(true_labels)
-    assert len(flagged - set(true_labels)) <= 3
+    assert len(flagged - set(true_labels)) <= 5
 
 
 def test_suggestions_are_the_true_classes(

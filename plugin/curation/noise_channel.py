@@ -1,0 +1,247 @@
+"""What wrong labels look like: a noisy channel between true and given classes, fitted to labels and evidence.
+
+The evidence about an image is first calibrated to the given labels: a log-linear pool (Genest and Zidek 1986) with
+weights for each kind of evidence and class and an offset for each class (vector scaling: Guo et al. 2017,
+arXiv:1706.04599).
+Where labels are wrong, calibrated evidence is blunt: among images that are certainly cats, it says "cat" only as often
+as cats are labelled so. The channel T, T[i, j] = P(given i | true j), undoes that: the true class is distributed as the
+inverse of T applied to the calibrated evidence (Patrini et al. 2017, arXiv:1609.03683), sharpened or blunted once more,
+and T is fitted by expectation maximisation (Dempster et al. 1977) from a start that takes every disagreement for noise.
+So the fit ends at the noisiest channel that the most certain images allow (the principle of minimum volume: Li et al.
+2021, arXiv:2102.02400), and counts what likelihood alone leaves open.
+
+What no fit can tell is noise that falls just where the evidence is unsure anyway: to the labels it is the same as a
+weak classifier. Which of three pictures is taken is therefore decided openly, see `fit_noise_channel`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+Kind = Literal["none", "uniform", "pairs"]
+
+_FIT_ROWS = 20_000
+_FIT_NUMBERS = 500_000  # rows times classes that the fit works on
+_STEPS = 40
+_TOLERANCE = 1e-6  # nats a label
+_FLOOR = 0.01  # of a class's probability after the inverse, over the number of classes
+# A normal prior of this deviation around equal classes: the fewer labels, the less may classes differ.
+_DEVIATION = 0.1
+# A Beta prior on the noise rate, worth half a wrong and ten right labels: on a hundred images the likelihood alone can
+# be largest at no noise at all; on thousands the prior is not felt.
+_PRIOR_WRONG, _PRIOR_RIGHT = 0.5, 10.0
+_PAIR_PRIOR = 2.0  # labels a class that pull its errors towards uniform ones
+_MOST_OF_DIAGONAL = 0.9  # a wrong class is given less often than the right one, by this factor at least
+_LEAST_GAIN = 0.005  # nats a label by which uniform noise must explain the labels better than no noise
+_PAIRS_GAIN = 0.9  # and pairs better than uniform noise, as a share of that
+_LIKE_NONE = 0.005  # nats a label by which much noise of pairs may explain the labels worse than no noise
+_MUCH_NOISE = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseChannel:
+    """How labels come about from true classes, and what the evidence says of these.
+
+    Attributes:
+        kind: "uniform": a wrong label is any other class. "pairs": each pair of classes has a rate of its own. "none":
+            the labels show no noise but what the evidence's own errors explain too.
+        matrix: (k, k) float64. P(given i | true j); each column sums to 1.
+        pool: (e + 1, k) float64. A row of weights for each of e kinds of evidence, then the offsets of the classes.
+        sharpening: (2, k) float64. Exponents and offsets of the distribution of the true class.
+    """
+
+    kind: Kind
+    matrix: np.ndarray
+    pool: np.ndarray
+    sharpening: np.ndarray
+
+    def calibrated(self, evidence: list[np.ndarray]) -> np.ndarray:
+        """Return (n, k) float64: P(given class | image)."""
+        return np.exp(_scaled(evidence, self.pool))
+
+    def true_class(self, evidence: list[np.ndarray], labels: np.ndarray) -> np.ndarray:
+        """Return (n, k) float64: P(true class | image, label); evidence as for `fit_noise_channel`, labels (n,) int."""
+        calibrated = self.calibrated(evidence)
+        if self.kind == "none":
+            return _undecided(calibrated, labels)
+        likely = np.exp(_scaled([_inverted(calibrated, self.matrix)], self.sharpening))
+        return _given_label(likely, self.matrix, labels)[0]
+
+
+def fit_noise_channel(
+    evidence: list[np.ndarray], labels: np.ndarray, confirmed: np.ndarray | None = None, seed: int = 0
+) -> NoiseChannel:
+    """Fit a channel, and decide what kind of noise there is.
+
+    Uniform noise is taken where it explains the labels clearly better than none, and about as well as noise of pairs:
+    what these explain beyond it are mostly the pairs that the evidence itself confuses. Noise of pairs is taken where
+    it gains more than its parameters cost (Akaike 1974), or is much and explains the labels as well as no noise.
+
+    Args:
+        evidence: One or more (n, k) arrays of scores: logarithms of probabilities up to a factor and an offset a row.
+        labels: (n,) int in [0, k).
+        confirmed: (n,) bool. Labels that are known to be right.
+        seed: Of the rows that are used where there are more than 20,000, or fewer with many classes.
+    """
+    n_classes = evidence[0].shape[1]
+    rows = _some_rows(len(labels), n_classes, seed)
+    known = np.zeros(len(rows), bool) if confirmed is None else confirmed[rows]
+    evidence, labels = [scores[rows] for scores in evidence], labels[rows]
+    targets = np.eye(n_classes)[labels]
+    weights = [np.full(n_classes, _first_weight(scores) / len(evidence)) for scores in evidence]
+    pool = _fit_scaling(evidence, targets, np.stack([*weights, np.zeros(n_classes)]), iterations=50)
+    log_calibrated = _scaled(evidence, pool)
+    without = -float(log_calibrated[np.arange(len(labels)), labels].sum())
+    fit = _Fit(np.exp(log_calibrated), labels, known)
+    uniform, pairs = fit.run(pairs=False), fit.run(pairs=True)
+    kind = _kind_of_noise(without, uniform, pairs, len(labels))
+    if kind == "none":
+        return NoiseChannel(kind, np.eye(n_classes), pool, _as_it_is(n_classes))
+    best = pairs if kind == "pairs" else uniform
+    return NoiseChannel(kind, best.matrix, pool, best.sharpening)
+
+
+def _kind_of_noise(without: float, uniform: _Fitted, pairs: _Fitted, count: int) -> Kind:
+    """Decide from the losses in nats of `count` labels; without: the loss with no noise."""
+    gain, more = without - uniform.loss, uniform.loss - pairs.loss
+    clear = gain > max(np.log(count) / 2, _LEAST_GAIN * count)
+    if clear and more < _PAIRS_GAIN * gain:
+        return "uniform"
+    # Evidence that has learned the noise explains the labels without it just as well; then the noisier picture counts.
+    as_good = pairs.loss < without + _LIKE_NONE * count and pairs.noise >= _MUCH_NOISE
+    if more > pairs.parameters or as_good:
+        return "pairs"
+    return "uniform" if clear else "none"
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    matrix: np.ndarray
+    sharpening: np.ndarray
+    loss: float  # nats of all labels
+    noise: float  # share of wrong labels
+    parameters: int
+
+
+class _Fit:
+    """Expectation maximisation on (n, k) calibrated probabilities."""
+
+    def __init__(self, calibrated: np.ndarray, labels: np.ndarray, known: np.ndarray) -> None:
+        self._calibrated, self._labels, self._known = calibrated, labels, known
+        self._targets = np.eye(calibrated.shape[1])[labels]
+
+    def run(self, *, pairs: bool) -> _Fitted:
+        """Fit one rate for all errors, or one for each pair of classes."""
+        count, n_classes = self._calibrated.shape
+        matrix = self._every_disagreement(pairs)
+        sharpening = _as_it_is(n_classes)
+        last, loss, counts = np.inf, 0.0, np.zeros((n_classes, n_classes))
+        for step in range(_STEPS):
+            inverted = _inverted(self._calibrated, matrix)
+            posterior, loss = self._expect(inverted, sharpening, matrix)
+            if last - loss < _TOLERANCE * count and step > 5:
+                break
+            last = loss
+            sharpening = _fit_scaling([inverted], posterior, sharpening, iterations=4)
+            posterior, _ = self._expect(inverted, sharpening, matrix)
+            counts = self._targets[~self._known].T @ posterior[~self._known]
+            matrix = _channel(counts, pairs)
+        off = counts - np.diag(np.diag(counts))
+        noise = float(off.sum() / max(counts.sum(), 1))
+        return _Fitted(matrix, sharpening, loss, noise, max(1, int((off >= 0.5).sum())) if pairs else 1)
+
+    def _expect(self, inverted: np.ndarray, sharpening: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, float]:
+        posterior, likelihood = _given_label(np.exp(_scaled([inverted], sharpening)), matrix, self._labels)
+        posterior[self._known] = self._targets[self._known]
+        return posterior, -float(np.log(likelihood).sum())
+
+    def _every_disagreement(self, pairs: bool) -> np.ndarray:
+        counts = self._targets.T @ np.eye(self._targets.shape[1])[self._calibrated.argmax(axis=1)]
+        return _channel(counts, pairs)
+
+
+def _channel(counts: np.ndarray, pairs: bool) -> np.ndarray:
+    """Return the (k, k) channel for the expected number of labels by given and true class."""
+    n_classes = len(counts)
+    diagonal = np.eye(n_classes, dtype=bool)
+    total, wrong = counts.sum(axis=0), np.where(diagonal, 0, counts)
+    noise = (wrong.sum() + _PRIOR_WRONG) / (total.sum() + _PRIOR_WRONG + _PRIOR_RIGHT)
+    uniform = np.where(diagonal, 0, noise / (n_classes - 1))
+    rates = (wrong + _PAIR_PRIOR * uniform) / (total + _PAIR_PRIOR) if pairs else uniform
+    # The right class must stay the likeliest label, or no evidence could tell which class is which.
+    most = rates.max(axis=0)
+    allowed = _MOST_OF_DIAGONAL * (1 - rates.sum(axis=0) + most) / (1 + _MOST_OF_DIAGONAL)
+    rates = rates * np.minimum(1, allowed / np.maximum(most, 1e-12))
+    return rates + np.where(diagonal, 1 - rates.sum(axis=0), 0)
+
+
+def _inverted(calibrated: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return the (n, k) logarithms of the inverse channel's answer, which may miss the simplex and is cut off there."""
+    true = np.linalg.solve(matrix, calibrated.T).T
+    return np.log(np.maximum(true, _FLOOR / len(matrix)))
+
+
+def _given_label(likely: np.ndarray, matrix: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return P(true class | image, label), (n, k), and P(label | image), (n,)."""
+    joint = likely * matrix[labels]
+    likelihood = np.maximum(joint.sum(axis=1), 1e-300)
+    return joint / likelihood[:, None], likelihood
+
+
+def _undecided(calibrated: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return P(true class | image, label) where a disagreement may be the label's error as well as the evidence's.
+
+    Half of a disagreement's weight, a little less where it is close, goes to the label; agreement is taken as right.
+    """
+    own = np.arange(len(labels))
+    given, most = calibrated[own, labels], calibrated.max(axis=1)
+    wrong = np.where(calibrated.argmax(axis=1) == labels, 0, 0.5 - 0.1 * given / np.maximum(most, 1e-300))
+    others = calibrated.copy()
+    others[own, labels] = 0
+    posterior = others * (wrong / np.maximum(others.sum(axis=1), 1e-300))[:, None]
+    posterior[own, labels] = 1 - wrong
+    return posterior
+
+
+def _as_it_is(n_classes: int) -> np.ndarray:
+    """Return the (2, k) sharpening that changes nothing."""
+    return np.stack([np.ones(n_classes), np.zeros(n_classes)])
+
+
+def _scaled(evidence: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Return the (n, k) log-probabilities of the weighted sum of scores plus offsets; rows are (e + 1, k)."""
+    return log_softmax(sum(w * scores for w, scores in zip(rows, evidence, strict=False)) + rows[-1], axis=1)
+
+
+def _fit_scaling(evidence: list[np.ndarray], targets: np.ndarray, start: np.ndarray, iterations: int) -> np.ndarray:
+    """Return the rows of `_scaled` that make (n, k) soft targets likeliest; start from rows of (e + 1, k)."""
+    penalty = 1 / (2 * _DEVIATION**2 * len(targets))
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        rows = flat.reshape(start.shape)
+        log_likely = _scaled(evidence, rows)
+        slope = (np.exp(log_likely) - targets) / len(targets)
+        apart = np.vstack([rows[:-1] - rows[:-1].mean(axis=1, keepdims=True), rows[-1:]])
+        value = -float(np.vdot(targets, log_likely)) / len(targets) + penalty * float(np.vdot(apart, apart))
+        gradient = np.stack([*((slope * scores).sum(axis=0) for scores in evidence), slope.sum(axis=0)])
+        return value, (gradient + 2 * penalty * apart).ravel()
+
+    best = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": iterations})
+    return best.x.reshape(start.shape)
+
+
+def _first_weight(scores: np.ndarray) -> float:
+    """Return 1 for logarithms of probabilities; for other scores what brings them to a deviation of 1."""
+    return 1.0 if scores.max() <= 0 else 1 / max(float(scores.std()), 1e-6)
+
+
+def _some_rows(count: int, n_classes: int, seed: int) -> np.ndarray:
+    most = max(1_000, min(_FIT_ROWS, _FIT_NUMBERS // n_classes))
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
