@@ -79,6 +79,18 @@ def test_duplicates_benchmark_reports_each_edit_and_draws_what_is_flagged(tmp_pa
     assert sheet.is_file()
 
 
+def test_label_issues_benchmark_judges_each_kind_of_noise() -> None:
+    command = [sys.executable, "-m", "benchmarks.label_issues", "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    cells = json.loads(done.stdout.splitlines()[-1])["cells"]
+    assert [cell["noise"] for cell in cells] == ["none", "symmetric"]
+    assert cells[1]["told"] == "uniform"
+    assert cells[1]["ratio"] > 0.9
+
+
 @pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} names no folder with CIFAR-10 and its list of leaks")
 def test_leakage_benchmark_reports_its_targets() -> None:
     command = [sys.executable, "-m", "benchmarks.leakage", "--data", os.environ[DATA], "--quick", "--json"]
