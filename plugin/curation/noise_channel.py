@@ -37,9 +37,9 @@ _DEVIATION = 0.1
 _PRIOR_WRONG, _PRIOR_RIGHT = 0.5, 10.0
 _PAIR_PRIOR = 2.0  # labels a class that pull its errors towards uniform ones
 _MOST_OF_DIAGONAL = 0.9  # a wrong class is given less often than the right one, by this factor at least
-_LEAST_GAIN = 0.005  # nats a label by which uniform noise must explain the labels better than no noise
+_LEAST_GAIN = 0.005  # nats a label by which noise must explain the labels better than less of it
 _PAIRS_GAIN = 0.9  # and pairs better than uniform noise, as a share of that
-_LIKE_NONE = 0.005  # nats a label by which much noise of pairs may explain the labels worse than no noise
+_LIKE_NONE = 0.01  # nats a label by which much noise of pairs may explain the labels worse than no noise
 _MUCH_NOISE = 0.1
 
 
@@ -80,7 +80,7 @@ def fit_noise_channel(
 
     Uniform noise is taken where it explains the labels clearly better than none, and about as well as noise of pairs:
     what these explain beyond it are mostly the pairs that the evidence itself confuses. Noise of pairs is taken where
-    it gains more than its parameters cost (Akaike 1974), or is much and explains the labels as well as no noise.
+    it explains labels that were left out of its rates clearly better, or is much and explains them as well as no noise.
 
     Args:
         evidence: One or more (n, k) arrays of scores: logarithms of probabilities up to a factor and an offset a row.
@@ -109,12 +109,13 @@ def fit_noise_channel(
 def _kind_of_noise(without: float, uniform: _Fitted, pairs: _Fitted, count: int) -> Kind:
     """Decide from the losses in nats of `count` labels; without: the loss with no noise."""
     gain, more = without - uniform.loss, uniform.loss - pairs.loss
-    clear = gain > max(np.log(count) / 2, _LEAST_GAIN * count)
+    least = max(np.log(count) / 2, _LEAST_GAIN * count)
+    clear = gain > least
     if clear and more < _PAIRS_GAIN * gain:
         return "uniform"
     # Evidence that has learned the noise explains the labels without it just as well; then the noisier picture counts.
     as_good = pairs.loss < without + _LIKE_NONE * count and pairs.noise >= _MUCH_NOISE
-    if more > pairs.parameters or as_good:
+    if more > least or as_good:
         return "pairs"
     return "uniform" if clear else "none"
 
@@ -123,9 +124,8 @@ def _kind_of_noise(without: float, uniform: _Fitted, pairs: _Fitted, count: int)
 class _Fitted:
     matrix: np.ndarray
     sharpening: np.ndarray
-    loss: float  # nats of all labels
+    loss: float  # nats of all labels; of pairs, with each label left out of its own rates
     noise: float  # share of wrong labels
-    parameters: int
 
 
 class _Fit:
@@ -141,6 +141,7 @@ class _Fit:
         matrix = self._every_disagreement(pairs)
         sharpening = _as_it_is(n_classes)
         last, loss, counts = np.inf, 0.0, np.zeros((n_classes, n_classes))
+        inverted = posterior = np.zeros((count, n_classes))
         for step in range(_STEPS):
             inverted = _inverted(self._calibrated, matrix)
             posterior, loss = self._expect(inverted, sharpening, matrix)
@@ -151,9 +152,19 @@ class _Fit:
             posterior, _ = self._expect(inverted, sharpening, matrix)
             counts = self._targets[~self._known].T @ posterior[~self._known]
             matrix = _channel(counts, pairs)
-        off = counts - np.diag(np.diag(counts))
-        noise = float(off.sum() / max(counts.sum(), 1))
-        return _Fitted(matrix, sharpening, loss, noise, max(1, int((off >= 0.5).sum())) if pairs else 1)
+        noise = float(1 - np.trace(counts) / max(counts.sum(), 1e-12))
+        loss = self._left_out(inverted, sharpening, posterior, counts) if pairs else loss
+        return _Fitted(matrix, sharpening, loss, noise)
+
+    def _left_out(
+        self, inverted: np.ndarray, sharpening: np.ndarray, posterior: np.ndarray, counts: np.ndarray
+    ) -> float:
+        """Return the loss of pairs with each label left out of its own rates: a lone error does not explain itself."""
+        own = np.where(self._known[:, None], 0, posterior)
+        total, uniform = counts.sum(axis=0) - own, _channel(counts, pairs=False)[self._labels]
+        rates = (counts[self._labels] - own + _PAIR_PRIOR * uniform) / (np.maximum(total, 0) + _PAIR_PRIOR)
+        likelihood = (np.exp(_scaled([inverted], sharpening)) * np.maximum(rates, 1e-12)).sum(axis=1)
+        return -float(np.log(np.maximum(likelihood, 1e-300)).sum())
 
     def _expect(self, inverted: np.ndarray, sharpening: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, float]:
         posterior, likelihood = _given_label(np.exp(_scaled([inverted], sharpening)), matrix, self._labels)
