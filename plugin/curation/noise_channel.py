@@ -37,8 +37,10 @@ _DEVIATION = 0.1
 _PRIOR_WRONG, _PRIOR_RIGHT = 0.5, 10.0
 _PAIR_PRIOR = 2.0  # labels a class that pull its errors towards uniform ones
 _MOST_OF_DIAGONAL = 0.9  # a wrong class is given less often than the right one, by this factor at least
-_LEAST_GAIN = 0.005  # nats a label by which noise must explain the labels better than less of it
-_PAIRS_GAIN = 0.9  # and pairs better than uniform noise, as a share of that
+# Nats a label by which a kind of noise must explain the labels better than less of it. In simulations pairs gain less
+# than 0.006 beyond uniform noise where noise is uniform, and more than 0.01 where it is not.
+_UNIFORM_GAIN, _PAIRS_GAIN, _DECISIVE_GAIN = 0.005, 0.01, 0.03
+_PAIRS_SHARE = 0.9  # of what uniform noise gains: below that pairs are mostly what the evidence itself confuses
 _LIKE_NONE = 0.01  # nats a label by which much noise of pairs may explain the labels worse than no noise
 _MUCH_NOISE = 0.1
 
@@ -109,13 +111,13 @@ def fit_noise_channel(
 def _kind_of_noise(without: float, uniform: _Fitted, pairs: _Fitted, count: int) -> Kind:
     """Decide from the losses in nats of `count` labels; without: the loss with no noise."""
     gain, more = without - uniform.loss, uniform.loss - pairs.loss
-    least = max(np.log(count) / 2, _LEAST_GAIN * count)
-    clear = gain > least
-    if clear and more < _PAIRS_GAIN * gain:
+    chance = np.log(count) / 2
+    clear = gain > max(chance, _UNIFORM_GAIN * count)
+    if clear and more < min(_PAIRS_SHARE * gain, _DECISIVE_GAIN * count):
         return "uniform"
     # Evidence that has learned the noise explains the labels without it just as well; then the noisier picture counts.
     as_good = pairs.loss < without + _LIKE_NONE * count and pairs.noise >= _MUCH_NOISE
-    if more > least or as_good:
+    if more > max(chance, _PAIRS_GAIN * count) or as_good:
         return "pairs"
     return "uniform" if clear else "none"
 
