@@ -31,7 +31,7 @@ _LEAST_CLASS = 3
 _BLOCK_NUMBERS = 20_000_000  # rows times classes that are judged at a time
 # Deviation of the logarithm of the estimated number around the true one, over simulated noise of many kinds
 # (docs/benchmarks.md); chance in the labels themselves comes on top.
-_LOG_DEVIATION = 0.2
+_LOG_DEVIATION: dict[Kind, float] = {"uniform": 0.2, "pairs": 0.45}
 _Z90 = 1.645
 
 
@@ -166,6 +166,7 @@ def _judge(
         joint = np.diag(joint.sum(axis=1))
     eligible = judged & ~known
     flags = {name: eligible & (wrong >= best_cut(wrong[judged], beta)) for name, beta in BETA.items()}
+    flags["conservative"] &= wrong > 0.5  # where nothing is certain, it flags nothing
     flagged = flags[sensitivity]
     # For an issue the first class that is not the given one, and the one after it.
     first = np.where(flagged & (best[:, 0] == given), 1, 0)
@@ -213,7 +214,7 @@ def _interval(wrong: np.ndarray, noise: Kind) -> tuple[float, float]:
     chance = float((wrong * (1 - wrong)).sum()) ** 0.5
     if noise == "none":
         return 0.0, float((wrong > 0).sum())
-    spread = _Z90 * ((chance / max(estimated, 1e-9)) ** 2 + _LOG_DEVIATION**2) ** 0.5
+    spread = _Z90 * ((chance / max(estimated, 1e-9)) ** 2 + _LOG_DEVIATION[noise] ** 2) ** 0.5
     return estimated * float(np.exp(-spread)), min(estimated * float(np.exp(spread)), float(len(wrong)))
 
 

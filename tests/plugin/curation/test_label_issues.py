@@ -369,6 +369,7 @@ def test_disagreement_that_the_evidence_explains_is_told_as_uncertain() -> None:
     assert found.quality.min() >= 0.5
     assert found.is_issue[disagree].mean() > 0.98
     assert found.is_issue[~disagree].mean() < 0.02
+    assert not find_label_issues(labels, probabilities, sensitivity="conservative").is_issue.any()
 
 
 @pytest.mark.parametrize(
