@@ -106,7 +106,7 @@ def audit_labels(
     merged, original = merged_classes(len(samples.classes), clashes)
     if clashes and len(original) < 2:
         raise DataError(f"all labelled images have {clashes[0].text()}; a classifier needs at least two classes.")
-    labels = np.where(samples.labels >= 0, merged[samples.labels], -1)
+    labels = _renumbered(samples.labels, merged)
     issues = find_label_issues(
         labels,
         embeddings=vectors,
@@ -131,4 +131,11 @@ def audit_labels(
         cleaning=cleaning,
         not_measured=not_measured,
     )
-    return replace(issues, suggested=np.where(issues.suggested >= 0, original[issues.suggested], -1)), audit
+    return replace(issues, suggested=_renumbered(issues.suggested, original)), audit
+
+
+def _renumbered(classes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Return the (n,) classes by their (k,) new numbers; -1 stays."""
+    found = np.full(len(classes), -1, np.int64)
+    found[classes >= 0] = numbers[classes[classes >= 0]]
+    return found

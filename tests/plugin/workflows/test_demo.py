@@ -55,7 +55,8 @@ def report_of(
     label_issues = None
     if issues is not None:
         flagged = np.isin(np.arange(n), issues)
-        found = LabelIssues(np.ones(n), flagged, np.zeros(n, np.int64), np.ones(n), float(flagged.sum()), 1.0)
+        zeros, count = np.zeros(n, np.int64), float(flagged.sum())
+        found = LabelIssues(np.ones(n), flagged, zeros, np.ones(n), zeros, count, (count, count), 1.0, "uniform")
         label_issues = LabelIssueReport(samples, found, failures)
     return CurateReport(
         dataset_name="demo",

@@ -437,9 +437,8 @@ def test_sure_suggestions_can_be_accepted_with_the_search(garments: MakeDataset)
     flipped = CLASSES[(CLASSES.index(true) + 1) % len(CLASSES)]
     made.set_values("ground_truth", {key: fo.Classification(label=flipped)}, "id")
 
-    report = find_and_accept(made, LabelIssueParams(), 0.5)
+    report = find_and_accept(made, LabelIssueParams(), 0.4)
 
     assert made[key].ground_truth.label == true
     assert report.summary()["accepted"]["samples"] >= 1
-    assert "probably wrong" in report.text()
     assert "Changed" in report.text()

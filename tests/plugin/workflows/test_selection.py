@@ -28,7 +28,7 @@ def nothing_found(**changed: np.ndarray) -> Findings:
         "groups": np.full(N, -1),
         "leaked": np.zeros(N, bool),
         "is_issue": np.zeros(N, bool),
-        "quality": np.ones(N, np.float32),
+        "quality": np.where(changed.get("is_issue", np.zeros(N, bool)), 0.1, 1).astype(np.float32),
     }
     return Findings(**arrays | changed, notes=())
 
