@@ -6,7 +6,7 @@ import numpy as np
 
 from ..progress import Progress, silent
 from .neighbors import NeighborIndex
-from .probe import fit_probe
+from .probe import fit_probe, unit_length
 
 _NEIGHBORS = 30
 _WHITE_DIMENSIONS = 256
@@ -84,5 +84,4 @@ def whitened(embeddings: np.ndarray) -> np.ndarray:
         variance, axes = variance[::-1], axes[:, ::-1]
     variance, axes = variance[:_WHITE_DIMENSIONS], axes[:, :_WHITE_DIMENSIONS]
     projected = vectors @ axes / np.sqrt(np.maximum(variance, 0) + 0.1 * max(float(variance.mean()), 1e-12))
-    length = np.linalg.norm(projected, axis=1, keepdims=True)
-    return np.divide(projected, length, out=np.zeros_like(projected), where=length > 0).astype(np.float32)
+    return unit_length(projected).astype(np.float32)

@@ -29,8 +29,8 @@ BETA: dict[Sensitivity, float] = {"conservative": 0.5, "default": 1.0, "thorough
 
 _LEAST_CLASS = 3
 _BLOCK_NUMBERS = 20_000_000  # rows times classes that are judged at a time
-# Deviation of the logarithm of the estimated number around the true one, over simulated noise of many kinds
-# (docs/benchmarks.md); chance in the labels themselves comes on top.
+# Deviation of the logarithm of the estimated number around the true one, about that of the simulations in
+# docs/benchmarks.md; chance in the labels themselves comes on top.
 _LOG_DEVIATION: dict[Kind, float] = {"uniform": 0.2, "pairs": 0.45}
 _Z90 = 1.645
 
@@ -205,7 +205,7 @@ def best_cut(wrong: np.ndarray, beta: float = 1.0) -> float:
     if not len(found) or found[-1] <= 0:
         return float("inf")
     expected = (1 + beta**2) * found / (np.arange(1, len(found) + 1) + beta**2 * found[-1])
-    return max(float(descending[int(expected.argmax())]), 1e-4)
+    return float(descending[int(expected.argmax())])
 
 
 def _interval(wrong: np.ndarray, noise: Kind) -> tuple[float, float]:

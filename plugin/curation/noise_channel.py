@@ -3,6 +3,7 @@
 The evidence about an image is first calibrated to the given labels: a log-linear pool (Genest and Zidek 1986) with
 weights for each kind of evidence and class and an offset for each class (vector scaling: Guo et al. 2017,
 arXiv:1706.04599).
+
 Where labels are wrong, calibrated evidence is blunt: among images that are certainly cats, it says "cat" only as often
 as cats are labelled so. The channel T, T[i, j] = P(given i | true j), undoes that: the true class is distributed as the
 inverse of T applied to the calibrated evidence (Patrini et al. 2017, arXiv:1609.03683), sharpened or blunted once more,
@@ -95,8 +96,8 @@ def fit_noise_channel(
     known = np.zeros(len(rows), bool) if confirmed is None else confirmed[rows]
     evidence, labels = [scores[rows] for scores in evidence], labels[rows]
     targets = np.eye(n_classes)[labels]
-    weights = [np.full(n_classes, _first_weight(scores) / len(evidence)) for scores in evidence]
-    pool = _fit_scaling(evidence, targets, np.stack([*weights, np.zeros(n_classes)]), iterations=50)
+    weights = np.full((len(evidence), n_classes), 1 / len(evidence))
+    pool = _fit_scaling(evidence, targets, np.vstack([weights, np.zeros(n_classes)]), iterations=50)
     log_calibrated = _scaled(evidence, pool)
     without = -float(log_calibrated[np.arange(len(labels)), labels].sum())
     fit = _Fit(np.exp(log_calibrated), labels, known)
@@ -228,7 +229,7 @@ def _as_it_is(n_classes: int) -> np.ndarray:
 
 def _scaled(evidence: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
     """Return the (n, k) log-probabilities of the weighted sum of scores plus offsets; rows are (e + 1, k)."""
-    return log_softmax(sum(w * scores for w, scores in zip(rows, evidence, strict=False)) + rows[-1], axis=1)
+    return log_softmax(sum(w * scores for w, scores in zip(rows[:-1], evidence, strict=True)) + rows[-1], axis=1)
 
 
 def _fit_scaling(evidence: list[np.ndarray], targets: np.ndarray, start: np.ndarray, iterations: int) -> np.ndarray:
@@ -246,11 +247,6 @@ def _fit_scaling(evidence: list[np.ndarray], targets: np.ndarray, start: np.ndar
 
     best = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": iterations})
     return best.x.reshape(start.shape)
-
-
-def _first_weight(scores: np.ndarray) -> float:
-    """Return 1 for logarithms of probabilities; for other scores what brings them to a deviation of 1."""
-    return 1.0 if scores.max() <= 0 else 1 / max(float(scores.std()), 1e-6)
 
 
 def _some_rows(count: int, n_classes: int, seed: int) -> np.ndarray:

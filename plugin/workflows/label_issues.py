@@ -120,7 +120,7 @@ class LabelIssueReport:
                 "",
                 "Most in: " + ", ".join(f"{name} ({count})" for name, count in worst) + ".",
                 "",
-                _other_cuts(found, self.issues),
+                _other_cuts(found),
             ]
             after = f"Next: review them, in the App's saved view `{LABEL_ISSUES_VIEW}` with the worst first."
         lines += self.audit.lines() if self.audit else []
@@ -147,15 +147,15 @@ def _headline(found: dict[str, Any], labelled: str) -> list[str]:
     ]
 
 
-def _other_cuts(found: dict[str, Any], issues: LabelIssues) -> str:
+def _other_cuts(found: dict[str, Any]) -> str:
     """Tell what the other settings would flag."""
-    others = [cut for cut in issues.cuts if cut.flagged != found["flagged"]]
-    told = (
-        f"{cut.sensitivity} would flag {cut.flagged:,}"
-        + (f", {cut.expected_precision:.0%} of them wrong" if cut.flagged else "")
-        for cut in others
-    )
-    return f"Other settings: {'; '.join(told)}." if others else ""
+    told = [
+        f"{name} would flag {cut['flagged']:,}"
+        + (f", {cut['expected_precision']:.0%} of them wrong" if cut["flagged"] else "")
+        for name, cut in found["cuts"].items()
+        if cut["flagged"] != found["flagged"]
+    ]
+    return f"Other settings: {'; '.join(told)}." if told else ""
 
 
 def find_label_issues(
