@@ -75,10 +75,12 @@ class LabelReportPanel(foo.Panel):
         report = saved.report
         shown = min(len(report.classes), plots.MOST_CLASSES)
         several = f", the {shown} worst of {len(report.classes):,}" if shown < len(report.classes) else ""
+        wrong = (
+            f"{saved.estimated:,.0f} expected to be wrong in all" if saved.certain else "none of them certainly wrong"
+        )
         panel.md(
-            f"**{saved.flagged:,} labels of `{saved.label_field}` flagged, {saved.estimated:,.0f} expected to be wrong "
-            f"in all.** Expected number of labels by label and true class{several}. Click a cell to see its "
-            "flagged samples.",
+            f"**{saved.flagged:,} labels of `{saved.label_field}` flagged, {wrong}.** Expected number of "
+            f"labels by label and true class{several}. Click a cell to see its flagged samples.",
             name="head",
         )
         if saved.stale:

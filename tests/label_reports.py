@@ -37,6 +37,7 @@ def save_report(
     flagged: Mapping[tuple[str, str], int],
     *,
     spellings: Mapping[str, Sequence[str]] | None = None,
+    noise: str = "pairs",
 ) -> None:
     """Flag so many labels by label and suggestion, the first of each label, and save the run."""
     from winnow.plugin.curation.label_report import report_labels
@@ -62,7 +63,12 @@ def save_report(
         method="find_label_issues",
         params=asdict(LabelIssueParams()),
         fields=["label_quality", "label_issue", "suggested_label"],
-        summary={"estimated": float(wrong.sum()), "flagged": int(wrong.sum()), "label_field": "ground_truth"},
+        summary={
+            "estimated": float(wrong.sum()),
+            "flagged": int(wrong.sum()),
+            "label_field": "ground_truth",
+            "noise": noise,
+        },
         results={
             "class_report": report_labels(classes, joint, given, wrong, true).to_dict(),
             "spellings": dict(spellings or {}),

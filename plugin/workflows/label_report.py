@@ -21,6 +21,7 @@ class SavedLabelReport:
         report: The report.
         estimated: Expected number of wrong labels in all.
         flagged: Number of flagged labels, when the run ended.
+        certain: Whether the labels show noise; else the flagged ones only disagree with the images around them.
         label_field: Field of the labels.
         stale: Why the run no longer tells about the whole dataset, or None.
         spellings: All names of the classes that have several.
@@ -30,6 +31,7 @@ class SavedLabelReport:
     report: LabelReport
     estimated: float
     flagged: int
+    certain: bool
     label_field: str
     stale: str | None
     spellings: dict[str, list[str]]
@@ -65,6 +67,7 @@ def read_label_report(view: Collection) -> SavedLabelReport | None:
         report=LabelReport.from_dict(saved["class_report"]),
         estimated=run.summary["estimated"],
         flagged=run.summary["flagged"],
+        certain=run.summary["noise"] != "none",
         label_field=run.summary["label_field"],
         stale=runs.is_stale(view, LABEL_ISSUES_RUN),
         spellings=saved["spellings"],

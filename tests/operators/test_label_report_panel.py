@@ -11,7 +11,7 @@ import fiftyone.operators as foo
 import pytest
 from fiftyone.operators.executor import ExecutionContext, Executor
 
-from tests.label_reports import fill
+from tests.label_reports import fill, save_report
 
 
 @pytest.fixture
@@ -100,3 +100,11 @@ def test_report_that_is_older_than_the_dataset_says_so(judged: fo.Dataset) -> No
     judged.add_sample(fo.Sample(filepath="new.png", media_type="image"))
 
     assert "1 samples were added" in drawn(sent_by(judged))["stale"]["view"]["label"]
+
+
+def test_where_nothing_is_certainly_wrong_the_report_says_so(judged: fo.Dataset) -> None:
+    save_report(judged, {("cat", "dog"): 4}, noise="none")
+
+    head = drawn(sent_by(judged))["head"]
+
+    assert "4 labels of `ground_truth` flagged, none of them certainly wrong." in str(head)
