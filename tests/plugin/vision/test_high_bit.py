@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -15,7 +14,6 @@ from skimage import data
 
 from winnow.plugin.errors import UnreadableImageError
 from winnow.plugin.vision.decoder import Decode, decode
-from winnow.plugin.vision.heif import is_heif
 from winnow.plugin.vision.value_range import detect_value_range
 
 PHOTO = data.astronaut()[::8, ::8].astype(np.uint16)
@@ -53,20 +51,6 @@ def test_transparency_of_16_bits_is_composited_on_white(tmp_path: Path) -> None:
 
     np.testing.assert_array_equal(found[: len(found) // 2], PHOTO[: len(found) // 2])
     assert (found[len(found) // 2 :] == 255).all()
-
-
-def test_a_heic_file_is_named_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("winnow.plugin.vision.decoder.can_read_heif", lambda: False)
-
-    with pytest.raises(UnreadableImageError, match=r'pip install "fiftyone-winnow\[heic\]"'):
-        decode(BytesIO(b"\0\0\0\x18ftypheic" + bytes(100)))
-
-
-def test_a_damaged_heic_file_is_unreadable() -> None:
-    pytest.importorskip("pi_heif")
-
-    with pytest.raises(UnreadableImageError):
-        decode(BytesIO(b"\0\0\0\x18ftypheic" + bytes(100)))
 
 
 def test_a_tall_16_bit_image_lies_as_its_exif_says(tmp_path: Path) -> None:
@@ -109,8 +93,3 @@ def test_opaque_alpha_does_not_widen_the_detected_range(tmp_path: Path) -> None:
     path = written(tmp_path / "image.png", np.dstack([TWELVE_BITS, opaque]))
 
     assert detect_value_range([str(path)]) == (0, 4095)
-
-
-def test_avif_under_the_brand_of_heif_needs_no_extra() -> None:
-    assert is_heif(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic")
-    assert not is_heif(b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif")
