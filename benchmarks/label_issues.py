@@ -1,59 +1,38 @@
 """Wrong labels: where to cut, and how good the ranking is, beside cleanlab on the same probabilities.
 
-    python -m benchmarks.label_issues [--data FOLDER] [--seeds N] [--quick] [--json]
+    python -m benchmarks.label_issues [--data FOLDER] [--seeds N] [--quick | --scale] [--json]
 
 Labels of the embedded Fashion-MNIST images (and, with `--data`, of CIFAR-10's first 6,000 training images) are made
 wrong in many ways; classifiers of differing strength are trained on the wrong labels, and their out-of-fold
 probabilities are given to `find_label_issues` and to every filter of cleanlab (left out where it is not installed). The
-best threshold is the one on the given label's probability that is best in hindsight. FOLDER holds `cifar10-train.zip`
-(JPEG files in CIFAR-10's order) and `labels.npz` (arrays `train_true`, and `train_noisy`: CIFAR-10N "aggregate", Wei et
-al. 2022); with it all 50,000 images are also judged from images alone. `--quick`: two kinds of noise, a smoke test.
+best threshold is the one on the given label's probability that is best in hindsight. The same is done with classes of
+which the largest is 50 times as large as the smallest, and with several classes in an image (2 x 2 mosaics).
+
+FOLDER holds `cifar10-train.zip` (JPEG files in CIFAR-10's order) and `labels.npz` (arrays `train_true`, and
+`train_noisy`: CIFAR-10N "aggregate", Wei et al. 2022); with it all 50,000 images are also judged from images alone, and
+the probe is timed beside scikit-learn's logistic regression. `--quick`: two kinds of noise, a smoke test. `--scale`:
+only the memory and time for 1,000,000 x 1,000 probabilities on disk (2 GB).
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import time
-import warnings
-import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from .isolation import isolate
-from .report import Target, finish
+from .label_cells import CLASSES, FOLDS, Cell, cells, cifar, components, fashion, made_wrong, mosaics, out_of_fold
+from .report import Target, finish, peak_memory
 
-_CELLS = (
-    ("none", 0.0),
-    *(("symmetric", rate) for rate in (0.01, 0.05, 0.1, 0.2, 0.4)),
-    *(("pairs", rate) for rate in (0.05, 0.1, 0.2, 0.3)),
-    *(("classes", rate) for rate in (0.05, 0.1, 0.2, 0.4)),
-    *(("images", rate) for rate in (0.05, 0.1, 0.2)),
-)
-_QUICK = (("none", 0.0), ("symmetric", 0.1))
-_CLASSES = 10
-_FOLDS = 5
 _CIFAR = 6_000
 _STRONG = 0.85  # accuracy from which a classifier is called strong
 _FILTERS = ("prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given")
-
-
-@dataclass(frozen=True, eq=False)
-class Cell:
-    """One dataset with one kind of noise, and one classifier's out-of-fold probabilities."""
-
-    data: str
-    noise: str
-    rate: float
-    classifier: str
-    seed: int
-    labels: np.ndarray
-    true: np.ndarray
-    probabilities: np.ndarray
+_DROPPED, _ADDED = 0.05, 0.01  # of the classes that are in an image, and of those that are not
 
 
 def main() -> None:
@@ -61,20 +40,26 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with CIFAR-10 and its noisy labels")
     parser.add_argument("--seeds", type=int, default=5, help="seeds a cell")
     parser.add_argument("--quick", action="store_true", help="two kinds of noise, one seed: a smoke test")
+    parser.add_argument("--scale", action="store_true", help="only the memory for a million labels of 1,000 classes")
     parser.add_argument("--json", action="store_true", help="last line of stdout: one JSON object")
     arguments = parser.parse_args()
-    targets, details = measure(isolate(), arguments.data, 1 if arguments.quick else arguments.seeds, arguments.quick)
+    home = isolate()
+    if arguments.scale:
+        targets, details = _scale(home / "probabilities", 1_000_000, 1_000)
+        finish(targets, details, as_json=arguments.json)
+        return
+    targets, details = measure(home, arguments.data, 1 if arguments.quick else arguments.seeds, arguments.quick)
     finish(targets, details, as_json=arguments.json)
 
 
 def measure(home: Path, data: Path | None, seeds: int, quick: bool) -> tuple[list[Target], dict[str, Any]]:
     """Run everything and return the issue's targets and what is worth keeping beside them."""
-    sets = {"Fashion-MNIST": _fashion(home)}
+    sets = {"Fashion-MNIST": fashion(home)}
     details: dict[str, Any] = {}
     targets: list[Target] = []
     if data is not None:
-        vectors, true, noisy = _cifar(home, data, 2_000 if quick else 50_000)
-        sets["CIFAR-10"] = (_components(vectors[:_CIFAR], 200), true[:_CIFAR])
+        vectors, true, noisy = cifar(home, data, 2_000 if quick else 50_000)
+        sets["CIFAR-10"] = (components(vectors[:_CIFAR], 200), true[:_CIFAR])
         details["images_alone"] = _from_images(vectors, true, noisy)
         targets.append(Target("CIFAR-10N from images alone: average precision", details["images_alone"]["AP"], 0.70))
         targets.append(
@@ -83,14 +68,18 @@ def measure(home: Path, data: Path | None, seeds: int, quick: bool) -> tuple[lis
         targets.append(
             Target("CIFAR-10N: F1 over the best threshold's", details["images_alone"]["over_best_threshold"], 0.97)
         )
-    judged = [_judge(cell) for cell in _cells(sets, seeds, quick)]
+        timed = details["probe"] = _beside_logistic_regression(vectors, noisy, noisy != true)
+        targets.append(Target("CIFAR-10N: seconds of logistic regression over the probe's", timed["ratio"], 50))
+        targets.append(Target("CIFAR-10N: AP of the probe over its", timed["AP"] / timed["peer_AP"], 1.0))
+    everything = [_judge(cell) for cell in cells(sets, seeds, quick)]
+    judged = [row for row in everything if not row["long_tail"]]
     noisy_cells = [row for row in judged if row["noise"] != "none"]
     strong = [
         row
         for row in noisy_cells
         if row["noise"] in ("symmetric", "pairs") and 0.05 <= row["rate"] <= 0.2 and row["accuracy"] >= _STRONG
     ]
-    clean = [row for row in judged if row["noise"] == "none"]
+    clean = [row for row in everything if row["noise"] == "none"]
     if all("best_filter" in row for row in noisy_cells):
         worst = min(row["F1"] - row["best_filter"] for row in noisy_cells)
         targets.append(Target("lowest F1 less the best cleanlab filter's", worst, -0.01))
@@ -103,13 +92,21 @@ def measure(home: Path, data: Path | None, seeds: int, quick: bool) -> tuple[lis
         targets.append(Target("number of errors, largest deviation there", error, at_most=0.2))
         right = float(np.mean([row["suggestions_right"] for row in strong]))
         targets.append(Target("suggestions right where the flag is, there", right, 0.95))
+    long_tail = [row for row in everything if row["long_tail"] and "ratio" in row]
+    ratio = float(np.median([row["ratio"] for row in long_tail]))
+    targets.append(Target("classes 50:1: median F1 over the best threshold's", ratio, 0.95))
     covered = float(np.mean([row["interval"][0] <= row["wrong"] <= row["interval"][1] for row in noisy_cells]))
     targets.append(Target("share of cells whose interval holds the number", covered, 0.85))
     surplus = max(row["flagged_share"] - row["error"] for row in clean)
     targets.append(Target("clean labels: flagged beyond the classifier's errors", surplus, at_most=0.01))
+    for name, (vectors, true) in sets.items():
+        details[f"{name}: accuracy after cleaning"] = _after_cleaning(vectors, true)
+    several = details["several classes an image"] = _several_classes(home, 500 if quick else 3_000)
+    if "cleanlab_AP" in several:
+        targets.append(Target("several classes: AP over cleanlab's", several["AP"] / several["cleanlab_AP"], 1.0))
     seconds = _seconds_of_scoring(1_000 if quick else 50_000, 100)
     targets.append(Target("seconds for 50,000 x 100 probabilities", seconds, at_most=2.0))
-    return targets, {**details, "cells": judged}
+    return targets, {**details, "cells": everything}
 
 
 def _judge(cell: Cell) -> dict[str, Any]:
@@ -132,6 +129,10 @@ def _judge(cell: Cell) -> dict[str, Any]:
         "interval": [round(bound, 1) for bound in found.interval],
         "flagged_share": float(found.is_issue.mean()),
         "error": float((cell.probabilities.argmax(axis=1) != cell.true).mean()),
+        "long_tail": cell.long_tail,
+        "false_flags_by_class": [
+            round(float((found.is_issue & ~wrong)[cell.labels == label].mean()), 3) for label in range(CLASSES)
+        ],
     }
     if not wrong.any():
         return row
@@ -158,7 +159,7 @@ def _from_images(vectors: np.ndarray, true: np.ndarray, labels: np.ndarray) -> d
     seconds = time.perf_counter() - start
     suspicious = 1 - found.quality.astype(np.float64)
     order = np.argsort(-suspicious, kind="stable")
-    probe = fit_probe(vectors, labels, _CLASSES).held_out_probabilities()
+    probe = fit_probe(vectors, labels, CLASSES).held_out_probabilities(vectors)
     filters = _cleanlab(labels, probe, wrong)
     f1 = _f1(found.is_issue, wrong)
     best = max(filters.values(), default=float("nan"))
@@ -180,62 +181,6 @@ def _from_images(vectors: np.ndarray, true: np.ndarray, labels: np.ndarray) -> d
     }
 
 
-def _cells(sets: dict[str, tuple[np.ndarray, np.ndarray]], seeds: int, quick: bool) -> Iterator[Cell]:
-    for data, (vectors, true) in sets.items():
-        for seed in range(seeds):
-            usual = _out_of_fold("linear", vectors, true, seed)
-            for noise, rate in _QUICK if quick else _CELLS:
-                labels = _made_wrong(noise, rate, true, usual, seed)
-                for classifier in ("linear",) if quick else ("few numbers", "linear", "two layers", "neighbours"):
-                    probabilities = _out_of_fold(classifier, vectors, labels, seed)
-                    yield Cell(data, noise, rate, classifier, seed, labels, true, probabilities)
-
-
-def _made_wrong(noise: str, rate: float, true: np.ndarray, usual: np.ndarray, seed: int) -> np.ndarray:
-    """Return labels of which a share is wrong; `usual` are a classifier's probabilities, for noise of images."""
-    rng = np.random.default_rng([seed, int(1_000 * rate), len(noise)])
-    if noise == "images":  # images that a classifier confuses get the class it would take instead
-        others = usual.copy()
-        others[np.arange(len(true)), true] = 0
-        chance = others.max(axis=1)
-        for _ in range(20):
-            chance = np.minimum(chance * rate * len(true) / chance.sum(), 0.8)
-        return np.where(rng.random(len(true)) < chance, others.argmax(axis=1), true)
-    shares, rates = np.ones((_CLASSES, _CLASSES)), np.full(_CLASSES, rate)
-    if noise == "pairs":
-        shares = np.roll(np.eye(_CLASSES), 1, axis=1)
-    if noise == "classes":
-        shares = rng.dirichlet(np.full(_CLASSES, 0.3), _CLASSES) + 1e-6
-        rates = np.minimum(rate * rng.gamma(2, 0.5, _CLASSES), 0.6)
-    np.fill_diagonal(shares, 0)
-    shares /= shares.sum(axis=1, keepdims=True)
-    drawn = (shares[true].cumsum(axis=1) > rng.random((len(true), 1))).argmax(axis=1)
-    return np.where(rng.random(len(true)) < rates[true], drawn, true)
-
-
-def _out_of_fold(classifier: str, vectors: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
-    from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.neural_network import MLPClassifier
-
-    models = {
-        "few numbers": LogisticRegression(max_iter=100),
-        "linear": LogisticRegression(max_iter=100),
-        "two layers": MLPClassifier((128,), max_iter=25, random_state=seed),
-        "neighbours": KNeighborsClassifier(20),
-    }
-    vectors = vectors[:, :8] if classifier == "few numbers" else vectors
-    probabilities = np.zeros((len(labels), _CLASSES))
-    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
-        for fit, held in StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(vectors, labels):
-            model = models[classifier].fit(vectors[fit], labels[fit])
-            probabilities[np.ix_(held, model.classes_)] = model.predict_proba(vectors[held])
-    probabilities = np.maximum(probabilities, 1e-3 if classifier == "neighbours" else 1e-6)
-    return probabilities / probabilities.sum(axis=1, keepdims=True)
-
-
 def _cleanlab(labels: np.ndarray, probabilities: np.ndarray, wrong: np.ndarray) -> dict[str, float]:
     """Return the F1 of each of cleanlab's filters; empty where it is not installed."""
     try:
@@ -255,47 +200,98 @@ def _best_f1(quality: np.ndarray, wrong: np.ndarray) -> float:
     return float((2 * hits / (np.arange(1, len(wrong) + 1) + wrong.sum())).max())
 
 
-def _fashion(home: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return 128 principal components of lite0's vectors of the embedded images, and their classes."""
-    sheets = Path(__file__).parents[1] / "examples" / "fashion_mnist"
-    names = sorted(path.stem for path in (sheets / "train").glob("*.png"))
-    (home / "fashion").mkdir()
-    paths, classes = [], []
-    for sheet in sorted(sheets.glob("*/*.png")):
-        pixels = np.asarray(Image.open(sheet))
-        images = pixels.reshape(pixels.shape[0] // 28, 28, -1, 28).transpose(0, 2, 1, 3).reshape(-1, 28, 28)
-        for image in images:
-            paths.append(str(home / "fashion" / f"{len(paths):05d}.png"))
-            Image.fromarray(image).save(paths[-1])
-        classes += [names.index(sheet.stem)] * len(images)
-    return _components(_embed(paths, home), 128), np.array(classes)
+def _beside_logistic_regression(vectors: np.ndarray, labels: np.ndarray, wrong: np.ndarray) -> dict[str, float]:
+    """Time our out-of-fold probabilities and scikit-learn's, on the same rows."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import average_precision_score
+    from sklearn.model_selection import cross_val_predict
+    from sklearn.preprocessing import StandardScaler
+
+    from winnow.plugin.curation.probe import fit_probe
+
+    own = np.arange(len(labels))
+    start = time.perf_counter()
+    ours = fit_probe(vectors, labels, CLASSES).held_out_probabilities(vectors)
+    seconds = time.perf_counter() - start
+    start = time.perf_counter()
+    model = LogisticRegression(max_iter=1_000)
+    theirs = cross_val_predict(model, StandardScaler().fit_transform(vectors), labels, cv=FOLDS, method="predict_proba")
+    peer = time.perf_counter() - start
+    return {
+        "seconds": seconds,
+        "peer_seconds": peer,
+        "ratio": peer / seconds,
+        "AP": float(average_precision_score(wrong, -ours[own, labels])),
+        "peer_AP": float(average_precision_score(wrong, -theirs[own, labels])),
+    }
 
 
-def _cifar(home: Path, data: Path, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return lite0 vectors of the first images at 160 px, their true and their human labels."""
-    with zipfile.ZipFile(data / "cifar10-train.zip") as archive:
-        archive.extractall(home / "cifar10")
-    paths = [str(home / "cifar10" / "train" / f"{number:05d}.jpg") for number in range(count)]
-    vectors = _embed(paths, home)
-    labels = np.load(data / "labels.npz", allow_pickle=False)
-    return vectors, labels["train_true"][:count].astype(np.int64), labels["train_noisy"][:count].astype(np.int64)
+def _after_cleaning(vectors: np.ndarray, true: np.ndarray, seed: int = 0) -> dict[str, dict[str, float]]:
+    """Return the accuracy on clean labels of a third of the rows after training on the others' labels.
+
+    As they are, without the flagged ones, with the suggestions in their place, and as they should be.
+    """
+    from winnow.plugin.curation.label_issues import find_label_issues
+    from winnow.plugin.curation.probe import fit_probe
+
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(true))
+    judging, training = order[: len(true) // 3], order[len(true) // 3 :]
+    rows, right = vectors[training], true[training]
+    usual = out_of_fold("linear", rows, right, seed)
+    found = {}
+    for noise, rate in (("symmetric", 0.1), ("symmetric", 0.3), ("pairs", 0.2), ("images", 0.1)):
+        labels = made_wrong(noise, rate, right, usual, seed)
+        issues = find_label_issues(labels, embeddings=rows)
+        left = ~issues.is_issue
+        arms = {
+            "as they are": (rows, labels),
+            "without the flagged": (rows[left], labels[left]),
+            "with the suggestions": (rows, np.where(left, labels, issues.suggested)),
+            "as they should be": (rows, right),
+        }
+        found[f"{noise} {rate:.0%}"] = {
+            name: float((fit_probe(*arm, CLASSES).logits(vectors[judging]).argmax(axis=1) == true[judging]).mean())
+            for name, arm in arms.items()
+        }
+    return found
 
 
-def _embed(paths: list[str], home: Path) -> np.ndarray:
-    from winnow.plugin.vision.backbones import load_backbone
-    from winnow.plugin.vision.embeddings import embed_images
-    from winnow.plugin.vision.preprocessing import Preprocessing
+def _several_classes(home: Path, count: int, seed: int = 0) -> dict[str, float]:
+    """Drop classes of mosaics and add others; judge them, and let cleanlab judge them, with the same probabilities."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import average_precision_score
+    from sklearn.model_selection import cross_val_predict
 
-    backbone = load_backbone()
-    preprocessing = Preprocessing(input=replace(backbone.input, size=160, mode="squash"))
-    return embed_images(paths, paths, backbone, preprocessing, cache_root=home / "cache").vectors
+    from winnow.plugin.curation.label_issues import find_label_issues
 
-
-def _components(vectors: np.ndarray, count: int) -> np.ndarray:
-    from sklearn.decomposition import PCA
-
-    found = PCA(count, random_state=0).fit_transform(vectors)
-    return found / found.std()
+    vectors, present = mosaics(home, count)
+    draws = np.random.default_rng(seed).random(present.shape)
+    wrong = draws < np.where(present == 1, _DROPPED, _ADDED)
+    labels = np.where(wrong, 1 - present, present)
+    few = components(vectors, 128)
+    model = LogisticRegression(max_iter=200)
+    likely = [
+        cross_val_predict(model, few, column.astype(int), cv=FOLDS, method="predict_proba")[:, 1] for column in labels.T
+    ]
+    probabilities = np.stack(likely, axis=1)
+    found, alone = find_label_issues(labels, probabilities), find_label_issues(labels, embeddings=vectors)
+    result = {
+        "AP": float(average_precision_score(wrong.ravel(), 1 - found.quality.ravel())),
+        "AP_from_images_alone": float(average_precision_score(wrong.ravel(), 1 - alone.quality.ravel())),
+        "precision": float(wrong[found.is_issue].mean()),
+        "recall": float(found.is_issue[wrong].mean()),
+        "wrong": int(wrong.sum()),
+        "estimated": found.estimated,
+        "estimated_from_images_alone": alone.estimated,
+        "clean_labels_flagged": float(find_label_issues(present, embeddings=vectors).is_issue.mean()),
+    }
+    try:
+        from cleanlab.multilabel_classification.rank import get_label_quality_scores_per_class
+    except ImportError:
+        return result
+    quality = get_label_quality_scores_per_class([np.flatnonzero(row).tolist() for row in labels], probabilities)
+    return {**result, "cleanlab_AP": float(average_precision_score(wrong.ravel(), 1 - np.asarray(quality).ravel()))}
 
 
 def _seconds_of_scoring(count: int, classes: int) -> float:
@@ -309,6 +305,44 @@ def _seconds_of_scoring(count: int, classes: int) -> float:
     start = time.perf_counter()
     find_label_issues(labels, probabilities)
     return time.perf_counter() - start
+
+
+def _scale(path: Path, count: int, classes: int) -> tuple[list[Target], dict[str, Any]]:
+    """Judge probabilities that lie on disk, written by another process so that this one's memory is its own."""
+    from winnow.plugin.curation.label_issues import find_label_issues
+
+    program = f"from benchmarks.label_issues import write_scale; write_scale({str(path)!r}, {count}, {classes})"
+    subprocess.run([sys.executable, "-c", program], check=True)
+    probabilities = np.memmap(path, np.float16, "r", shape=(count, classes))
+    labels, wrong = np.load(f"{path}.labels.npy"), np.load(f"{path}.wrong.npy")
+    start = time.perf_counter()
+    found = find_label_issues(labels, probabilities)
+    seconds = time.perf_counter() - start
+    own = (found.is_issue & wrong).sum()
+    details = {
+        "seconds": seconds,
+        "precision": float(own / found.is_issue.sum()),
+        "recall": float(own / wrong.sum()),
+        "estimated_over_true": found.estimated / float(wrong.sum()),
+    }
+    return [Target("peak memory for 1,000,000 x 1,000 probabilities, GB", peak_memory(), at_most=4)], details
+
+
+def write_scale(path: str, count: int, classes: int) -> None:
+    """Write (count, classes) float16 probabilities, labels of which 5 % are wrong, and which these are."""
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, classes, count)
+    labels = np.where(rng.random(count) < 0.05, rng.integers(0, classes, count), true)
+    probabilities = np.memmap(path, np.float16, "w+", shape=(count, classes))
+    for start in range(0, count, 10_000):
+        part = slice(start, min(start + 10_000, count))
+        scores = 1.2 * rng.standard_normal((part.stop - start, classes), dtype=np.float32)
+        scores[np.arange(len(scores)), true[part]] += rng.normal(8.4, 2.4, len(scores))
+        likely = np.exp(scores - scores.max(axis=1, keepdims=True))
+        probabilities[part] = likely / likely.sum(axis=1, keepdims=True)
+    probabilities.flush()
+    np.save(f"{path}.labels.npy", labels)
+    np.save(f"{path}.wrong.npy", labels != true)
 
 
 if __name__ == "__main__":

@@ -1,87 +1,147 @@
-"""Evidence of an image's true class from the images around it: a probe's word, and its neighbours' votes."""
+"""Evidence of an image's true class from the images around it: a probe's word, and its neighbours' votes.
+
+Each kind of evidence is a function of row numbers, so that the scores of a million images for a thousand classes never
+lie in memory at once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
+from scipy.special import log_softmax
 
 from ..progress import Progress, silent
 from .neighbors import NeighborIndex
-from .probe import fit_probe, unit_length
+from .probe import Probe, unit_length
 
-_NEIGHBORS = 30
+Evidence = Callable[[np.ndarray], np.ndarray]
+"""From (m,) int row numbers to (m, k) float64 logarithms of probabilities, made without those rows' own labels."""
+
+NEIGHBORS = 30
 _WHITE_DIMENSIONS = 256
 _VOTE_SHARPNESS = 0.1
 _VOTE_FLOOR = 0.05
+_LEAST = 1e-12  # a probability of the probe below this says no more than this
+_LEAST_GIVEN = 1e-6  # the same for probabilities that somebody else calibrated
+_BLOCK = 8_192
 
 
-def evidence_of_embeddings(
-    embeddings: np.ndarray,
-    labels: np.ndarray,
-    n_classes: int,
-    groups: np.ndarray | None = None,
-    *,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> list[np.ndarray]:
-    """Return two (n, k) arrays of logarithms of probabilities, each row made without its own label.
+@dataclass(frozen=True, eq=False)
+class ProbeEvidence:
+    """What a probe says of the (n, d) embeddings that it was fitted on while they were held out."""
+
+    probe: Probe
+    embeddings: np.ndarray
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        return np.maximum(log_softmax(self.probe.held_out_logits(self.embeddings, rows), axis=1), np.log(_LEAST))
+
+
+@dataclass(frozen=True, eq=False)
+class GivenEvidence:
+    """Somebody's out-of-sample probabilities.
+
+    Attributes:
+        probabilities: (n, k), any float type; may be memory-mapped.
+    """
+
+    probabilities: np.ndarray
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        return np.log(np.maximum(np.asarray(self.probabilities[rows], np.float64), _LEAST_GIVEN))
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """The nearest other images of each of n images.
+
+    Attributes:
+        rows: (n, v) int. Their row numbers, nearest first.
+        weight: (n, v) float32 >= 0. How much the vote of each counts; 0 for members of the image's own group.
+    """
+
+    rows: np.ndarray
+    weight: np.ndarray
+
+    def of(self, images: np.ndarray) -> Nearest:
+        """Return those of some images, by (m,) int row numbers; the neighbours' own numbers stay."""
+        return Nearest(self.rows[images], self.weight[images])
+
+
+@dataclass(frozen=True, eq=False)
+class VoteEvidence:
+    """How the 30 nearest images that have a label vote on an image's class.
+
+    Attributes:
+        nearest: Of m images, among n.
+        labels: (n,) int in [0, k), the classes; -1 = has no vote.
+        n_classes: k.
+    """
+
+    nearest: Nearest
+    labels: np.ndarray
+    n_classes: int
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        labels = self.labels[self.nearest.rows[rows]]
+        weight = np.where(labels >= 0, self.nearest.weight[rows], 0).astype(np.float64)
+        weight[np.cumsum(weight > 0, axis=1) > NEIGHBORS] = 0
+        votes = np.zeros((len(rows), self.n_classes))
+        np.add.at(votes, (np.arange(len(rows))[:, None], labels), weight)
+        # No class gets less than a twentieth of an average vote, so that thirty neighbours never rule one out.
+        votes += _VOTE_FLOOR * self._usual_vote
+        return np.log(votes / votes.sum(axis=1, keepdims=True))
+
+    @cached_property
+    def _usual_vote(self) -> float:
+        weight = self.nearest.weight
+        return max(float(weight.sum(dtype=np.float64)) / max(np.count_nonzero(weight), 1), _LEAST)
+
+
+def nearest_images(
+    embeddings: np.ndarray, groups: np.ndarray | None = None, *, spare: int = 0, progress: Progress = silent
+) -> Nearest:
+    """Find the 30 nearest other images of each image, by the cosine of whitened principal components.
 
     Args:
         embeddings: (n, d).
-        labels: (n,) int in [0, k).
-        n_classes: k.
-        groups: (n,) int. Members of a group (numbers >= 0) do not bear witness for each other.
-        seed: Of the probe's folds.
-        progress: Told after each step.
-
-    Raises:
-        DataError: One class only, or hardly any labels.
-    """
-    probe = fit_probe(embeddings, labels, n_classes, groups=groups, seed=seed, progress=progress)
-    votes = neighbor_votes(embeddings, labels, n_classes, groups, progress)
-    return [np.log(np.maximum(probe.held_out_probabilities(), 1e-12)), np.log(votes)]
-
-
-def neighbor_votes(
-    embeddings: np.ndarray,
-    labels: np.ndarray,
-    n_classes: int,
-    groups: np.ndarray | None = None,
-    progress: Progress = silent,
-) -> np.ndarray:
-    """Return (n, k) float64: how the 30 nearest other images vote on each image's class; rows sum to 1.
-
-    Distances are cosines of whitened principal components; a vote weighs exp(cosine / 0.1). Members of an image's own
-    group do not vote on it. No class gets less than the floor that a twentieth of one vote gives.
+        groups: (n,) int. Members of a group (numbers >= 0) do not vote on each other; -1 = alone.
+        spare: Find so many more, where some may turn out to have no label.
+        progress: Told after each block.
     """
     white = whitened(embeddings)
-    spare = 0 if groups is None else int(np.bincount(groups[groups >= 0], minlength=1).max(initial=0))
-    wanted = min(_NEIGHBORS + spare, 4 * _NEIGHBORS)
-    similarity, neighbors = NeighborIndex(white, exact=True).search_itself(
-        wanted, step="neighbour votes", progress=progress
-    )
+    largest = 0 if groups is None else int(np.bincount(groups[groups >= 0], minlength=1).max(initial=0))
+    wanted = min(NEIGHBORS + spare + largest, 4 * NEIGHBORS)
+    similarity, rows = NeighborIndex(white, exact=True).search_itself(wanted, step="neighbour votes", progress=progress)
     weight = np.exp((similarity - similarity.mean()) / _VOTE_SHARPNESS)
     if groups is not None:
-        weight[(groups[neighbors] == groups[:, None]) & (groups[:, None] >= 0)] = 0
-        weight[np.cumsum(weight > 0, axis=1) > _NEIGHBORS] = 0
-    votes = np.zeros((len(labels), n_classes))
-    np.add.at(votes, (np.arange(len(labels))[:, None], labels[neighbors]), weight)
-    votes += _VOTE_FLOOR * max(float(votes.sum(axis=1).mean()), 1e-12) / _NEIGHBORS
-    return votes / votes.sum(axis=1, keepdims=True)
+        weight[(groups[rows] == groups[:, None]) & (groups[:, None] >= 0)] = 0
+    return Nearest(rows, weight)
 
 
 def whitened(embeddings: np.ndarray) -> np.ndarray:
-    """Return (n, min(d, 256)) float32 unit rows: principal components, scaled towards equal variance.
+    """Return (n, min(n, d, 256)) float32 unit rows: principal components, scaled towards equal variance.
 
     A tenth of the mean variance is added to each before scaling, so that noise is not blown up.
     """
-    vectors = np.asarray(embeddings, np.float64)
-    vectors = vectors - vectors.mean(axis=0)
-    if len(vectors) < vectors.shape[1]:
-        _, deviation, transposed = np.linalg.svd(vectors, full_matrices=False)
-        variance, axes = deviation**2 / max(len(vectors), 1), transposed.T
+    count, width = embeddings.shape
+    centre = np.mean(embeddings, axis=0, dtype=np.float64)
+    if count < width:
+        _, deviation, transposed = np.linalg.svd(embeddings - centre, full_matrices=False)
+        variance, axes = deviation**2 / max(count, 1), transposed.T
     else:
-        variance, axes = np.linalg.eigh(vectors.T @ vectors / len(vectors))
+        covariance = np.zeros((width, width))
+        for start in range(0, count, _BLOCK):
+            rows = embeddings[start : start + _BLOCK] - centre
+            covariance += rows.T @ rows / count
+        variance, axes = np.linalg.eigh(covariance)
         variance, axes = variance[::-1], axes[:, ::-1]
     variance, axes = variance[:_WHITE_DIMENSIONS], axes[:, :_WHITE_DIMENSIONS]
-    projected = vectors @ axes / np.sqrt(np.maximum(variance, 0) + 0.1 * max(float(variance.mean()), 1e-12))
-    return unit_length(projected).astype(np.float32)
+    axes = axes / np.sqrt(np.maximum(variance, 0) + 0.1 * max(float(variance.mean()), 1e-12))
+    white = np.empty((count, axes.shape[1]), np.float32)
+    for start in range(0, count, _BLOCK):
+        white[start : start + _BLOCK] = unit_length((embeddings[start : start + _BLOCK] - centre) @ axes)
+    return white

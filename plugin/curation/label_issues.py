@@ -12,16 +12,15 @@ that disagrees with its evidence is then at most as likely wrong as right, and t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
-from ..errors import DataError
 from ..progress import Progress, silent
-from .label_evidence import evidence_of_embeddings
-from .noise_channel import Kind, NoiseChannel, fit_noise_channel
-from .probe import FOLDS
+from .label_evidence import NEIGHBORS, Evidence, GivenEvidence, Nearest, ProbeEvidence, VoteEvidence, nearest_images
+from .noise_channel import Kind, NoiseChannel, calibrate, fit_noise_channel, rows_to_fit, scaled
+from .probe import FOLDS, fit_probe
 
 Sensitivity = Literal["conservative", "default", "thorough"]
 # How much more recall counts than precision in the F-measure that the cut is made for.
@@ -115,53 +114,82 @@ def find_label_issues(
     labels = np.asarray(labels)
     _check(labels, pred_probs, embeddings, confirmed, sensitivity)
     if labels.ndim == 2:
-        return _multilabel(labels, pred_probs, embeddings, groups, sensitivity, seed)
+        return _multilabel(labels, pred_probs, embeddings, groups, sensitivity, seed, progress)
+    return _single_label(labels, pred_probs, embeddings, groups, confirmed, sensitivity, seed, progress)
+
+
+def _single_label(
+    labels: np.ndarray,
+    pred_probs: np.ndarray | None,
+    embeddings: np.ndarray | None,
+    groups: np.ndarray | None,
+    confirmed: np.ndarray | None,
+    sensitivity: Sensitivity,
+    seed: int,
+    progress: Progress,
+) -> LabelIssues:
     rows = np.flatnonzero(labels >= 0)
     given = labels[rows].astype(np.int64)
     n_classes = max(2, int(given.max(initial=-1)) + 1) if pred_probs is None else pred_probs.shape[1]
     if len(rows) == 0 or n_classes < 2:
-        return _nothing(len(labels))
-    evidence = []
+        return _nothing((len(labels),))
+    every = len(rows) == len(labels)  # then nothing needs to be copied
+    evidence: list[Evidence] = []
     enough = len(rows) >= 2 * FOLDS and len(np.unique(given)) >= 2
     if embeddings is not None and (enough or pred_probs is None):
         own_groups = None if groups is None else np.asarray(groups)[rows]
-        vectors = np.asarray(embeddings)[rows]
-        evidence += evidence_of_embeddings(vectors, given, n_classes, own_groups, seed=seed, progress=progress)
+        vectors = embeddings if every else embeddings[rows]
+        probe = fit_probe(vectors, given, n_classes, groups=own_groups, seed=seed, progress=progress)
+        nearest = nearest_images(vectors, own_groups, progress=progress)
+        evidence += [ProbeEvidence(probe, vectors), VoteEvidence(nearest, given, n_classes)]
     if pred_probs is not None:
-        evidence.append(np.log(np.maximum(np.asarray(pred_probs, np.float64)[rows], 1e-6)))
+        evidence.append(GivenEvidence(pred_probs if every else pred_probs[rows]))
     known = np.zeros(len(rows), bool) if confirmed is None else np.asarray(confirmed, bool)[rows]
-    channel = fit_noise_channel(evidence, given, known, seed)
-    return _judge(len(labels), rows, given, known, evidence, channel, sensitivity)
+    some = rows_to_fit(len(rows), n_classes, seed)
+    channel = fit_noise_channel([scores(some) for scores in evidence], given[some], known[some])
+    judged = np.bincount(given, minlength=n_classes)[given] >= _LEAST_CLASS
+    return _judge((len(labels),), rows, given, judged, known, evidence, channel, sensitivity)
 
 
 def _judge(
-    count: int,
+    shape: tuple[int, ...],
     rows: np.ndarray,
     given: np.ndarray,
+    judged: np.ndarray,
     known: np.ndarray,
-    evidence: list[np.ndarray],
+    evidence: list[Evidence],
     channel: NoiseChannel,
     sensitivity: Sensitivity,
 ) -> LabelIssues:
-    """Turn the fitted channel into quality, cut and suggestions."""
+    """Turn the fitted channel into quality, cut and suggestions.
+
+    Args:
+        shape: Of the labels.
+        rows: (m,) int. Those that are there, as numbers in the flattened array.
+        given: (m,) int in [0, k). What they say.
+        judged: (m,) bool. There are enough of their class.
+        known: (m,) bool. A person confirmed them.
+        evidence: By numbers in [0, m).
+        channel: Fitted to evidence and labels.
+        sensitivity: Where to cut.
+    """
     n_classes = len(channel.matrix)
-    judged = np.bincount(given, minlength=n_classes)[given] >= _LEAST_CLASS
     wrong, best = np.zeros(len(rows)), np.zeros((len(rows), 3), np.int64)
     likely = np.zeros((len(rows), 3))
     joint = np.zeros((n_classes, n_classes))
     size = max(1, _BLOCK_NUMBERS // n_classes)
     for start in range(0, len(rows), size):
-        part = slice(start, start + size)
-        own = np.arange(len(given[part]))
-        posterior = channel.true_class([scores[part] for scores in evidence], given[part])
+        part = np.arange(start, min(start + size, len(rows)))
+        own = np.arange(len(part))
+        posterior = channel.true_class([scores(part) for scores in evidence], given[part])
         posterior[known[part]] = 0
         posterior[own[known[part]], given[part][known[part]]] = 1
         wrong[part] = np.round(1 - posterior[own, given[part]], 4)
-        order = np.argsort(-posterior, axis=1, kind="stable")[:, :3]
-        best[part, : order.shape[1]] = order
-        likely[part, : order.shape[1]] = np.take_along_axis(posterior, order, axis=1)
-        for label in np.unique(given[part][judged[part]]):
-            joint[label] += posterior[judged[part] & (given[part] == label)].sum(axis=0)
+        np.add.at(joint, given[part][judged[part]], posterior[judged[part]])
+        for rank in range(min(3, n_classes)):
+            best[part, rank] = posterior.argmax(axis=1)
+            likely[part, rank] = posterior[own, best[part, rank]]
+            posterior[own, best[part, rank]] = -1
     if channel.kind == "none":
         joint = np.diag(joint.sum(axis=1))
     eligible = judged & ~known
@@ -172,12 +200,15 @@ def _judge(
     first = np.where(flagged & (best[:, 0] == given), 1, 0)
     second = np.where(flagged & (best[:, 1] == given) & (n_classes > 2), 2, np.where(first == 1, 0, 1))
     own = np.arange(len(rows))
-    result = _nothing(count)
-    result.quality[rows] = np.where(judged, 1 - wrong, np.nan)
-    result.is_issue[rows] = flagged
-    result.suggested[rows] = np.where(judged, best[own, first], -1)
-    result.second[rows] = np.where(judged, best[own, second], -1)
-    result.confidence[rows] = np.where(judged, np.round(likely[own, first], 4), 0)
+    result = _nothing(shape)
+    for array, values in (
+        (result.quality, np.where(judged, 1 - wrong, np.nan)),
+        (result.is_issue, flagged),
+        (result.suggested, np.where(judged, best[own, first], -1)),
+        (result.second, np.where(judged, best[own, second], -1) if n_classes > 2 else -1),
+        (result.confidence, np.where(judged, np.round(likely[own, first], 4), 0)),
+    ):
+        array.reshape(-1)[rows] = values
     return LabelIssues(
         result.quality,
         result.is_issue,
@@ -229,57 +260,81 @@ def _multilabel(
     groups: np.ndarray | None,
     sensitivity: Sensitivity,
     seed: int,
+    progress: Progress,
 ) -> LabelIssues:
-    """Judge each class as a two-class problem of its own, on the images where it is annotated."""
-    columns = []
-    for column in range(labels.shape[1]):
-        given = np.where(np.isnan(labels[:, column].astype(float)), -1, labels[:, column]).astype(np.int64)
-        if len(np.unique(given[given >= 0])) < 2:
-            columns.append(_nothing(len(labels)))
-            continue
-        probabilities = None
-        if pred_probs is not None:
-            probabilities = np.stack([1 - pred_probs[:, column], pred_probs[:, column]], axis=1)
-        try:
-            columns.append(
-                find_label_issues(given, probabilities, embeddings, groups=groups, sensitivity=sensitivity, seed=seed)
-            )
-        except DataError:  # too few annotated images to judge any of them; the other classes are judged all the same
-            columns.append(_nothing(len(labels)))
-    kinds = {column.noise for column in columns}
-    quality, is_issue = (np.stack([getattr(c, name) for c in columns], axis=1) for name in ("quality", "is_issue"))
-    return LabelIssues(
-        quality=quality,
-        is_issue=is_issue,
-        suggested=np.stack([column.suggested for column in columns], axis=1),
-        confidence=np.stack([column.confidence for column in columns], axis=1),
-        second=np.stack([column.second for column in columns], axis=1),
-        estimated=sum(column.estimated for column in columns),
-        interval=(sum(column.interval[0] for column in columns), sum(column.interval[1] for column in columns)),
-        expected_precision=_mean(1 - quality[is_issue]),
-        noise="pairs" if "pairs" in kinds else "uniform" if "uniform" in kinds else "none",
-        cuts=_added([column.cuts for column in columns if column.cuts]),
-    )
+    """Judge "is this class in this image?" for all images and classes at once.
+
+    Each class has evidence of its own. How often a class that is there is not named, and how often one is named that is
+    not there, is taken to be the same for all classes: that takes many more wrong labels to tell than one class has.
+    """
+    shape = labels.shape
+    present = np.where(np.isnan(labels.astype(float)), -1, labels).astype(np.int64)
+    nearest = None
+    if embeddings is not None:
+        spare = NEIGHBORS if (present < 0).any() else 0
+        nearest = nearest_images(embeddings, groups, spare=spare, progress=progress)
+    log_odds = np.full(shape, np.nan, np.float32)
+    for column in range(shape[1]):
+        given = None if pred_probs is None else pred_probs[:, column]
+        log_odds[:, column] = _presence(present[:, column], given, embeddings, nearest, groups, seed)
+        progress("classes", column + 1, shape[1])
+    cells = np.flatnonzero(~np.isnan(log_odds))
+    if not len(cells):
+        return _nothing(shape)
+    odds, given = log_odds.reshape(-1)[cells], present.reshape(-1)[cells]
+
+    def of_cells(which: np.ndarray) -> np.ndarray:
+        return np.stack([np.zeros(len(which)), odds[which]], axis=1)
+
+    some = rows_to_fit(len(cells), 2, seed)
+    channel = fit_noise_channel([of_cells(some)], given[some], kind="pairs")
+    counts = np.stack([(present == value).sum(axis=0) for value in (0, 1)])
+    judged = counts[given, cells % shape[1]] >= _LEAST_CLASS
+    unconfirmed = np.zeros(len(cells), bool)
+    found = _judge(shape, cells, given, judged, unconfirmed, [of_cells], channel, sensitivity)
+    return replace(found, joint=np.zeros((0, 0)))
 
 
-def _added(cuts: list[tuple[Cut, ...]]) -> tuple[Cut, ...]:
-    """Return the cuts of all classes as one."""
-    total = []
-    for same in zip(*cuts, strict=True):
-        flagged = sum(cut.flagged for cut in same)
-        right = sum(cut.flagged * cut.expected_precision for cut in same if cut.flagged)
-        total.append(Cut(same[0].sensitivity, flagged, right / flagged if flagged else float("nan")))
-    return tuple(total)
+def _presence(
+    present: np.ndarray,
+    given: np.ndarray | None,
+    embeddings: np.ndarray | None,
+    nearest: Nearest | None,
+    groups: np.ndarray | None,
+    seed: int,
+) -> np.ndarray:
+    """Return (n,) log-odds that an image has a class, calibrated to its labels `present` (n,) in {-1, 0, 1}.
+
+    NaN where the class is not annotated, and everywhere if its labels are all alike or too few.
+    """
+    log_odds = np.full(len(present), np.nan)
+    rows = np.flatnonzero(present >= 0)
+    labels = present[rows]
+    evidence: list[Evidence] = []
+    if len(np.unique(labels)) == 2:
+        if embeddings is not None and nearest is not None and len(rows) >= 2 * FOLDS:
+            vectors, own_groups = embeddings[rows], None if groups is None else np.asarray(groups)[rows]
+            probe = fit_probe(vectors, labels, 2, groups=own_groups, seed=seed)
+            evidence += [ProbeEvidence(probe, vectors), VoteEvidence(nearest.of(rows), present, 2)]
+        if given is not None:
+            share = np.asarray(given[rows], np.float64)
+            evidence.append(GivenEvidence(np.stack([1 - share, share], axis=1)))
+    if evidence:
+        scores = [of(np.arange(len(rows))) for of in evidence]
+        some = rows_to_fit(len(rows), 2, seed)
+        calibrated = scaled(scores, calibrate([part[some] for part in scores], labels[some]))
+        log_odds[rows] = calibrated[:, 1] - calibrated[:, 0]
+    return log_odds
 
 
-def _nothing(n: int) -> LabelIssues:
+def _nothing(shape: tuple[int, ...]) -> LabelIssues:
     """Return what is known of labels that can't be judged."""
     return LabelIssues(
-        quality=np.full(n, np.nan, np.float32),
-        is_issue=np.zeros(n, bool),
-        suggested=np.full(n, -1, np.int64),
-        confidence=np.zeros(n, np.float32),
-        second=np.full(n, -1, np.int64),
+        quality=np.full(shape, np.nan, np.float32),
+        is_issue=np.zeros(shape, bool),
+        suggested=np.full(shape, -1, np.int64),
+        confidence=np.zeros(shape, np.float32),
+        second=np.full(shape, -1, np.int64),
         estimated=0.0,
         interval=(0.0, 0.0),
         expected_precision=float("nan"),
@@ -304,13 +359,22 @@ def _check(
     for name, array in (("pred_probs", pred_probs), ("embeddings", embeddings)):
         if array is not None and (np.ndim(array) != 2 or len(array) != len(labels)):
             raise ValueError(f"{name} must have shape ({len(labels)}, ...) like labels, got {np.shape(array)}")
-        if array is not None and not np.isfinite(array).all():
-            raise ValueError(f"{name} holds NaN or infinity; leave those rows out")
-    if pred_probs is not None and (np.min(pred_probs, initial=0) < 0 or np.max(pred_probs, initial=0) > 1 + 1e-6):
-        raise ValueError("pred_probs must lie in 0..1: probabilities, not logits")
+        if array is not None:
+            _check_values(name, np.asanyarray(array))
     if pred_probs is not None and labels.ndim == 2 and np.shape(pred_probs) != labels.shape:
         raise ValueError(f"pred_probs must have shape {labels.shape} like labels, got {np.shape(pred_probs)}")
     if pred_probs is not None and labels.ndim == 1 and labels.max(initial=-1) >= pred_probs.shape[1]:
         raise ValueError(f"labels go up to {labels.max()}, but pred_probs has only {pred_probs.shape[1]} columns")
     if confirmed is not None and (labels.ndim != 1 or np.shape(confirmed) != labels.shape):
         raise ValueError(f"confirmed must have shape (n,) like single-label labels, got {np.shape(confirmed)}")
+
+
+def _check_values(name: str, array: np.ndarray) -> None:
+    """Look at a block of rows at a time: the array may be memory-mapped and larger than memory."""
+    size = max(1, _BLOCK_NUMBERS // max(array.shape[1], 1))
+    for start in range(0, len(array), size):
+        block = array[start : start + size]
+        if not np.isfinite(block).all():
+            raise ValueError(f"{name} holds NaN or infinity; leave those rows out")
+        if name == "pred_probs" and (block.min(initial=0) < 0 or block.max(initial=0) > 1 + 1e-3):
+            raise ValueError("pred_probs must lie in 0..1: probabilities, not logits")

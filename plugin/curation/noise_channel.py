@@ -22,12 +22,12 @@ from typing import Literal
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import log_softmax
 
 Kind = Literal["none", "uniform", "pairs"]
 
-_FIT_ROWS = 20_000
-_FIT_NUMBERS = 500_000  # rows times classes that the fit works on
+_FIT_ROWS = 50_000
+_FIT_NUMBERS = 500_000  # rows times classes that the fit works on, but for
+_FIT_CLASS = 5  # rows a class, on average, that it needs at least
 _STEPS = 40
 _TOLERANCE = 1e-6  # nats a label
 _FLOOR = 0.01  # of a class's probability after the inverse, over the number of classes
@@ -41,6 +41,7 @@ _MOST_OF_DIAGONAL = 0.9  # a wrong class is given less often than the right one,
 # Nats a label by which a kind of noise must explain the labels better than less of it. In simulations pairs gain less
 # than 0.006 beyond uniform noise where noise is uniform, and more than 0.01 where it is not.
 _UNIFORM_GAIN, _PAIRS_GAIN, _DECISIVE_GAIN = 0.005, 0.01, 0.03
+_TWO_CLASSES_GAIN = 0.001  # by which pairs must explain the labels of two classes, which hold less information
 _PAIRS_SHARE = 0.9  # of what uniform noise gains: below that pairs are mostly what the evidence itself confuses
 _LIKE_NONE = 0.01  # nats a label by which much noise of pairs may explain the labels worse than no noise
 _MUCH_NOISE = 0.1
@@ -56,63 +57,99 @@ class NoiseChannel:
         matrix: (k, k) float64. P(given i | true j); each column sums to 1.
         pool: (e + 1, k) float64. A row of weights for each of e kinds of evidence, then the offsets of the classes.
         sharpening: (2, k) float64. Exponents and offsets of the distribution of the true class.
+        shares: (k,) float64. How often each class is given; sums to 1.
     """
 
     kind: Kind
     matrix: np.ndarray
     pool: np.ndarray
     sharpening: np.ndarray
+    shares: np.ndarray
 
     def calibrated(self, evidence: list[np.ndarray]) -> np.ndarray:
         """Return (n, k) float64: P(given class | image)."""
-        return np.exp(_scaled(evidence, self.pool))
+        return np.exp(scaled(evidence, self.pool))
 
     def true_class(self, evidence: list[np.ndarray], labels: np.ndarray) -> np.ndarray:
         """Return (n, k) float64: P(true class | image, label); evidence as for `fit_noise_channel`, labels (n,) int."""
         calibrated = self.calibrated(evidence)
         if self.kind == "none":
-            return _undecided(calibrated, labels)
-        likely = np.exp(_scaled([_inverted(calibrated, self.matrix)], self.sharpening))
+            return _undecided(calibrated, labels, self.shares)
+        likely = np.exp(scaled([_inverted(calibrated, self.matrix)], self.sharpening))
         return _given_label(likely, self.matrix, labels)[0]
 
 
+def rows_to_fit(count: int, n_classes: int, seed: int) -> np.ndarray:
+    """Return the numbers of the rows, of `count`, that a channel is fitted on: 50,000, or fewer with many classes."""
+    most = max(1_000, _FIT_CLASS * n_classes, min(_FIT_ROWS, _FIT_NUMBERS // n_classes))
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
+
+
 def fit_noise_channel(
-    evidence: list[np.ndarray], labels: np.ndarray, confirmed: np.ndarray | None = None, seed: int = 0
+    evidence: list[np.ndarray],
+    labels: np.ndarray,
+    confirmed: np.ndarray | None = None,
+    kind: Kind | None = None,
 ) -> NoiseChannel:
-    """Fit a channel, and decide what kind of noise there is.
+    """Fit a channel, and decide what kind of noise there is where it is not told.
 
     Uniform noise is taken where it explains the labels clearly better than none, and about as well as noise of pairs:
     what these explain beyond it are mostly the pairs that the evidence itself confuses. Noise of pairs is taken where
     it explains labels that were left out of its rates clearly better, or is much and explains them as well as no noise.
+    With two classes, a rate of each class is noise of pairs; it is taken where it explains the labels better than none.
 
     Args:
         evidence: One or more (n, k) arrays of scores: logarithms of probabilities up to a factor and an offset a row.
         labels: (n,) int in [0, k).
         confirmed: (n,) bool. Labels that are known to be right.
-        seed: Of the rows that are used where there are more than 20,000, or fewer with many classes.
+        kind: What kind of noise there is; None = decided here.
     """
     n_classes = evidence[0].shape[1]
-    rows = _some_rows(len(labels), n_classes, seed)
-    known = np.zeros(len(rows), bool) if confirmed is None else confirmed[rows]
-    evidence, labels = [scores[rows] for scores in evidence], labels[rows]
-    targets = np.eye(n_classes)[labels]
-    weights = np.full((len(evidence), n_classes), 1 / len(evidence))
-    pool = _fit_scaling(evidence, targets, np.vstack([weights, np.zeros(n_classes)]), iterations=50)
-    log_calibrated = _scaled(evidence, pool)
+    known = np.zeros(len(labels), bool) if confirmed is None else confirmed
+    pool = calibrate(evidence, labels)
+    log_calibrated = scaled(evidence, pool)
     without = -float(log_calibrated[np.arange(len(labels)), labels].sum())
     fit = _Fit(np.exp(log_calibrated), labels, known)
     uniform, pairs = fit.run(pairs=False), fit.run(pairs=True)
-    kind = _kind_of_noise(without, uniform, pairs, len(labels))
+    kind = kind or _kind_of_noise(without, uniform, pairs, len(labels))
+    shares = np.bincount(labels, minlength=n_classes) / max(len(labels), 1)
     if kind == "none":
-        return NoiseChannel(kind, np.eye(n_classes), pool, _as_it_is(n_classes))
+        return NoiseChannel(kind, np.eye(n_classes), pool, _as_it_is(n_classes), shares)
     best = pairs if kind == "pairs" else uniform
-    return NoiseChannel(kind, best.matrix, pool, best.sharpening)
+    return NoiseChannel(kind, best.matrix, pool, best.sharpening, shares)
+
+
+def calibrate(evidence: list[np.ndarray], labels: np.ndarray) -> np.ndarray:
+    """Return the (e + 1, k) rows of `scaled` that make (n,) labels likeliest; evidence as for `fit_noise_channel`."""
+    n_classes = evidence[0].shape[1]
+    weights = np.full((len(evidence), n_classes), 1 / len(evidence))
+    start = np.vstack([weights, np.zeros(n_classes)])
+    return _fit_scaling(evidence, np.eye(n_classes)[labels], start, iterations=50)
+
+
+def scaled(evidence: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Return the (n, k) log-probabilities of the weighted sum of scores plus offsets.
+
+    Args:
+        evidence: One or more (n, k) arrays of scores.
+        rows: (e + 1, k). A row of weights for each of them, then the offsets.
+    """
+    total = rows[0] * evidence[0] + rows[-1]
+    for weights, scores in zip(rows[1:-1], evidence[1:], strict=True):
+        total += weights * scores
+    total -= total.max(axis=1, keepdims=True)
+    total -= np.log(np.exp(total).sum(axis=1, keepdims=True))
+    return total
 
 
 def _kind_of_noise(without: float, uniform: _Fitted, pairs: _Fitted, count: int) -> Kind:
     """Decide from the losses in nats of `count` labels; without: the loss with no noise."""
     gain, more = without - uniform.loss, uniform.loss - pairs.loss
     chance = np.log(count) / 2
+    if len(pairs.matrix) == 2:
+        return "pairs" if gain + more > max(chance, _TWO_CLASSES_GAIN * count) else "none"
     clear = gain > max(chance, _UNIFORM_GAIN * count)
     if clear and more < min(_PAIRS_SHARE * gain, _DECISIVE_GAIN * count):
         return "uniform"
@@ -166,11 +203,11 @@ class _Fit:
         own = np.where(self._known[:, None], 0, posterior)
         total, uniform = counts.sum(axis=0) - own, _channel(counts, pairs=False)[self._labels]
         rates = (counts[self._labels] - own + _PAIR_PRIOR * uniform) / (np.maximum(total, 0) + _PAIR_PRIOR)
-        likelihood = (np.exp(_scaled([inverted], sharpening)) * np.maximum(rates, 1e-12)).sum(axis=1)
+        likelihood = (np.exp(scaled([inverted], sharpening)) * np.maximum(rates, 1e-12)).sum(axis=1)
         return -float(np.log(np.maximum(likelihood, 1e-300)).sum())
 
     def _expect(self, inverted: np.ndarray, sharpening: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, float]:
-        posterior, likelihood = _given_label(np.exp(_scaled([inverted], sharpening)), matrix, self._labels)
+        posterior, likelihood = _given_label(np.exp(scaled([inverted], sharpening)), matrix, self._labels)
         posterior[self._known] = self._targets[self._known]
         return posterior, -float(np.log(likelihood).sum())
 
@@ -207,14 +244,18 @@ def _given_label(likely: np.ndarray, matrix: np.ndarray, labels: np.ndarray) -> 
     return joint / likelihood[:, None], likelihood
 
 
-def _undecided(calibrated: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _undecided(calibrated: np.ndarray, labels: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Return P(true class | image, label) where a disagreement may be the label's error as well as the evidence's.
 
-    Half of a disagreement's weight, a little less where it is close, goes to the label; agreement is taken as right.
+    Half of a disagreement's weight, a little less where it is close, goes to the label; agreement is taken as right. A
+    label of a rare class agrees, too, where the class would be the likeliest if all classes were as frequent: evidence
+    hardly ever names a class that it has seen ten times, and that is not the labels' fault.
     """
     own = np.arange(len(labels))
     given, most = calibrated[own, labels], calibrated.max(axis=1)
-    wrong = np.where(calibrated.argmax(axis=1) == labels, 0, 0.5 - 0.1 * given / np.maximum(most, 1e-300))
+    level = np.divide(calibrated, shares, out=np.zeros_like(calibrated), where=shares > 0)
+    agreed = (given == most) | (level[own, labels] == level.max(axis=1))
+    wrong = np.where(agreed, 0, 0.5 - 0.1 * given / np.maximum(most, 1e-300))
     others = calibrated.copy()
     others[own, labels] = 0
     posterior = others * (wrong / np.maximum(others.sum(axis=1), 1e-300))[:, None]
@@ -227,30 +268,18 @@ def _as_it_is(n_classes: int) -> np.ndarray:
     return np.stack([np.ones(n_classes), np.zeros(n_classes)])
 
 
-def _scaled(evidence: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
-    """Return the (n, k) log-probabilities of the weighted sum of scores plus offsets; rows are (e + 1, k)."""
-    return log_softmax(sum(w * scores for w, scores in zip(rows[:-1], evidence, strict=True)) + rows[-1], axis=1)
-
-
 def _fit_scaling(evidence: list[np.ndarray], targets: np.ndarray, start: np.ndarray, iterations: int) -> np.ndarray:
-    """Return the rows of `_scaled` that make (n, k) soft targets likeliest; start from rows of (e + 1, k)."""
+    """Return the rows of `scaled` that make (n, k) soft targets likeliest; start from rows of (e + 1, k)."""
     penalty = 1 / (2 * _DEVIATION**2 * len(targets))
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         rows = flat.reshape(start.shape)
-        log_likely = _scaled(evidence, rows)
+        log_likely = scaled(evidence, rows)
         slope = (np.exp(log_likely) - targets) / len(targets)
         apart = np.vstack([rows[:-1] - rows[:-1].mean(axis=1, keepdims=True), rows[-1:]])
         value = -float(np.vdot(targets, log_likely)) / len(targets) + penalty * float(np.vdot(apart, apart))
-        gradient = np.stack([*((slope * scores).sum(axis=0) for scores in evidence), slope.sum(axis=0)])
+        gradient = np.stack([*(np.einsum("nk,nk->k", slope, scores) for scores in evidence), slope.sum(axis=0)])
         return value, (gradient + 2 * penalty * apart).ravel()
 
     best = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": iterations})
     return best.x.reshape(start.shape)
-
-
-def _some_rows(count: int, n_classes: int, seed: int) -> np.ndarray:
-    most = max(1_000, min(_FIT_ROWS, _FIT_NUMBERS // n_classes))
-    if count <= most:
-        return np.arange(count)
-    return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))

@@ -1,16 +1,18 @@
 """A linear probe in closed form: ridge regression on one-hot labels, out-of-fold scores from one Gram matrix.
 
-The Gram matrix of all rows is built once; for each fold the held-out rows are subtracted from it (downdated), and one
-eigendecomposition then serves every strength of the penalty (Hastie et al., The Elements of Statistical Learning, 2nd
-ed., sections 3.4.1 and 7.10). Seconds where an iterative solver needs minutes, at the accuracy of logistic regression
-on such vectors.
+The Gram matrix of each fold is built once, block by block; their sum less a fold's own (downdated) is solved for every
+strength of the penalty by a Cholesky factor each (Hastie et al., The Elements of Statistical Learning, 2nd ed.,
+sections 3.4.1 and 7.10). Seconds where an iterative solver needs minutes, at the accuracy of logistic regression on
+such vectors.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
@@ -18,24 +20,29 @@ from ..errors import DataError
 from ..progress import Progress, silent
 
 _PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+_CHOOSING_ROWS = 20_000  # that penalty and temperature are chosen on
+_BLOCK = 8_192
 FOLDS = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """A linear classifier on embeddings, and what it said of each row while that row was held out.
+    """A linear classifier on embeddings, and what it says of each row that it was fitted on while that is held out.
 
     Attributes:
         weights: (d, k) float64, bias: (k,) float64. Logits = unit-length embedding @ weights + bias; the temperature is
             already in them.
-        held_out: (n, k) float64. Out-of-fold scores of the rows it was fitted on, before the temperature.
-        temperature: Factor that makes the softmax of `held_out` likeliest.
+        fold_weights: (f, d, k) float64, fold_bias: (f, k) float64. The same without the rows of one fold.
+        folds: (n,) int. The fold of each row that it was fitted on.
+        temperature: Factor that makes the softmax of out-of-fold scores likeliest.
         penalty: The chosen ridge penalty, as a share of n.
     """
 
     weights: np.ndarray
     bias: np.ndarray
-    held_out: np.ndarray
+    fold_weights: np.ndarray
+    fold_bias: np.ndarray
+    folds: np.ndarray
     temperature: float
     penalty: float
 
@@ -43,9 +50,24 @@ class Probe:
         """Return (n, k) float64 logits of (n, d) embeddings, whose length does not matter."""
         return unit_length(embeddings) @ self.weights + self.bias
 
-    def held_out_probabilities(self) -> np.ndarray:
-        """Return the (n, k) out-of-fold probabilities."""
-        return np.exp(log_softmax(self.held_out * self.temperature, axis=1))
+    def held_out_logits(self, embeddings: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """Return (m, k) float64 out-of-fold logits.
+
+        Args:
+            embeddings: (n, d) that the probe was fitted on.
+            rows: (m,) int. Which of them; None = all.
+        """
+        chosen = np.arange(len(self.folds)) if rows is None else rows
+        features, folds = unit_length(np.asarray(embeddings)[chosen]), self.folds[chosen]
+        logits = np.zeros((len(chosen), len(self.bias)))
+        for fold in np.unique(folds):
+            own = folds == fold
+            logits[own] = features[own] @ self.fold_weights[fold] + self.fold_bias[fold]
+        return logits
+
+    def held_out_probabilities(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return the (n, k) out-of-fold probabilities of the (n, d) embeddings that the probe was fitted on."""
+        return np.exp(log_softmax(self.held_out_logits(embeddings), axis=1))
 
 
 def fit_probe(
@@ -57,51 +79,94 @@ def fit_probe(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Probe:
-    """Fit a probe and its out-of-fold scores.
+    """Fit a probe and its out-of-fold scores, in memory for a few matrices of (d, d) and 40 of (d, k).
 
     Args:
         embeddings: (n, d).
         labels: (n,) int in [0, n_classes).
         n_classes: k >= 2.
         groups: (n,) int: rows with the same number >= 0 stay in one fold (duplicates of each other); -1 = alone.
-        seed: Of the folds.
+        seed: Of the folds, and of the rows that penalty and temperature are chosen on where there are more than 20,000.
         progress: Told after each fold.
 
     Raises:
         DataError: Fewer than two classes occur, or fewer than two rows a fold.
     """
-    present = np.unique(labels)
-    if len(present) < 2:
+    count = len(labels)
+    if len(np.unique(labels)) < 2:
         raise DataError("all labelled images have the same class; a classifier needs at least two classes.")
-    if len(labels) < 2 * FOLDS:
-        raise DataError(f"only {len(labels)} labelled images; at least {2 * FOLDS} are needed to judge any of them.")
-    features = unit_length(embeddings)
-    centre, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
-    standard = np.hstack([(features - centre) / spread, np.ones((len(features), 1))])
-    rotation = np.eye(standard.shape[1])
-    if len(standard) < standard.shape[1]:  # fewer rows than columns: the same solution in the rows' own span, faster
-        rotation = np.linalg.svd(standard, full_matrices=False)[2].T
-        standard = standard @ rotation
-    targets = np.eye(n_classes)[labels]
-    gram, moments = standard.T @ standard, standard.T @ targets
+    if count < 2 * FOLDS:
+        raise DataError(f"only {count} labelled images; at least {2 * FOLDS} are needed to judge any of them.")
+    design = _Design(embeddings)
     folds = stratified_folds(labels, groups, seed)
-    scores = {penalty: np.zeros((len(labels), n_classes)) for penalty in _PENALTIES}
+    grams = np.zeros((FOLDS, design.width, design.width))
+    moments = np.zeros((FOLDS, design.width, n_classes))
+    targets = np.eye(n_classes)
     for fold in range(FOLDS):
-        held = folds == fold
-        rows = standard[held]
-        values, vectors = np.linalg.eigh(gram - rows.T @ rows)
-        reduced, turned = vectors.T @ (moments - rows.T @ targets[held]), rows @ vectors
-        for penalty in _PENALTIES:
-            scores[penalty][held] = turned @ (reduced / (values + penalty * len(labels))[:, None])
+        for block in _blocks(np.flatnonzero(folds == fold)):
+            rows = design.rows(block)
+            grams[fold] += rows.T @ rows
+            moments[fold] += rows.T @ targets[labels[block]]
+    gram, moment = grams.sum(axis=0), moments.sum(axis=0)
+    choosing: np.ndarray = np.arange(count)
+    if count > _CHOOSING_ROWS:
+        choosing = np.sort(np.random.default_rng(seed).choice(count, _CHOOSING_ROWS, replace=False))
+    scores = np.zeros((len(_PENALTIES), len(choosing), n_classes))
+    solutions = np.zeros((len(_PENALTIES), FOLDS, design.width, n_classes))
+    for fold in range(FOLDS):
+        held = folds[choosing] == fold
+        rows = design.rows(choosing[held])
+        for number, penalty in enumerate(_PENALTIES):
+            solutions[number, fold] = _solved(gram - grams[fold], moment - moments[fold], penalty * count)
+            scores[number, held] = rows @ solutions[number, fold]
         progress("linear probe", fold + 1, FOLDS)
-    fits = {penalty: fit_temperature(found, labels) for penalty, found in scores.items()}
-    penalty = min(fits, key=lambda name: (round(fits[name][1], 4), -name))
-    temperature = fits[penalty][0]
-    values, vectors = np.linalg.eigh(gram)
-    solution = rotation @ (vectors @ ((vectors.T @ moments) / (values + penalty * len(labels))[:, None]))
-    weights = solution[:-1] / spread[:, None]
-    bias = solution[-1] - centre @ weights
-    return Probe(weights * temperature, bias * temperature, scores[penalty], temperature, penalty)
+    fits = [fit_temperature(found, labels[choosing]) for found in scores]
+    best = min(range(len(fits)), key=lambda number: (round(fits[number][1], 4), -number))
+    temperature, penalty = fits[best][0], _PENALTIES[best]
+    weights, bias = design.undone(_solved(gram, moment, penalty * count) * temperature)
+    fold_weights, fold_bias = design.undone(solutions[best] * temperature)
+    return Probe(weights, bias, fold_weights, fold_bias, folds, temperature, penalty)
+
+
+class _Design:
+    """Rows of unit length, standardised, with a one at the end; in their own span where they are fewer than columns."""
+
+    def __init__(self, embeddings: np.ndarray) -> None:
+        self._embeddings = np.asarray(embeddings)
+        count, width = self._embeddings.shape
+        total, squares = np.zeros(width), np.zeros(width)
+        for block in _blocks(np.arange(count)):
+            features = unit_length(self._embeddings[block])
+            total += features.sum(axis=0)
+            squares += (features**2).sum(axis=0)
+        self._centre = total / count
+        self._spread = np.sqrt(np.maximum(squares / count - self._centre**2, 0)) + 1e-6
+        self._rotation: np.ndarray | None = None
+        if count <= width:
+            self._rotation = np.linalg.svd(self.rows(np.arange(count)), full_matrices=False)[2].T
+        self.width = min(count, width + 1)
+
+    def rows(self, which: np.ndarray) -> np.ndarray:
+        features = (unit_length(self._embeddings[which]) - self._centre) / self._spread
+        rows = np.hstack([features, np.ones((len(which), 1))])
+        return rows if self._rotation is None else rows @ self._rotation
+
+    def undone(self, solution: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return weights (..., d, k) and bias (..., k) for rows of unit length."""
+        if self._rotation is not None:
+            solution = self._rotation @ solution
+        weights = solution[..., :-1, :] / self._spread[:, None]
+        return weights, solution[..., -1, :] - self._centre @ weights
+
+
+def _solved(gram: np.ndarray, moment: np.ndarray, penalty: float) -> np.ndarray:
+    penalised = gram + penalty * np.eye(len(gram))
+    return np.asarray(cho_solve(cho_factor(penalised, lower=True, overwrite_a=True), moment))
+
+
+def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), _BLOCK):
+        yield rows[start : start + _BLOCK]
 
 
 def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

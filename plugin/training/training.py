@@ -94,7 +94,8 @@ def train(
         probe = fit_probe(
             images.vectors, images.labels, len(classes), groups=images.groups, seed=recipe.seed, progress=progress
         )
-        accuracy = {"probe": float((probe.held_out.argmax(axis=1) == images.labels).mean())}
+        predicted = probe.held_out_logits(images.vectors).argmax(axis=1)
+        accuracy = {"probe": float((predicted == images.labels).mean())}
         network = _with_probe(backbone, probe, classes)
         return _trained(network, "probe", accuracy, images, classes, backbone, preprocessing, recipe)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
-from winnow.plugin.curation.label_evidence import neighbor_votes, whitened
+from winnow.plugin.curation.label_evidence import VoteEvidence, nearest_images, whitened
 from winnow.plugin.curation.label_issues import LabelIssues, best_cut, find_label_issues
 from winnow.plugin.errors import DataError
 
@@ -245,6 +245,7 @@ def test_multilabel_wrong_labels_are_flagged_class_by_class(kind: str) -> None:
     assert found.quality.shape == found.is_issue.shape == found.suggested.shape == labels.shape
     assert found.is_issue[wrong].mean() >= 0.9
     assert wrong[found.is_issue].mean() >= 0.9
+    assert found.estimated == pytest.approx(wrong.sum(), rel=0.25)
     assert (found.suggested[wrong & found.is_issue] == 1 - labels[wrong & found.is_issue]).all()
 
 
@@ -272,7 +273,7 @@ def test_votes_are_those_of_a_plain_double_loop() -> None:
     embeddings, labels = blobs(n=80)
     groups = np.where(np.arange(80) < 12, np.arange(80) % 4, -1)
 
-    votes = neighbor_votes(embeddings, labels, K, groups)
+    votes = np.exp(VoteEvidence(nearest_images(embeddings, groups), labels, K)(np.arange(80)))
 
     white = whitened(embeddings).astype(np.float64)
     expected = np.zeros((80, K))

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
-from winnow.plugin.curation.noise_channel import fit_noise_channel
+from winnow.plugin.curation.noise_channel import fit_noise_channel, rows_to_fit
 
 N, K = 6000, 5
 
@@ -99,14 +99,29 @@ def test_labels_that_a_person_confirmed_are_no_noise() -> None:
     assert 1 - np.diag(told.matrix).mean() < 0.05
 
 
-def test_more_labels_than_the_fit_uses_are_judged_alike() -> None:
-    true, likely = world()
-    labels, scores = np.tile(noisy(true, uniform(0.1)), 4), np.tile(np.log(likely), (4, 1))
+@pytest.mark.parametrize(("count", "n_classes"), [(40_000, 2), (400_000, 2), (400_000, 10), (400_000, 1000)])
+def test_the_fit_uses_some_rows_of_many_and_several_of_each_class(count: int, n_classes: int) -> None:
+    rows = rows_to_fit(count, n_classes, seed=0)
 
-    found = fit_noise_channel([scores], labels).true_class([scores], labels)
+    assert min(count, 5 * n_classes) <= len(rows) <= 50_000
+    assert (np.diff(rows) > 0).all()
+    assert rows[-1] < count
 
-    assert len(found) == 4 * N
-    np.testing.assert_array_equal(found[:N], found[-N:])
+
+@pytest.mark.parametrize("missed", [0.05, 0.1, 0.3])
+def test_of_two_classes_one_may_be_mislabelled_more_often(missed: float) -> None:
+    rng = np.random.default_rng(0)
+    present = expit(3 * rng.normal(size=4 * N) + np.where(rng.random(4 * N) < 0.3, 5, -5))
+    likely = np.stack([1 - present, present], axis=1)
+    true = (rng.random(len(present)) < present).astype(int)
+    channel = np.array([[0.99, missed], [0.01, 1 - missed]])
+    draws = np.random.default_rng(1).random(len(true))
+
+    found = fit_noise_channel([np.log(likely)], (draws < channel[1][true]).astype(int))
+
+    assert found.kind == "pairs"
+    np.testing.assert_allclose(found.matrix, channel, atol=0.04)
+    assert fit_noise_channel([np.log(likely)], true).kind == "none"
 
 
 @pytest.mark.parametrize("n", [1, 3, 20])

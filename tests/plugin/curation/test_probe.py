@@ -44,7 +44,7 @@ def test_held_out_scores_are_those_of_refitting_on_the_other_folds(width: int) -
         solution = ridge(rows[folds != fold], targets[folds != fold], probe.penalty * len(labels))
         for row in np.flatnonzero(folds == fold):
             expected[row] = rows[row] @ solution
-    np.testing.assert_allclose(probe.held_out, expected, atol=1e-8)
+    np.testing.assert_allclose(probe.held_out_logits(embeddings), expected * probe.temperature, atol=1e-8)
 
 
 @WIDTHS
@@ -78,11 +78,17 @@ def test_held_out_scores_of_random_labels_are_no_better_than_chance() -> None:
 
     probe = fit_probe(embeddings, labels, n_classes=3)
 
-    assert (probe.held_out.argmax(axis=1) == labels).mean() < 0.45
+    assert (probe.held_out_logits(embeddings).argmax(axis=1) == labels).mean() < 0.45
+
+
+def test_held_out_logits_of_some_rows_are_those_among_all(probe: Probe) -> None:
+    embeddings, rows = blobs()[0], np.array([7, 250, 3])
+
+    np.testing.assert_allclose(probe.held_out_logits(embeddings, rows), probe.held_out_logits(embeddings)[rows])
 
 
 def test_held_out_probabilities_sum_to_one(probe: Probe) -> None:
-    np.testing.assert_allclose(probe.held_out_probabilities().sum(axis=1), 1)
+    np.testing.assert_allclose(probe.held_out_probabilities(blobs()[0]).sum(axis=1), 1)
 
 
 def test_a_class_that_does_not_occur_is_hardly_ever_likely() -> None:
@@ -90,19 +96,23 @@ def test_a_class_that_does_not_occur_is_hardly_ever_likely() -> None:
 
     probe = fit_probe(embeddings, labels, n_classes=4)
 
-    assert probe.held_out.shape == (300, 4)
-    assert set(probe.held_out.argmax(axis=1)) == {0, 1}
+    logits = probe.held_out_logits(embeddings)
+    assert logits.shape == (300, 4)
+    assert set(logits.argmax(axis=1)) == {0, 1}
 
 
 def test_the_same_seed_gives_the_same_probe() -> None:
     first, second = (fit_probe(*blobs(), n_classes=3, seed=4) for _ in range(2))
 
-    assert np.array_equal(first.held_out, second.held_out)
+    assert np.array_equal(first.fold_weights, second.fold_weights)
     assert np.array_equal(first.weights, second.weights)
 
 
 def test_another_seed_gives_other_folds(probe: Probe) -> None:
-    assert not np.allclose(fit_probe(*blobs(), n_classes=3, seed=4).held_out, probe.held_out)
+    embeddings, labels = blobs()
+    other = fit_probe(embeddings, labels, n_classes=3, seed=4)
+
+    assert not np.allclose(other.held_out_logits(embeddings), probe.held_out_logits(embeddings))
 
 
 def test_a_duplicate_does_not_help_to_judge_its_copy() -> None:
@@ -116,7 +126,8 @@ def test_a_duplicate_does_not_help_to_judge_its_copy() -> None:
     grouped = fit_probe(embeddings, labels, n_classes=3, groups=groups)
 
     wrong = labels[0]
-    assert (grouped.held_out[:5, wrong] < alone.held_out[:5, wrong]).all()
+    helped, judged = (probe.held_out_logits(embeddings)[:5, wrong] for probe in (alone, grouped))
+    assert (judged < helped).all()
 
 
 def test_one_class_is_an_error() -> None:
@@ -140,7 +151,7 @@ def test_progress_is_told_after_each_fold() -> None:
 def test_embeddings_that_are_all_equal_can_be_fitted() -> None:
     probe = fit_probe(np.ones((20, 3)), np.arange(20) % 2, n_classes=2)
 
-    assert np.isfinite(probe.held_out).all()
+    assert np.isfinite(probe.held_out_logits(np.ones((20, 3)))).all()
     assert np.isfinite(probe.weights).all()
 
 
