@@ -50,6 +50,7 @@ class FindLabelIssues(WorkflowOperator):
             form.field_name("quality_field", "Field for the label's quality")
             form.field_name("issue_field", "Field for the flag")
             form.field_name("suggestion_field", "Field for the suggested label")
+            form.field_name("verdict_field", "Field for why it is flagged")
             form.field_name("outlier_score_field", "Field for how odd the image is")
             form.field_name("outlier_field", "Field for the flag of odd images")
             form.embedding()

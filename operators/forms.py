@@ -246,7 +246,7 @@ class Form:
 
     def embedding(self) -> None:
         """Offer how images become vectors."""
-        self.text("backbone", "Backbone", "lite0 (built in), any timm model name, or the folder of a classifier.")
+        self.text("backbone", "Backbone", "lite0 (built in), a timm name, a classifier's folder; lite0+layers: closer.")
         self.number("image_size", "Image size", "Pixels a side; empty: what the backbone was trained with.", low=32)
         self.number("batch_size", "Batch size", "Images at a time; the result does not depend on it.", low=1)
 

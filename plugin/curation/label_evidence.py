@@ -17,7 +17,7 @@ from ..progress import Progress, silent
 from .neighbors import NeighborIndex
 from .probe import Probe, unit_length
 
-Evidence = Callable[[np.ndarray], np.ndarray]
+LabelEvidence = Callable[[np.ndarray], np.ndarray]
 """From (m,) int row numbers to (m, k) float64 logarithms of probabilities, made without those rows' own labels."""
 
 NEIGHBORS = 30

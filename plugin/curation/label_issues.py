@@ -18,7 +18,15 @@ from typing import Literal
 import numpy as np
 
 from ..progress import Progress, silent
-from .label_evidence import NEIGHBORS, Evidence, GivenEvidence, Nearest, ProbeEvidence, VoteEvidence, nearest_images
+from .label_evidence import (
+    NEIGHBORS,
+    GivenEvidence,
+    LabelEvidence,
+    Nearest,
+    ProbeEvidence,
+    VoteEvidence,
+    nearest_images,
+)
 from .noise_channel import Kind, NoiseChannel, calibrate, fit_noise_channel, rows_to_fit, scaled
 from .probe import FOLDS, fit_probe
 
@@ -134,7 +142,7 @@ def _single_label(
     if len(rows) == 0 or n_classes < 2:
         return _nothing((len(labels),))
     every = len(rows) == len(labels)  # then nothing needs to be copied
-    evidence: list[Evidence] = []
+    evidence: list[LabelEvidence] = []
     enough = len(rows) >= 2 * FOLDS and len(np.unique(given)) >= 2
     if embeddings is not None and (enough or pred_probs is None):
         own_groups = None if groups is None else np.asarray(groups)[rows]
@@ -157,7 +165,7 @@ def _judge(
     given: np.ndarray,
     judged: np.ndarray,
     known: np.ndarray,
-    evidence: list[Evidence],
+    evidence: list[LabelEvidence],
     channel: NoiseChannel,
     sensitivity: Sensitivity,
 ) -> LabelIssues:
@@ -310,7 +318,7 @@ def _presence(
     log_odds = np.full(len(present), np.nan)
     rows = np.flatnonzero(present >= 0)
     labels = present[rows]
-    evidence: list[Evidence] = []
+    evidence: list[LabelEvidence] = []
     if len(np.unique(labels)) == 2:
         if embeddings is not None and nearest is not None and len(rows) >= 2 * FOLDS:
             vectors, own_groups = embeddings[rows], None if groups is None else np.asarray(groups)[rows]

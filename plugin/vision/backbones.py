@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 EMBEDDED = "lite0"
+LAYERS = "+layers"  # behind a name: the features of earlier stages and of the mirror image too, see `layered`
 _LITE0_ARCHITECTURE = "tf_efficientnet_lite0"
 _LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _HUB, _FOLDER = "hf-hub:", "local-dir:"
@@ -82,12 +83,17 @@ def load_backbone(name: str = EMBEDDED, weights: Path | None = None) -> Backbone
         name: "lite0" (EfficientNet-Lite0, ImageNet weights from a package: no network needed); any timm name, with or
             without a tag; "hf-hub:owner/name", a timm model on the Hugging Face hub, with "@revision" where wanted;
             "local-dir:folder" or the path of a folder that holds such a model's config.json and model.safetensors.
+            With "+layers" behind it: a closer look for twice the time, see `layered`.
         weights: A .safetensors file with the weights of a timm architecture; None = from the hub's cache or the hub.
 
     Raises:
         ClassifierError: Unknown name, weights that do not fit it, or no safetensors file of them.
         MissingPartError: The weights can neither be found nor fetched.
     """
+    if name.endswith(LAYERS):
+        from .layered import with_layers
+
+        return with_layers(load_backbone(name.removesuffix(LAYERS), weights))
     if weights is not None:
         architecture = _LITE0_ARCHITECTURE if name == EMBEDDED else name
         network = create_network(architecture)

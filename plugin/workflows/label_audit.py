@@ -12,6 +12,7 @@ from ..curation.cleaning import CleaningWorth, price_cleaning
 from ..curation.label_issues import LabelIssues, Sensitivity, find_label_issues
 from ..curation.label_report import LabelReport, report_labels
 from ..curation.outliers import Outliers, find_outliers
+from ..curation.verdicts import AMBIGUOUS, ODD, VERDICTS, verdicts
 from ..errors import DataError
 from ..progress import Progress
 from .vectors import Embedded
@@ -27,6 +28,7 @@ class LabelAudit:
     Attributes:
         name_clashes: Classes that are probably one: their labels were judged as one class.
         outliers: How odd the images are.
+        verdicts: (m,) object. Why each label is flagged, see `verdicts`; "" where it is not.
         class_report: Which classes are mislabelled, and as what; classes that are probably one have one name there.
         cleaning: What cleaning would be worth, where that was asked for and could be measured.
         not_measured: Why it could not be measured, or "".
@@ -34,6 +36,7 @@ class LabelAudit:
 
     name_clashes: tuple[NameClash, ...]
     outliers: Outliers
+    verdicts: np.ndarray
     class_report: LabelReport
     cleaning: CleaningWorth | None
     not_measured: str
@@ -44,6 +47,7 @@ class LabelAudit:
         return {
             "worst_pairs": [{**asdict(pair), "expected": round(pair.expected, 1)} for pair in pairs],
             "outliers": int(self.outliers.is_outlier.sum()),
+            "verdicts": {verdict: int((self.verdicts == verdict).sum()) for verdict in VERDICTS},
             "name_clashes": [clash.summary() for clash in self.name_clashes],
             "cleaning": self.cleaning.summary() if self.cleaning else None,
         }
@@ -61,8 +65,13 @@ class LabelAudit:
         if pairs := self.class_report.worst_pairs(_PAIRS_TOLD):
             shown = (f"{pair.true} labelled {pair.given} ({pair.expected:.0f})" for pair in pairs)
             lines += ["", f"Expected most often: {', '.join(shown)}."]
+        if ambiguous := int((self.verdicts == AMBIGUOUS).sum()):
+            told = counted(ambiguous, "flagged label is ambiguous", "flagged labels are ambiguous")
+            lines += ["", f"{told}: no class is likelier than all others together."]
         if odd := int(self.outliers.is_outlier.sum()):
-            lines += ["", f"**{counted(odd, 'odd image')}**, far from all others: `outlier` is true."]
+            flagged = int((self.verdicts == ODD).sum())
+            besides = f" {flagged:,} of them also have a flagged label." if flagged else ""
+            lines += ["", f"**{counted(odd, 'odd image')}**, far from all others: `outlier` is true.{besides}"]
         if self.cleaning:
             lines += ["", self.cleaning.text()]
         lines += ["", *(f"- {clash.text()}; judged as one" for clash in self.name_clashes)]
@@ -124,9 +133,11 @@ def audit_labels(
             cleaning = price_cleaning(vectors, labels, issues.joint, groups=groups, seed=seed, progress=progress)
         except DataError as error:
             not_measured = str(error)
+    outliers = find_outliers(vectors, groups, progress)
     audit = LabelAudit(
         name_clashes=clashes,
-        outliers=find_outliers(vectors, groups, progress),
+        outliers=outliers,
+        verdicts=verdicts(issues, outliers.is_outlier),
         class_report=report_labels(names, issues.joint, labels, issues.is_issue, issues.suggested),
         cleaning=cleaning,
         not_measured=not_measured,

@@ -33,6 +33,8 @@ class LabelIssueParams:
         quality_field: Field for the probability that the label is right.
         issue_field: Field that is true for the flagged labels, false for the others.
         suggestion_field: Field for the suggested class of flagged labels, with its probability as confidence.
+        verdict_field: Field for why a label is flagged: "wrong", "ambiguous" (no class is likelier than all others
+            together) or "odd image" (far from all others, and perhaps of none of the classes).
         outlier_score_field: Field for how odd the image is: the share of images that are less odd.
         outlier_field: Field that is true for odd images (off-topic, broken, very rare), false for the others.
         sensitivity: "conservative" (few false flags), "default" or "thorough" (few wrong labels missed).
@@ -45,6 +47,7 @@ class LabelIssueParams:
     quality_field: str = "label_quality"
     issue_field: str = "label_issue"
     suggestion_field: str = "suggested_label"
+    verdict_field: str = "label_verdict"
     outlier_score_field: str = "outlier_score"
     outlier_field: str = "outlier"
     sensitivity: Sensitivity = "default"
@@ -205,6 +208,8 @@ def report_label_issues(
         given=[samples.classes[index] for index in samples.labels[flagged]],
         label_field=label_field,
     )
+    why = audit.verdicts[flagged]
+    write_values(view, params.verdict_field, samples.ids[flagged], why, kind="str", label_field=label_field)
     odd, scores = audit.outliers.is_outlier, audit.outliers.score
     write_values(view, params.outlier_score_field, samples.ids, scores, kind="float", label_field=label_field)
     write_values(view, params.outlier_field, samples.ids, odd, kind="bool", label_field=label_field)
@@ -227,6 +232,7 @@ def report_label_issues(
             params.quality_field,
             params.issue_field,
             params.suggestion_field,
+            params.verdict_field,
             params.outlier_score_field,
             params.outlier_field,
         ],

@@ -99,7 +99,7 @@ def _findings_after(view: Collection, decision: str) -> dict[str, Any]:
     if decision == FORGET:
         return {}
     fields = issue_fields(view)
-    after: dict[str | None, Any] = {fields.issue: False, fields.suggestion: None}
+    after: dict[str | None, Any] = {fields.issue: False, fields.suggestion: None, fields.verdict: None}
     if decision in (ACCEPT, KEEP):
         after[fields.quality] = 1.0
     return {name: value for name, value in after.items() if name is not None}

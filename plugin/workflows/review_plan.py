@@ -40,6 +40,7 @@ class IssueFields:
     quality: str | None = None
     issue: str | None = None
     suggestion: str | None = None
+    verdict: str | None = None
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,9 @@ def issue_fields(view: Collection) -> IssueFields:
     run = next((run for run in runs.list_runs(dataset) if run.key == LABEL_ISSUES_RUN), None)
     if run is None:
         return IssueFields()
-    names = (run.params[name] for name in ("quality_field", "issue_field", "suggestion_field"))
-    return IssueFields(run.summary["label_field"], *(name if dataset.has_field(name) else None for name in names))
+    names = (run.params.get(name) for name in ("quality_field", "issue_field", "suggestion_field", "verdict_field"))
+    held = (name if name and dataset.has_field(name) else None for name in names)
+    return IssueFields(run.summary["label_field"], *held)
 
 
 def _check(decision: str, above: float | None) -> None:

@@ -34,7 +34,7 @@ class VectorParams:
     """How images become vectors.
 
     Attributes:
-        backbone: "lite0" (embedded), a timm name, or the folder of a classifier.
+        backbone: "lite0" (embedded), a timm name, or the folder of a classifier; see `load_backbone`.
         image_size: Side of the network's input in pixels; None = the backbone's own, smaller for small images.
         batch_size: Images a forward pass.
         storage: How the cache keeps vectors: "float32", or "float16" for half the disk space.

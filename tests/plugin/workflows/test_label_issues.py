@@ -57,6 +57,13 @@ def test_only_flagged_labels_have_a_suggestion(report: LabelIssueReport, shared:
     assert all(0 <= found.confidence <= 1 for found in suggestions if found)
 
 
+def test_each_flagged_label_tells_why_it_is_flagged(report: LabelIssueReport, shared: fo.Dataset) -> None:
+    flags, verdicts = shared.values(["label_issue", "label_verdict"])
+
+    assert [flag is True for flag in flags] == [verdict is not None for verdict in verdicts]
+    assert report.summary()["verdicts"]["wrong"] == verdicts.count("wrong") > 0
+
+
 def test_every_label_gets_a_quality(report: LabelIssueReport, shared: fo.Dataset) -> None:
     assert shared.count("label_quality") == shared.count("label_issue") == IMAGES
     assert shared.bounds("label_quality")[0] >= 0
@@ -74,7 +81,7 @@ def test_summary_counts_the_flagged_by_class(report: LabelIssueReport, shared: f
 def test_run_is_saved_with_its_fields(report: LabelIssueReport, shared: fo.Dataset) -> None:
     fields = load_run(shared, "winnow_label_issues").fields
 
-    assert fields == ("label_quality", "label_issue", "suggested_label", "outlier_score", "outlier")
+    assert fields == ("label_quality", "label_issue", "suggested_label", "label_verdict", "outlier_score", "outlier")
 
 
 def test_the_same_seed_gives_the_same_result(report: LabelIssueReport, shared: fo.Dataset) -> None:
