@@ -105,6 +105,43 @@ def write_labels(
     _replace(view, field, ids, list(zip(labels, confidences, given, strict=True)), _classification)
 
 
+def write_label_lists(
+    view: Collection,
+    field: str,
+    ids: Sequence[str] | np.ndarray,
+    labels: Sequence[fo.Classifications],
+    *,
+    attributes: Mapping[str, type[fo.Field]],
+    of_lists: Mapping[str, type[fo.Field]],
+    label_field: str | None = None,
+) -> None:
+    """Make `field` hold these lists of labels, and nothing of an earlier run, as `write_values` does.
+
+    Args:
+        view: The collection that the job ran on.
+        field: Name of the field.
+        ids: n sample ids.
+        labels: n lists.
+        attributes: Name -> type of attributes that the labels have.
+        of_lists: Name -> type of attributes that the lists themselves have.
+        label_field: Field that the job read its labels from; it can't be written to.
+
+    Raises:
+        FieldError: As for `write_values`.
+    """
+    _check_lengths(ids, labels)
+    dataset = dataset_of(view)
+    if _check_writable(dataset, field, fo.Classifications, label_field):
+        dataset.add_sample_field(
+            field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Classifications, info={_MARK: True}
+        )
+        dataset.create_index(f"{field}.classifications.label")
+        dataset.create_index(f"{field}.classifications.confidence")
+    for path, declared in ((field, of_lists), (f"{field}.classifications", attributes)):
+        add_label_attributes(view, path, {name: (kind, None) for name, kind in declared.items()})
+    _replace(view, field, ids, labels, lambda value: value)
+
+
 def write_label_vectors(
     view: Collection, path: str, name: str, ids: Sequence[str] | np.ndarray, vectors: np.ndarray
 ) -> str:

@@ -6,6 +6,7 @@ import fiftyone as fo
 import numpy as np
 
 from .fields import is_own
+from .samples import label_fields
 from .views import Collection
 
 
@@ -16,6 +17,19 @@ def multi_label_fields(view: Collection) -> list[str]:
         for name, field in view.get_field_schema().items()
         if getattr(field, "document_type", None) is fo.Classifications and not is_own(view, name)
     )
+
+
+def multi_label_field(view: Collection, asked: str | None) -> str | None:
+    """Return the field of several labels an image to read; None where there is one label an image, or none.
+
+    Args:
+        view: The collection.
+        asked: The label field that is asked for, of whatever kind; None = the only one of the dataset.
+    """
+    fields = multi_label_fields(view)
+    if asked is not None:
+        return asked if asked in fields else None
+    return fields[0] if len(fields) == 1 and not label_fields(view) else None
 
 
 def read_multi_labels(view: Collection, ids: np.ndarray, field: str) -> tuple[np.ndarray, tuple[str, ...]]:

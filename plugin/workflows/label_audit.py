@@ -15,6 +15,7 @@ from ..curation.outliers import Outliers, find_outliers
 from ..curation.verdicts import AMBIGUOUS, ODD, VERDICTS, verdicts
 from ..errors import DataError
 from ..progress import Progress
+from .label_issue_text import clash_lines, outlier_lines
 from .vectors import Embedded
 from .wording import counted
 
@@ -68,13 +69,10 @@ class LabelAudit:
         if ambiguous := int((self.verdicts == AMBIGUOUS).sum()):
             told = counted(ambiguous, "flagged label is ambiguous", "flagged labels are ambiguous")
             lines += ["", f"{told}: no class is likelier than all others together."]
-        if odd := int(self.outliers.is_outlier.sum()):
-            flagged = int((self.verdicts == ODD).sum())
-            besides = f" {flagged:,} of them also have a flagged label." if flagged else ""
-            lines += ["", f"**{counted(odd, 'odd image')}**, far from all others: `outlier` is true.{besides}"]
+        lines += outlier_lines(self.outliers, int((self.verdicts == ODD).sum()))
         if self.cleaning:
             lines += ["", self.cleaning.text()]
-        lines += ["", *(f"- {clash.text()}; judged as one" for clash in self.name_clashes)]
+        lines += clash_lines(self.name_clashes)
         if self.not_measured:
             lines.append(f"- what cleaning would be worth was not measured: {self.not_measured}")
         return lines

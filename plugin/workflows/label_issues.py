@@ -9,8 +9,8 @@ import numpy as np
 
 from ..curation.label_issues import BETA, LabelIssues, Sensitivity
 from ..datasets import runs
-from ..datasets.fields import write_labels, write_values
-from ..datasets.group_views import LABEL_ISSUES_VIEW, save_issue_view
+from ..datasets.fields import write_labels
+from ..datasets.group_views import LABEL_ISSUES_VIEW
 from ..datasets.label_decisions import read_label_decisions
 from ..datasets.samples import Samples
 from ..datasets.views import Collection
@@ -19,6 +19,9 @@ from ..failures import Failure
 from ..progress import Progress, silent
 from .findings import LABEL_ISSUES_RUN, read_findings
 from .label_audit import LabelAudit, audit_labels
+from .label_issue_fields import write_issues
+from .label_issue_text import headline, issue_numbers, other_cuts
+from .multi_label_issues import MultiLabelIssueReport, field_of_several, find_multi_label_issues
 from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
 
@@ -29,10 +32,11 @@ class LabelIssueParams:
 
     Attributes:
         vectors: How images become vectors.
-        label_field: Field of the labels; None = detected.
-        quality_field: Field for the probability that the label is right.
+        label_field: Field of the labels, `fo.Classification` or `fo.Classifications`; None = detected.
+        quality_field: Field for the probability that the label is right; of several labels the least probable.
         issue_field: Field that is true for the flagged labels, false for the others.
         suggestion_field: Field for the suggested class of flagged labels, with its probability as confidence.
+        changes_field: The same where an image may have several labels: field for the labels to add and to remove.
         verdict_field: Field for why a label is flagged: "wrong", "ambiguous" (no class is likelier than all others
             together) or "odd image" (far from all others, and perhaps of none of the classes).
         outlier_score_field: Field for how odd the image is: the share of images that are less odd.
@@ -47,6 +51,7 @@ class LabelIssueParams:
     quality_field: str = "label_quality"
     issue_field: str = "label_issue"
     suggestion_field: str = "suggested_label"
+    changes_field: str = "suggested_labels"
     verdict_field: str = "label_verdict"
     outlier_score_field: str = "outlier_score"
     outlier_field: str = "outlier"
@@ -85,22 +90,10 @@ class LabelIssueReport:
         """Return plain JSON. `by_class`: flagged labels of each class that has any; `cuts`: all three of them."""
         flagged = self.issues.is_issue
         counts = np.bincount(self.samples.labels[flagged], minlength=len(self.samples.classes))
-        precision = self.issues.expected_precision
         return {
             "images": len(self.samples),
             "labelled": int((self.samples.labels >= 0).sum()),
-            "flagged": int(flagged.sum()),
-            "estimated": round(self.issues.estimated, 1),
-            "interval": [round(bound, 1) for bound in self.issues.interval],
-            "noise": self.issues.noise,
-            "expected_precision": None if np.isnan(precision) else round(precision, 3),
-            "cuts": {
-                cut.sensitivity: {
-                    "flagged": cut.flagged,
-                    "expected_precision": round(cut.expected_precision, 3) if cut.flagged else None,
-                }
-                for cut in self.issues.cuts
-            },
+            **issue_numbers(self.issues),
             "by_class": {name: int(count) for name, count in zip(self.samples.classes, counts, strict=True) if count},
             **(self.audit.summary() if self.audit else {}),
             "label_field": self.samples.label_field,
@@ -119,11 +112,16 @@ class LabelIssueReport:
         else:
             worst = sorted(found["by_class"].items(), key=lambda item: (-item[1], item[0]))[:5]
             lines = [
-                *_headline(found, labelled),
+                *headline(
+                    found,
+                    f"**{found['flagged']:,} of {labelled} probably wrong.**",
+                    f"**No label is certainly wrong**, of {labelled}; {found['flagged']:,} disagree with the images "
+                    "around them.",
+                ),
                 "",
                 "Most in: " + ", ".join(f"{name} ({count})" for name, count in worst) + ".",
                 "",
-                _other_cuts(found),
+                other_cuts(found),
             ]
             after = f"Next: review them, in the App's saved view `{LABEL_ISSUES_VIEW}` with the worst first."
         lines += self.audit.lines() if self.audit else []
@@ -133,43 +131,17 @@ class LabelIssueReport:
         return "\n".join([*lines, *failure_lines(self.failures), "", after])
 
 
-def _headline(found: dict[str, Any], labelled: str) -> list[str]:
-    """Say how many labels are wrong, and how certain that is."""
-    low, high = found["interval"]
-    if found["noise"] == "none":
-        return [
-            f"**No label is certainly wrong**, of {labelled}; {found['flagged']:,} disagree with the images around "
-            "them.",
-            "",
-            f"The errors of the evidence itself would explain all of these, so that anything from 0 to {high:,.0f} "
-            "labels may be wrong. Look at the worst first, and stop where they are right.",
-        ]
-    return [
-        f"**{found['flagged']:,} of {labelled} probably wrong.** Expected: {found['estimated']:,.0f} wrong in all "
-        f"({low:,.0f} to {high:,.0f}), and {found['expected_precision']:.0%} of the flagged.",
-    ]
-
-
-def _other_cuts(found: dict[str, Any]) -> str:
-    """Tell what the other settings would flag."""
-    told = [
-        f"{name} would flag {cut['flagged']:,}"
-        + (f", {cut['expected_precision']:.0%} of them wrong" if cut["flagged"] else "")
-        for name, cut in found["cuts"].items()
-        if cut["flagged"] != found["flagged"]
-    ]
-    return f"Other settings: {'; '.join(told)}." if told else ""
-
-
 def find_label_issues(
     view: Collection, params: LabelIssueParams = LabelIssueParams(), progress: Progress = silent
-) -> LabelIssueReport:
+) -> LabelIssueReport | MultiLabelIssueReport:
     """Judge the labels of a collection, and write quality, flag and suggestion.
 
     Raises:
         DataError: One class, or hardly any labels.
         FieldError: See `embed_collection`.
     """
+    if (several := field_of_several(view, params.label_field)) is not None:
+        return find_multi_label_issues(view, several, params, progress)
     embedded = embed_collection(
         view, params.vectors, label_field=params.label_field, need_labels=True, progress=progress
     )
@@ -193,12 +165,7 @@ def report_label_issues(
         seed=params.seed,
         progress=progress,
     )
-    judged, flagged = ~np.isnan(issues.quality), issues.is_issue
-    label_field = samples.label_field
-    write_values(
-        view, params.quality_field, samples.ids[judged], issues.quality[judged], kind="float", label_field=label_field
-    )
-    write_values(view, params.issue_field, samples.ids[judged], flagged[judged], kind="bool", label_field=label_field)
+    flagged, label_field = issues.is_issue, samples.label_field
     write_labels(
         view,
         params.suggestion_field,
@@ -208,12 +175,7 @@ def report_label_issues(
         given=[samples.classes[index] for index in samples.labels[flagged]],
         label_field=label_field,
     )
-    why = audit.verdicts[flagged]
-    write_values(view, params.verdict_field, samples.ids[flagged], why, kind="str", label_field=label_field)
-    odd, scores = audit.outliers.is_outlier, audit.outliers.score
-    write_values(view, params.outlier_score_field, samples.ids, scores, kind="float", label_field=label_field)
-    write_values(view, params.outlier_field, samples.ids, odd, kind="bool", label_field=label_field)
-    note = save_issue_view(view, LABEL_ISSUES_VIEW, flag_field=params.issue_field, score_field=params.quality_field)
+    notes = write_issues(view, params, samples.ids, issues.quality, audit.verdicts, audit.outliers, label_field)
     report = LabelIssueReport(
         samples,
         issues,
@@ -221,7 +183,7 @@ def report_label_issues(
         confirmed=int(decisions.confirmed.sum()),
         unsure=int(decisions.unsure.sum()),
         audit=audit,
-        notes=(note,) if note else (),
+        notes=notes,
     )
     runs.save_run(
         view,

@@ -14,8 +14,8 @@ from ..curation.splitting import count_classes, make_splits
 from ..curation.units import join_units
 from ..datasets import runs
 from ..datasets.fields import write_values
-from ..datasets.multi_labels import multi_label_fields, read_multi_labels
-from ..datasets.samples import Samples, label_fields, read_samples
+from ..datasets.multi_labels import multi_label_field, read_multi_labels
+from ..datasets.samples import Samples, read_samples
 from ..datasets.split_names import read_splits
 from ..datasets.views import Collection
 from ..errors import DataError
@@ -85,7 +85,7 @@ def split_dataset(view: Collection, params: SplitParams = SplitParams(), progres
     """
     fractions = parse_fractions(params.fractions, () if params.repair else params.frozen)
     result_field = output_field(view, params.output_field)
-    several = _multi_label_field(view, params.label_field)
+    several = multi_label_field(view, params.label_field)
     label_field = None if several else params.label_field
     samples = read_samples(view, label_field, params.split_field)
     if params.needs_splits:
@@ -154,14 +154,6 @@ def _duplicates(
         embedded = replace(embedded, samples=replace(embedded.samples, split_source=None))
     pairs = score_pairs(view, embedded, params.threshold, progress)
     return np.searchsorted(samples.ids.astype(str), embedded.samples.ids.astype(str))[pairs.rows[pairs.flagged]]
-
-
-def _multi_label_field(view: Collection, asked: str | None) -> str | None:
-    """Return the field of several labels an image to read; None where there is one label an image, or none."""
-    fields = multi_label_fields(view)
-    if asked is not None:
-        return asked if asked in fields else None
-    return fields[0] if len(fields) == 1 and not label_fields(view) else None
 
 
 def _labels(view: Collection, samples: Samples, several: str | None) -> tuple[np.ndarray, tuple[str, ...]]:
