@@ -7,9 +7,11 @@ from typing import Any
 
 from ..plugin.errors import DataError
 from ..plugin.workflows.actions import ActionReport
+from ..plugin.workflows.change_plan import ChangePlan
 from ..plugin.workflows.choosing import LABEL_ISSUES, SELECTED, choices
 from ..plugin.workflows.review_labels import review_labels
-from ..plugin.workflows.review_plan import ACCEPT, FORGET, KEEP, RELABEL, REVIEWS, UNSURE, ReviewPlan, plan_review
+from ..plugin.workflows.review_plan import ReviewPlan, plan_review
+from ..plugin.workflows.review_terms import ACCEPT, FORGET, KEEP, RELABEL, REVIEWS, UNSURE
 from ..plugin.workflows.wording import counted
 from .action_operator import ActionOperator, show_notes
 from .forms import Form, mark_invalid
@@ -78,13 +80,13 @@ class ReviewLabelIssues(ActionOperator):
         return review_labels(ctx.view, ACCEPT, above=params.above, by=ctx.user_id)
 
 
-def _plan(ctx: Any, decision: str, what: str, above: float) -> ReviewPlan:
+def _plan(ctx: Any, decision: str, what: str, above: float) -> ReviewPlan | ChangePlan:
     if what == SELECTED:
         return plan_review(ctx.view, decision, _selected(ctx))
     return plan_review(ctx.view, decision, above=above if decision == ACCEPT else None)
 
 
-def _ask(form: Form, plan: ReviewPlan) -> None:
+def _ask(form: Form, plan: ReviewPlan | ChangePlan) -> None:
     """Ask for a confirmation, since nobody has looked at each of the labels."""
     form.switch("confirm", f"Yes, change {counted(len(plan.new), 'label')}", "It can be undone.")
     if not form.ctx.params.get("confirm"):

@@ -1,8 +1,4 @@
-"""Changes labels to what a person decided, or only marks the decision, and takes both back.
-
-A sample's label and the findings about it are read and written as the documents that they are in the database: they
-come back to the bit, change together or not at all, and 20,000 of them take seconds where objects take a minute.
-"""
+"""Changes labels to what a person decided, or only marks the decision, and takes both back."""
 
 from __future__ import annotations
 
@@ -10,20 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import bson
 from bson import ObjectId
-from pymongo import UpdateOne
 
 from ..errors import FieldError
 from .action_log import Done, chunks, mark_undone, read_records, record_action
+from .documents import CHUNK, Document, plain, read_documents, write_documents
 from .label_decisions import TOUCHED, Decision, decide, declare_attributes
 from .runs import SavedRun
 from .views import Collection, dataset_of
 
 METHOD = "decide_labels"
-_CHUNK = 20_000
-
-_Document = dict[str, Any]
 
 
 def decide_labels(
@@ -50,8 +42,7 @@ def decide_labels(
     Raises:
         FieldError: The field is read-only, or the labels have attributes of the same names that are not Winnow's.
     """
-    if dataset_of(view).get_field(label_field).read_only:
-        raise FieldError(f"field '{label_field}' is read-only, so nothing is decided about it. Make it editable first.")
+    check_editable(view, label_field)
     new, after = labels or {}, dict(findings or {})
     found = [str(key) for key, _ in _labels(view, label_field, sorted(set(ids)))]
     if not found:
@@ -71,9 +62,9 @@ def decide_labels(
     )
     run = record_action(view, METHOD, params, len(found), records)
     decided = _decision(params, run)
-    for chunk in chunks(read_records(view, run), _CHUNK):
+    for chunk in chunks(read_records(view, run), CHUNK):
         labelled = {each["_id"]: decide(each["was"], each["label"], decided) for each in chunk}
-        _write(view, {key: {label_field: label} | after for key, label in labelled.items()})
+        write_documents(view, {key: {label_field: label} | after for key, label in labelled.items()})
     return Done(run, len(found))
 
 
@@ -81,23 +72,33 @@ def undo_decision(view: Collection, run: SavedRun) -> Done:
     """Bring back labels, attributes and findings of the samples whose label nobody has changed or judged since."""
     dataset, label_field, decided = dataset_of(view), run.params["label_field"], _decision(run.params, run.key)
     back, missing = 0, 0
-    for chunk in chunks(read_records(view, run.key), _CHUNK):
+    for chunk in chunks(read_records(view, run.key), CHUNK):
         held = dict(_labels(view, label_field, [str(record["_id"]) for record in chunk]))
-        returning: dict[ObjectId, _Document] = {}
+        returning: dict[ObjectId, Document] = {}
         for record in chunk:
             was, label = record["was"], held.get(record["_id"], {}).get(label_field)
-            if label is None or not _alike(label, _plain(decide(was, record["label"], decided))):
+            if label is None or not _alike(label, plain(decide(was, record["label"], decided))):
                 missing += not (label and _alike(label, was))  # as it was: the action was cut off before it
                 continue
             others = {name: value for name, value in label.items() if name not in TOUCHED}
             findings = {field: value for field, value in record["findings"].items() if dataset.has_field(field)}
             label = others | {name: was[name] for name in TOUCHED if name in was}
             returning[record["_id"]] = {label_field: label} | findings
-        _write(view, returning)
+        write_documents(view, returning)
         back += len(returning)
     mark_undone(view, run.key)
     note = f"{missing} samples are gone, or their label was changed or judged again since"
     return Done(run.key, back, (note,) * (missing > 0))
+
+
+def check_editable(view: Collection, label_field: str) -> None:
+    """Make sure that labels can be changed.
+
+    Raises:
+        FieldError: The field is read-only.
+    """
+    if dataset_of(view).get_field(label_field).read_only:
+        raise FieldError(f"field '{label_field}' is read-only, so nothing is decided about it. Make it editable first.")
 
 
 def _decision(params: Mapping[str, Any], run: str) -> Decision:
@@ -106,26 +107,9 @@ def _decision(params: Mapping[str, Any], run: str) -> Decision:
 
 def _labels(
     view: Collection, label_field: str, ids: Sequence[str], more: Iterable[str] = ()
-) -> Iterator[tuple[ObjectId, _Document]]:
+) -> Iterator[tuple[ObjectId, Document]]:
     """Yield those samples that exist and have a label, by id, each with the label and the other fields."""
-    collection = dataset_of(view)._sample_collection
-    for chunk in chunks(ids, _CHUNK):
-        wanted = {"_id": {"$in": [ObjectId(key) for key in chunk]}, f"{label_field}.label": {"$ne": None}}
-        for document in collection.find(wanted, [label_field, *more]).sort("_id"):
-            yield document["_id"], _plain(document)
-
-
-def _write(view: Collection, values: Mapping[ObjectId, _Document]) -> None:
-    """Set fields of samples, and renew the samples that are in memory."""
-    now = datetime.now(UTC)
-    changes = [UpdateOne({"_id": key}, {"$set": each | {"last_modified_at": now}}) for key, each in values.items()]
-    if changes:
-        dataset_of(view)._bulk_write(changes, ids=[str(key) for key in values])
-
-
-def _plain(document: Mapping[str, Any]) -> _Document:
-    """Return a document as the database keeps it: times in UTC without a zone, whatever FiftyOne's own setting."""
-    return bson.decode(bson.encode(document))
+    return read_documents(view, ids, [label_field, *more], {f"{label_field}.label": {"$ne": None}})
 
 
 def _alike(label: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..datasets import label_decisions, moving, relabelling, removal, tagging
+from ..datasets import label_decisions, label_sets, moving, relabelling, removal, tagging
 from ..datasets.action_log import Done, list_logged, undone_at
 from ..datasets.runs import SavedRun
 from ..datasets.views import Collection, dataset_of, every_image
@@ -23,6 +23,7 @@ _UNDO: dict[str, Callable[[Collection, SavedRun], Done]] = {
     moving.METHOD: moving.undo_move,
     removal.METHOD: removal.undo_removal,
     relabelling.METHOD: relabelling.undo_decision,
+    label_sets.METHOD: label_sets.undo_label_sets,
 }
 
 _DECIDED = {
@@ -197,6 +198,8 @@ def describe(run: SavedRun) -> str:
         return f"moved {samples} " + (f"to {split}" if split else "out of every split")
     if run.method == relabelling.METHOD:
         return _DECIDED[run.params["decision"]].format(counted(run.summary["samples"], "label"))
+    if run.method == label_sets.METHOD:
+        return _DECIDED[run.params["decision"]].format(f"labels of {samples}")
     return f"deleted {samples}" + (" and their files" if run.params["delete_files"] else "")
 
 

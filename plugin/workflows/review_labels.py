@@ -7,15 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..datasets.action_log import Done
 from ..datasets.label_decisions import ACCEPTED, KEPT, count_unsure
 from ..datasets.label_decisions import UNSURE as MARKED_UNSURE
+from ..datasets.label_sets import decide_label_sets
+from ..datasets.multi_label_decisions import count_unsure_labels
 from ..datasets.relabelling import decide_labels
 from ..datasets.views import Collection
 from ..progress import Progress, silent
 from .actions import ActionReport, tag_samples
+from .change_plan import ChangePlan
 from .choosing import SELECTED, Chosen
 from .label_issues import LabelIssueParams, LabelIssueReport, find_label_issues
-from .review_plan import ACCEPT, FORGET, KEEP, RELABEL, UNSURE, ReviewPlan, issue_fields, plan_review
+from .multi_label_issues import MultiLabelIssueReport
+from .review_plan import ReviewPlan, issue_fields, plan_review
+from .review_terms import ACCEPT, FORGET, KEEP, RELABEL, UNSURE
 from .wording import counted
 
 _MARKS = {ACCEPT: ACCEPTED, KEEP: KEPT, UNSURE: MARKED_UNSURE, FORGET: None}
@@ -25,7 +31,7 @@ _MARKS = {ACCEPT: ACCEPTED, KEEP: KEPT, UNSURE: MARKED_UNSURE, FORGET: None}
 class FoundAndAccepted:
     """What a search for label issues found, and which of its suggestions were accepted at once."""
 
-    found: LabelIssueReport
+    found: LabelIssueReport | MultiLabelIssueReport
     accepted: ActionReport
 
     def summary(self) -> dict[str, Any]:
@@ -50,11 +56,12 @@ def review_labels(
 
     Args:
         view: The collection; without `ids` its flagged samples are meant (to forget: those with a decision).
-        decision: "accept" (the label becomes the suggestion), "keep" (the label is right), "unsure" (it is not flagged
+        decision: "accept" (the label becomes the suggestion; of several labels those that are missing are added, and
+            those that are extra are removed), "keep" (the label is right), "unsure" (it is not flagged
             again, but not called right either), "relabel" (the sample is tagged so, for a person to label it anew),
             or "forget" (what was decided).
         ids: Sample ids; those that are gone are passed over.
-        above: Only samples whose suggestion has this confidence or more.
+        above: Only suggestions of this confidence or more.
         label_field: Field of the labels; None = the one that was searched last.
         by: Name of the person; None = the name of the operating system's user.
 
@@ -65,15 +72,7 @@ def review_labels(
     plan = plan_review(view, decision, ids, above=above, label_field=label_field)
     if decision == RELABEL:
         return tag_samples(view, Chosen(tuple(plan.labels), SELECTED, notes=plan.notes), RELABEL)
-    done = decide_labels(
-        view,
-        plan.label_field,
-        list(plan.labels),
-        _MARKS[decision],
-        by=by or user_name(),
-        labels=plan.new,
-        findings=_findings_after(view, decision),
-    )
+    done = _carry_out(view, plan, by or user_name())
     sentence = plan.sentence(done=True) if done.key else "There was nothing to do."
     return ActionReport(done.key, done.samples, sentence, (*plan.notes, *_what_follows(view, plan)))
 
@@ -94,6 +93,14 @@ def user_name() -> str:
         return "unknown"
 
 
+def _carry_out(view: Collection, plan: ReviewPlan | ChangePlan, by: str) -> Done:
+    mark = _MARKS[plan.decision]
+    if isinstance(plan, ChangePlan):
+        return decide_label_sets(view, plan.label_field, plan.labels, mark, by=by, findings=plan.findings)
+    findings = _findings_after(view, plan.decision)
+    return decide_labels(view, plan.label_field, list(plan.labels), mark, by=by, labels=plan.new, findings=findings)
+
+
 def _findings_after(view: Collection, decision: str) -> dict[str, Any]:
     """Return what the fields of the findings hold of a label that was decided about."""
     if decision == FORGET:
@@ -105,10 +112,12 @@ def _findings_after(view: Collection, decision: str) -> dict[str, Any]:
     return {name: value for name, value in after.items() if name is not None}
 
 
-def _what_follows(view: Collection, plan: ReviewPlan) -> tuple[str, ...]:
+def _what_follows(view: Collection, plan: ReviewPlan | ChangePlan) -> tuple[str, ...]:
     if plan.decision == UNSURE:
-        unsure = counted(count_unsure(view, plan.label_field), "label is unsure", "labels are unsure")
-        return (f"{unsure} in all: filter by `{plan.label_field}.decision` to see them",)
+        several = isinstance(plan, ChangePlan)
+        count = (count_unsure_labels if several else count_unsure)(view, plan.label_field)
+        unsure = f"{counted(count, 'label is unsure', 'labels are unsure')} in all"
+        return (unsure if several else f"{unsure}: filter by `{plan.label_field}.decision` to see them",)
     if plan.decision == FORGET and plan.labels:
         return ("find label issues again to have them judged anew",)
     return ()

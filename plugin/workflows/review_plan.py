@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ..datasets import runs
 from ..datasets.action_log import chunks
 from ..datasets.fields import GIVEN
 from ..datasets.label_decisions import decided_ids
+from ..datasets.multi_label_decisions import decided_labels
+from ..datasets.multi_labels import multi_label_field, multi_label_fields
 from ..datasets.samples import chosen_label_field
 from ..datasets.views import Collection, dataset_of, every_image, single_images
 from ..errors import DataError
+from .change_plan import ChangePlan, plan_changes
 from .choosing import LABEL_ISSUES, SELECTED, Chosen, choose, staleness
 from .findings import LABEL_ISSUES_RUN
+from .review_terms import (
+    ACCEPT,
+    FORGET,
+    KEEP,
+    NO_SUGGESTION,
+    NOT_SURE,
+    RELABEL,
+    REVIEWS,
+    SAME,
+    UNSURE,
+    Reason,
+    listed,
+)
 from .wording import counted
 
-ACCEPT, KEEP, UNSURE, RELABEL, FORGET = "accept", "keep", "unsure", "relabel", "forget"
-REVIEWS = (ACCEPT, KEEP, UNSURE, RELABEL, FORGET)
-
 _CHUNK = 20_000
-_KINDS_TOLD = 5
-
-# Why a sample is left out: singular and plural of what is counted.
-_Reason = tuple[str, str]
 _NO_LABEL = ("sample has no label", "samples have no label")
-_NO_SUGGESTION = ("sample has no suggestion", "samples have no suggestion")
-_NOT_SURE = ("suggestion is less sure, and left as it is", "suggestions are less sure, and left as they are")
 _CHANGED = ("label was changed since it was judged", "labels were changed since they were judged")
-_SAME = ("label is as suggested already, and confirmed", "labels are as suggested already, and confirmed")
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,11 @@ class ReviewPlan:
         about = counted(len(self.labels), "label")
         if self.decision == ACCEPT:
             pairs = (f"{self.labels[key]} → {label}" for key, label in self.new.items())
-            return f"{'Changed' if done else 'Changes'} {counted(len(self.new), 'label')}{_listed(pairs)}."
+            return f"{'Changed' if done else 'Changes'} {counted(len(self.new), 'label')}{listed(pairs)}."
         if self.decision == KEEP:
-            return f"{'Confirmed' if done else 'Confirms'} {about} as right{_listed(self.labels.values())}."
+            return f"{'Confirmed' if done else 'Confirms'} {about} as right{listed(self.labels.values())}."
         if self.decision == UNSURE:
-            return f"{'Marked' if done else 'Marks'} {about} as unsure{_listed(self.labels.values())}."
+            return f"{'Marked' if done else 'Marks'} {about} as unsure{listed(self.labels.values())}."
         if self.decision == RELABEL:
             return f"{'Tagged' if done else 'Tags'} {counted(len(self.labels), 'sample')} '{RELABEL}'."
         return f"{'Forgot' if done else 'Forgets'} what was decided about {about}; the labels stay as they are."
@@ -93,15 +100,18 @@ def plan_review(
     *,
     above: float | None = None,
     label_field: str | None = None,
-) -> ReviewPlan:
+) -> ReviewPlan | ChangePlan:
     """Return what `review_labels` would do with the same arguments, without doing it; it raises the same errors."""
     _check(decision, above)
     fields = issue_fields(view)
     labelled_in = _label_field(view, fields, label_field, decision)
-    chosen = _choose(view, decision, ids, labelled_in)
+    if labelled_in in multi_label_fields(view):
+        chosen = _choose(view, decision, ids, partial(decided_labels, label_field=labelled_in))
+        return plan_changes(view, decision, chosen, labelled_in, fields, above)
+    chosen = _choose(view, decision, ids, partial(decided_ids, label_field=labelled_in))
     labels: dict[str, str] = {}
     new: dict[str, str] = {}
-    left_out: Counter[_Reason] = Counter()
+    left_out: Counter[Reason] = Counter()
     for key, judged in _read(view, chosen.ids, labelled_in, fields.suggestion).items():
         if reason := _left_out(judged, decision, above):
             left_out[reason] += 1
@@ -110,7 +120,7 @@ def plan_review(
         if decision == ACCEPT and judged.suggested is not None and judged.suggested != judged.label:
             new[key] = judged.suggested
     if decision == ACCEPT:
-        left_out[_SAME] += len(labels) - len(new)
+        left_out[SAME] += len(labels) - len(new)
     notes = [counted(count, *reason) for reason, count in sorted(left_out.items()) if count]
     return ReviewPlan(decision, labelled_in, labels, new, (*chosen.notes, *notes))
 
@@ -144,19 +154,23 @@ def _label_field(view: Collection, fields: IssueFields, asked: str | None, decis
             f"label issues of '{name}' were last looked for in '{fields.labels}', not in '{asked}'. "
             f"Find label issues of '{asked}' first."
         )
-    return chosen_label_field(view, asked or fields.labels)
+    asked = asked or fields.labels
+    return multi_label_field(view, asked) or chosen_label_field(view, asked)
 
 
-def _choose(view: Collection, decision: str, ids: Sequence[str] | None, label_field: str) -> Chosen:
+def _choose(
+    view: Collection, decision: str, ids: Sequence[str] | None, decided_of: Callable[[Collection], Iterable[str]]
+) -> Chosen:
+    """Return the samples that are meant; `decided_of` finds those of a view about which anything was decided."""
     if ids is None:
         if decision == FORGET:
-            return Chosen(tuple(decided_ids(single_images(view), label_field)), SELECTED)
+            return Chosen(tuple(sorted(decided_of(single_images(view)))), SELECTED)
         return choose(view, LABEL_ISSUES)
     chosen = choose(view, SELECTED, selected=ids)
     if decision == ACCEPT:
         return replace(chosen, notes=(*chosen.notes, *staleness(view, LABEL_ISSUES_RUN, "label issues")))
     if decision == FORGET:
-        decided = set(decided_ids(every_image(view), label_field)).intersection(chosen.ids)
+        decided = set(decided_of(every_image(view))).intersection(chosen.ids)
         others = len(chosen.ids) - len(decided)
         note = counted(others, "label was not decided about", "labels were not decided about")
         return replace(chosen, ids=tuple(sorted(decided)), notes=(*chosen.notes, *[note] * (others > 0)))
@@ -176,25 +190,15 @@ def _read(view: Collection, ids: Sequence[str], label_field: str, suggestion: st
     return dict(sorted(found.items()))
 
 
-def _left_out(judged: _Judged, decision: str, above: float | None) -> _Reason | None:
+def _left_out(judged: _Judged, decision: str, above: float | None) -> Reason | None:
     """Return why the decision can't be about this sample, None where it can."""
     if judged.label is None:
         return None if decision == RELABEL else _NO_LABEL
     if judged.suggested is None:
-        return _NO_SUGGESTION if decision == ACCEPT or above is not None else None
+        return NO_SUGGESTION if decision == ACCEPT or above is not None else None
     # Rounded, since a confidence of 0.95 comes back as 0.94999.
     if above is not None and round(judged.confidence or 0.0, 4) < above:
-        return _NOT_SURE
+        return NOT_SURE
     if decision == ACCEPT and judged.given is not None and judged.label not in (judged.given, judged.suggested):
         return _CHANGED
     return None
-
-
-def _listed(values: Iterable[str]) -> str:
-    """Return ": 12 cat → dog, 9 cat → fox", the most frequent first; nothing where there are none."""
-    counts = sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))
-    if not counts:
-        return ""
-    told = ", ".join(f"{count:,} {what}" for what, count in counts[:_KINDS_TOLD])
-    others = sum(count for _, count in counts[_KINDS_TOLD:])
-    return f": {told}" + (f", and {others:,} others" if others else "")

@@ -18,7 +18,8 @@ from winnow.plugin.workflows.actions import list_actions, undo_action
 from winnow.plugin.workflows.findings import LABEL_ISSUES_RUN
 from winnow.plugin.workflows.label_issues import LabelIssueParams, find_label_issues
 from winnow.plugin.workflows.review_labels import find_and_accept, review_labels
-from winnow.plugin.workflows.review_plan import REVIEWS, plan_review
+from winnow.plugin.workflows.review_plan import plan_review
+from winnow.plugin.workflows.review_terms import REVIEWS
 
 from .conftest import CLASSES, MakeDataset
 
@@ -364,7 +365,7 @@ def test_a_crash_before_the_change_leaves_an_action_that_undoing_takes_back(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(relabelling, "_write", crash)
+        patched.setattr(relabelling, "write_documents", crash)
         with pytest.raises(KeyboardInterrupt):
             review_labels(judged, "accept")
     report = undo_action(judged)

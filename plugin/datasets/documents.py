@@ -1,0 +1,46 @@
+"""Reads and writes samples as the documents that they are in the database.
+
+They come back to the bit, all fields of a sample change together or not at all, and 20,000 of them take seconds where
+objects take a minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import bson
+from bson import ObjectId
+from pymongo import UpdateOne
+
+from .action_log import chunks
+from .views import Collection, dataset_of
+
+CHUNK = 20_000
+
+Document = dict[str, Any]
+
+
+def read_documents(
+    view: Collection, ids: Sequence[str], fields: Sequence[str], condition: Mapping[str, Any]
+) -> Iterator[tuple[ObjectId, Document]]:
+    """Yield those samples of the dataset that exist and meet a condition of MongoDB's, by id, with these fields."""
+    collection = dataset_of(view)._sample_collection
+    for chunk in chunks(ids, CHUNK):
+        wanted = {"_id": {"$in": [ObjectId(key) for key in chunk]}, **condition}
+        for document in collection.find(wanted, list(fields)).sort("_id"):
+            yield document["_id"], plain(document)
+
+
+def write_documents(view: Collection, values: Mapping[ObjectId, Document]) -> None:
+    """Set fields of samples, and renew the samples that are in memory."""
+    now = datetime.now(UTC)
+    changes = [UpdateOne({"_id": key}, {"$set": each | {"last_modified_at": now}}) for key, each in values.items()]
+    if changes:
+        dataset_of(view)._bulk_write(changes, ids=[str(key) for key in values])
+
+
+def plain(document: Mapping[str, Any]) -> Document:
+    """Return a document as the database keeps it: times in UTC without a zone, whatever FiftyOne's own setting."""
+    return bson.decode(bson.encode(document))
