@@ -33,7 +33,7 @@ class FindLabelIssues(WorkflowOperator):
         return ("review_label_issues", "review them") if summary.get("flagged") else self.next_step
 
     def fill(self, form: Form) -> None:
-        form.label_field()
+        form.label_field(several=True)
         form.choice(
             "sensitivity",
             list(_SENSITIVITIES),
@@ -50,6 +50,7 @@ class FindLabelIssues(WorkflowOperator):
             form.field_name("quality_field", "Field for the label's quality")
             form.field_name("issue_field", "Field for the flag")
             form.field_name("suggestion_field", "Field for the suggested label")
+            form.field_name("changes_field", "Field for suggested changes of several labels")
             form.field_name("verdict_field", "Field for why it is flagged")
             form.field_name("outlier_score_field", "Field for how odd the image is")
             form.field_name("outlier_field", "Field for the flag of odd images")

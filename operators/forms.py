@@ -10,6 +10,7 @@ import fiftyone as fo
 from fiftyone.operators import types
 
 from ..plugin.datasets import jobs
+from ..plugin.datasets.multi_labels import multi_label_fields
 from ..plugin.datasets.patches import label_path, patch_fields, shown_patches
 from ..plugin.datasets.runs import list_runs
 from ..plugin.datasets.samples import label_fields
@@ -22,6 +23,7 @@ from ..plugin.workflows.wording import counted, wait_of
 from .params import defaults_of
 
 MORE = "more_settings"
+_ONE_LABEL = "One Classification an image."
 _PRESET_HINTS = {"quick": "a short fine-tune of the backbone", "probe": "a linear model on the embeddings, in seconds"}
 
 
@@ -102,9 +104,15 @@ class Form:
             wait = f"about {wait_of(seconds)} on this machine, less where vectors are known already"
             self.note("images", f"{self._counted()} · {wait}")
 
-    def label_field(self, name: str = "label_field") -> None:
-        """Offer the dataset's Classification fields, and say how many classes the chosen one has."""
-        offered = label_fields(self.view)
+    def label_field(self, name: str = "label_field", *, several: bool = False) -> None:
+        """Offer the dataset's Classification fields, and say how many classes the chosen one has.
+
+        Args:
+            name: Name of the parameter.
+            several: Whether the job can work on fields of Classifications too, several labels an image.
+        """
+        lists = multi_label_fields(self.view) if several else []
+        offered = [*label_fields(self.view), *lists]
         if not offered:
             self.problem(
                 name + "_problem",
@@ -113,20 +121,24 @@ class Form:
             )
             return
         chosen = self.ctx.params.get(name) or offered[0]
-        shown = self.choice(name, offered, "Label field", "One Classification an image.", default=offered[0])
+        description = "One Classification an image, or several as Classifications." if lists else _ONE_LABEL
+        labels = {field: f"{field}: several labels an image" for field in lists}
+        shown = self.choice(name, offered, "Label field", description, default=offered[0], labels=labels)
         if chosen not in offered:
             names = ", ".join(offered)
             mark_invalid(shown, f"'{chosen}' is no Classification field of '{self.dataset.name}'; choose from: {names}")
             return
-        classes = self.view.distinct(f"{chosen}.label")
-        if len(classes) < 2:
+        classes = self.view.distinct(f"{chosen}.classifications.label" if chosen in lists else f"{chosen}.label")
+        needed, words = (1, "a class") if chosen in lists else (2, "two classes")
+        if len(classes) < needed:
             self.problem(
                 "classes",
-                f"This job needs two classes, '{chosen}' has {', '.join(classes) or 'no label'}",
+                f"This job needs {words}, '{chosen}' has {', '.join(classes) or 'no label'}",
                 "Label images of another class, or choose another label field or a larger view.",
             )
         else:
-            self.note("classes", f"{len(classes):,} classes: {', '.join(classes[:5])}{' …' * (len(classes) > 5)}")
+            found = f"{counted(len(classes), 'class', 'classes')}: {', '.join(classes[:5])}"
+            self.note("classes", found + " …" * (len(classes) > 5))
 
     def split_field(self, name: str = "split_field", *, required: int = 1) -> list[str]:
         """Offer where the splits come from, show what is found there, and return the names of the splits.

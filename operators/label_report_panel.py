@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.operators as foo
+from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from . import label_report_plots as plots
 
 if TYPE_CHECKING:
-    from ..plugin.workflows.label_report import SavedLabelReport
+    from ..plugin.workflows.label_report import SavedLabelReport, SavedLabelSetReport
 
 _JOB = "find_label_issues"
 
@@ -56,10 +57,19 @@ class LabelReportPanel(foo.Panel):
             pair = saved.report.worst_pairs(plots.MOST_PAIRS)[int(ctx.params["row"])]
             self._show(ctx, pair.given, pair.true)
 
+    def on_class(self, ctx: Any) -> None:
+        """Show the images for which a change of a class is suggested."""
+        saved = _saved_sets(ctx)
+        if saved is not None:
+            name = saved.by_class[int(ctx.params["row"])][0]
+            _set_view(ctx, saved.changes(ctx.dataset, name), f"No change of '{name}' is suggested any more.")
+
     def render(self, ctx: Any) -> types.Property:
         panel = types.Object()
-        saved = _saved(ctx)
-        if saved is None:
+        saved, sets = _saved(ctx), _saved_sets(ctx)
+        if sets is not None:
+            self._draw_sets(panel, sets)
+        elif saved is None:
             panel.md(
                 "**No report yet.** Run **Winnow: find label issues** on this dataset; the report is drawn from what "
                 "it saves.",
@@ -75,16 +85,12 @@ class LabelReportPanel(foo.Panel):
         report = saved.report
         shown = min(len(report.classes), plots.MOST_CLASSES)
         several = f", the {shown} worst of {len(report.classes):,}" if shown < len(report.classes) else ""
-        wrong = (
-            f"{saved.estimated:,.0f} expected to be wrong in all" if saved.certain else "none of them certainly wrong"
-        )
         panel.md(
-            f"**{saved.flagged:,} labels of `{saved.label_field}` flagged, {wrong}.** Expected number of "
-            f"labels by label and true class{several}. Click a cell to see its flagged samples.",
+            f"**{_flagged(saved)}** Expected number of labels by label and true class{several}. Click a cell to see "
+            "its flagged samples.",
             name="head",
         )
-        if saved.stale:
-            panel.view("stale", types.Warning(label=f"Older than the dataset: {saved.stale}", description="Run again."))
+        _warn_if_stale(panel, saved)
         panel.plot("matrix", layout=plots.matrix_layout(report), config=_CONFIG, on_click=self.on_cell)
         panel.md("**Wrong labels by class**", name="rates_head")
         panel.plot("rates", layout=plots.rate_layout(report), config=_CONFIG, on_click=self.on_bar)
@@ -97,8 +103,21 @@ class LabelReportPanel(foo.Panel):
             table.add_column("flagged", label="Flagged")
             panel.list("pairs", types.Object(), view=table)
 
+    def _draw_sets(self, panel: types.Object, saved: SavedLabelSetReport) -> None:
+        panel.md(f"**{_flagged(saved)}** Click a row to see its images.", name="head")
+        _warn_if_stale(panel, saved)
+        if saved.by_class:
+            table = types.TableView(on_click_row=self.on_class)
+            table.add_column("label", label="Class")
+            table.add_column("missing", label="Missing")
+            table.add_column("extra", label="Extra")
+            panel.list("classes", types.Object(), view=table)
+
     def _fill(self, ctx: Any) -> None:
-        saved = _saved(ctx)
+        saved, sets = _saved(ctx), _saved_sets(ctx)
+        if sets is not None:
+            rows = [{"label": name, "missing": missing, "extra": extra} for name, missing, extra in sets.by_class]
+            ctx.panel.set_data("classes", rows)
         if saved is not None:
             ctx.panel.set_data("matrix", plots.matrix_traces(saved.report))
             ctx.panel.set_data("rates", plots.rate_traces(saved.report))
@@ -106,14 +125,9 @@ class LabelReportPanel(foo.Panel):
 
     def _show(self, ctx: Any, given: str, true: str | None) -> None:
         saved = _saved(ctx)
-        if saved is None:
-            return
-        found = saved.labels(ctx.dataset, given, true)
-        if found.count():
-            ctx.ops.set_view(found)
-        else:
+        if saved is not None:
             shows = "" if true is None else f" as '{true}'"
-            ctx.ops.notify(f"No label '{given}' is flagged{shows}.", variant="info")
+            _set_view(ctx, saved.labels(ctx.dataset, given, true), f"No label '{given}' is flagged{shows}.")
 
 
 _CONFIG = {"displayModeBar": False, "responsive": True}
@@ -127,7 +141,32 @@ _COLUMN = types.GridView(
 )
 
 
+def _flagged(saved: SavedLabelReport | SavedLabelSetReport) -> str:
+    """Return how many labels are flagged and how many are wrong, as a sentence."""
+    wrong = f"{saved.estimated:,.0f} expected to be wrong in all" if saved.certain else "none of them certainly wrong"
+    return f"{saved.flagged:,} labels of `{saved.label_field}` flagged, {wrong}."
+
+
+def _warn_if_stale(panel: types.Object, saved: SavedLabelReport | SavedLabelSetReport) -> None:
+    if saved.stale:
+        panel.view("stale", types.Warning(label=f"Older than the dataset: {saved.stale}", description="Run again."))
+
+
+def _set_view(ctx: Any, found: SampleCollection, otherwise: str) -> None:
+    """Show samples; where there are none, say so."""
+    if found.count():
+        ctx.ops.set_view(found)
+    else:
+        ctx.ops.notify(otherwise, variant="info")
+
+
 def _saved(ctx: Any) -> SavedLabelReport | None:
     from ..plugin.workflows.label_report import read_label_report
 
     return None if ctx.dataset is None else read_label_report(ctx.dataset)
+
+
+def _saved_sets(ctx: Any) -> SavedLabelSetReport | None:
+    from ..plugin.workflows.label_report import read_label_set_report
+
+    return None if ctx.dataset is None else read_label_set_report(ctx.dataset)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from tests.plugin.workflows.conftest import TILE, tile
-
-if TYPE_CHECKING:
-    import fiftyone as fo
 
 CLASSES = ("bag", "sneaker", "trouser")
 IMAGES = 120
@@ -46,24 +41,3 @@ def planted(shown: dict[str, set[str]]) -> dict[str, set[str]]:
             labels.add(next(name for name in CLASSES[number % len(CLASSES) :] + CLASSES if name not in names))
         given[path] = labels
     return given
-
-
-def make_dataset(given: dict[str, set[str] | None], field: str = "things") -> fo.Dataset:
-    """Return a new dataset with a field of Classifications; None = not annotated."""
-    import fiftyone as fo
-
-    dataset = fo.Dataset(f"mosaics-{uuid.uuid4().hex[:12]}")
-    samples = [fo.Sample(filepath=path) for path in sorted(given)]
-    dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Classifications)
-    for sample in samples:
-        if (names := given[sample.filepath]) is not None:
-            sample[field] = labels_of(names)
-    dataset.add_samples(samples, progress=False)
-    return dataset
-
-
-def labels_of(names: set[str]) -> fo.Classifications:
-    """Return labels in alphabetical order."""
-    import fiftyone as fo
-
-    return fo.Classifications(classifications=[fo.Classification(label=name) for name in sorted(names)])

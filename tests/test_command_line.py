@@ -372,6 +372,27 @@ def test_sure_suggestions_are_accepted_and_taken_back(images: Path) -> None:
     assert "Undone for 1 sample: accepted suggestions for 1 label" in undone.stdout
 
 
+def test_missing_and_extra_labels_of_a_table_are_found_accepted_and_taken_back(images: Path, tmp_path: Path) -> None:
+    names = {path: path.parent.name for path in sorted(images.glob("*/*/[0-9]*.png"))}
+    labels = {path: [name, "warm"] if name == "red" else [name] for path, name in names.items()}
+    lacking, having = images / "train" / "red" / "3.png", images / "train" / "green" / "3.png"
+    labels[lacking], labels[having] = ["warm"], ["green", "warm"]
+    table = tmp_path / "colours.csv"
+    rows = (f"{path.relative_to(tmp_path)},{'|'.join(found)}" for path, found in labels.items())
+    table.write_text("\n".join(["path,labels", *rows]))
+
+    accepted = winnow("label-issues", table, "--label-delimiter", "|", "--accept-above", "0.4", "--json")
+    again = winnow("label-issues", table, "--label-delimiter", "|", "--json")
+    undone = winnow("undo", "colours")
+
+    assert accepted.exit_code == 0, accepted.stderr
+    found = last_json(accepted.stdout)
+    assert found["by_class"] == {"red": {"missing": 1, "extra": 0}, "warm": {"missing": 0, "extra": 1}}
+    assert found["accepted"]["samples"] == 2
+    assert (last_json(again.stdout)["confirmed"], last_json(again.stdout)["flagged"]) == (2, 0)
+    assert "Undone for 2 samples: accepted suggestions for labels of 2 samples" in undone.stdout
+
+
 def test_trained_classifier_predicts_and_is_evaluated(images: Path, tmp_path: Path) -> None:
     trained = winnow("train", images, "--output", tmp_path / "classifier", "--preset", "probe", "--json")
     predicted = winnow(

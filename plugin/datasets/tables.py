@@ -22,7 +22,10 @@ _CSV_DELIMITERS = (",", ";", "\t")
 _LABEL_COLUMNS = ("label", "labels")
 # Names of fields that FiftyOne keeps, and that our jobs write under their defaults.
 _FIFTYONE_NAMES = ("id", "filepath", "tags", "metadata", "created_at", "last_modified_at", "media_type")
-_LABEL_NAMES = ("ground_truth", "prediction", "label_quality", "label_issue", "suggested_label")
+_LABEL_NAMES = (
+    *("ground_truth", "prediction", "label_quality", "label_issue", "suggested_label", "suggested_labels"),
+    *("outlier", "outlier_score"),
+)
 _FINDING_NAMES = (
     *("duplicate_group", "duplicate_score", "duplicate_role", "duplicate_conflict", "duplicate_decisions"),
     *("leak_score", "leak_kind", "winnow_failure"),

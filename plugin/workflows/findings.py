@@ -36,9 +36,18 @@ class Findings:
     notes: tuple[str, ...]
 
 
-def read_findings(view: Collection, ids: np.ndarray) -> Findings:
-    """Return what the duplicate, leak and label-issue jobs last found about these samples."""
+def read_findings(view: Collection, ids: np.ndarray, label_field: str | None = None) -> Findings:
+    """Return what the duplicate, leak and label-issue jobs last found about these samples.
+
+    Args:
+        view: The collection.
+        ids: (m,) sample ids.
+        label_field: Field whose labels matter: label issues of another field are none of these. None = any.
+    """
     known = {run.key: run for run in runs.list_runs(view)}
+    judged = known[LABEL_ISSUES_RUN].summary["label_field"] if LABEL_ISSUES_RUN in known else label_field
+    if label_field not in (None, judged):
+        del known[LABEL_ISSUES_RUN]
 
     def column(key: str, position: int) -> list:
         # A user may have deleted the fields of a run; then it is as if the job had never run.
@@ -53,7 +62,9 @@ def read_findings(view: Collection, ids: np.ndarray) -> Findings:
     notes = []
     for key, name in ((DUPLICATES_RUN, "duplicates"), (LEAKS_RUN, "leaks"), (LABEL_ISSUES_RUN, "label issues")):
         reason = runs.is_stale(view, key) if key in known else None
-        if key not in known:
+        if key == LABEL_ISSUES_RUN and label_field not in (None, judged):
+            notes.append(f"{name} were last looked for in '{judged}', not in '{label_field}'")
+        elif key not in known:
             notes.append(f"{name} have not been looked for on this dataset")
         elif reason:
             notes.append(f"the findings about {name} are older than the dataset ({reason}); run that job again")

@@ -145,7 +145,7 @@ def train_on(view: Collection, embedded: Embedded, params: TrainParams, progress
     """Train on vectors that are at hand."""
     recipe, output = check_params(view, params)
     samples = embedded.samples
-    findings = read_findings(view, samples.ids)
+    findings = read_findings(view, samples.ids, samples.label_field)
     selection = select_rows(samples, findings, params)
     present = np.unique(samples.labels[selection.train])
     if len(present) < 2:

@@ -26,6 +26,24 @@ def test_only_classification_fields_are_offered_as_label_field(colours: fo.Datas
     assert form["label_field"]["type"]["values"] == ["ground_truth"]
 
 
+def test_fields_of_several_labels_an_image_are_offered_after_those_of_one(colours: fo.Dataset) -> None:
+    several = fo.Classifications(classifications=[fo.Classification(label=name) for name in ("sea", "dog")])
+    colours.set_values("all_things", [several] * len(colours))
+
+    first = form_of("find_label_issues", colours)
+    chosen = form_of("find_label_issues", colours, label_field="all_things")
+
+    assert first["label_field"]["type"]["values"] == ["ground_truth", "all_things"]
+    assert first["label_field"]["default"] == "ground_truth"
+    assert chosen["classes"]["view"]["label"] == "2 classes: dog, sea"
+
+
+def test_jobs_for_one_label_an_image_do_not_offer_fields_of_several(colours: fo.Dataset) -> None:
+    colours.add_sample_field("all_things", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classifications)
+
+    assert form_of("train_classifier", colours)["label_field"]["type"]["values"] == ["ground_truth"]
+
+
 def test_splits_found_in_tags_are_shown_with_their_sizes(colours: fo.Dataset) -> None:
     form = form_of("find_leaks", colours)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from fiftyone.operators.executor import ExecutionContext, Executor
 
 from tests.label_reports import fill, save_report
+from tests.label_sets import make_judged
 
 
 @pytest.fixture
@@ -108,3 +109,33 @@ def test_where_nothing_is_certainly_wrong_the_report_says_so(judged: fo.Dataset)
     head = drawn(sent_by(judged))["head"]
 
     assert "4 labels of `ground_truth` flagged, none of them certainly wrong." in str(head)
+
+
+# Several labels an image
+
+
+@pytest.fixture
+def judged_sets(tmp_path: Path) -> Iterator[fo.Dataset]:
+    made = make_judged(tmp_path)
+    yield made
+    made.delete()
+
+
+def test_of_several_labels_an_image_a_table_of_classes_is_drawn(judged_sets: fo.Dataset) -> None:
+    sent = sent_by(judged_sets)
+
+    assert "4 labels of `things` flagged, 4 expected" in drawn(sent)["head"]["default"]
+    assert drawn(sent)["classes"]["view"]["on_click_row"] == "@winnow/curation/label_report#on_class"
+    assert "matrix" not in drawn(sent)
+    assert data_of(sent)["classes"] == [
+        {"label": "fox", "missing": 1, "extra": 1},
+        {"label": "cat", "missing": 1, "extra": 0},
+        {"label": "dog", "missing": 0, "extra": 1},
+    ]
+
+
+def test_click_on_a_class_shows_the_images_whose_labels_lack_it_or_have_it_too_many(judged_sets: fo.Dataset) -> None:
+    sent = sent_by(judged_sets, "on_class", row=0)
+
+    view = fo.DatasetView._build(judged_sets, sent["set_view"][0]["view"])
+    assert view.values("id") == [judged_sets.values("id")[row] for row in (0, 2)]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
 from fiftyone.operators.executor import ExecutionError
 
 from tests.conftest import save_label_issues
+from tests.label_sets import make_judged
 
 from .test_actions import execute, form_of, in_the_app
 
@@ -130,3 +134,24 @@ def test_findings_that_are_older_than_the_dataset_are_told(judged: fo.Dataset) -
     form = form_of(NAME, judged)
 
     assert "older than the dataset" in form["note_0"]["view"]["label"]
+
+
+@pytest.fixture
+def judged_sets(tmp_path: Path) -> Iterator[fo.Dataset]:
+    made = make_judged(tmp_path)
+    yield made
+    made.delete()
+
+
+def test_changes_of_several_labels_an_image_are_said_in_numbers_made_and_taken_back(judged_sets: fo.Dataset) -> None:
+    path = "things.classifications.label"
+    before = judged_sets.values(path)
+
+    form = form_of(NAME, judged_sets)
+    result = execute(NAME, judged_sets, confirm=True)
+    accepted = judged_sets.values(path)
+    execute("undo_action", judged_sets, action=result["action"])
+
+    assert form["plan"]["view"]["label"] == "Changes 2 labels: 1 cat added, 1 fox added."
+    assert accepted[:3] == [["cat", "dog", "fox"], ["cat"], ["fox"]]
+    assert judged_sets.values(path) == before

@@ -8,7 +8,8 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
-from tests.mosaics import labels_of, make_dataset, planted, write_mosaics
+from tests.label_sets import labels_of, make_dataset
+from tests.mosaics import planted, write_mosaics
 from winnow.plugin.datasets.label_changes import ADD, REMOVE
 from winnow.plugin.datasets.runs import load_run
 from winnow.plugin.errors import DataError, FieldError
@@ -49,8 +50,8 @@ def made_of() -> Iterator[Callable[..., fo.Dataset]]:
     """Return a factory of datasets of labels, deleted after the test."""
     made: list[fo.Dataset] = []
 
-    def make(labels: Labels, field: str = "things") -> fo.Dataset:
-        made.append(make_dataset(labels, field))
+    def make(labels: Labels) -> fo.Dataset:
+        made.append(make_dataset(labels))
         return made[-1]
 
     yield make

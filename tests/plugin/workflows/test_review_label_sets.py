@@ -9,47 +9,21 @@ from typing import Any
 import fiftyone as fo
 import pytest
 
-from tests.conftest import write_image
-from tests.mosaics import labels_of, make_dataset, planted, write_mosaics
-from winnow.plugin.datasets import label_sets, runs
-from winnow.plugin.datasets.fields import write_values
-from winnow.plugin.datasets.label_changes import ADD, REMOVE, LabelChange, SampleChanges, write_changes
+from tests.label_sets import LABELS, labels_of, make_dataset, make_judged
+from tests.mosaics import planted, write_mosaics
+from winnow.plugin.datasets import label_sets
+from winnow.plugin.datasets.label_changes import ADD, REMOVE
 from winnow.plugin.errors import FieldError
 from winnow.plugin.workflows.actions import list_actions, undo_action
-from winnow.plugin.workflows.findings import LABEL_ISSUES_RUN
 from winnow.plugin.workflows.label_issues import LabelIssueParams, find_label_issues
 from winnow.plugin.workflows.review_labels import find_and_accept, review_labels
 from winnow.plugin.workflows.review_plan import plan_review
 from winnow.plugin.workflows.review_terms import REVIEWS
 
-# The labels of six images; what is suggested for the first three; and the quality that follows.
-LABELS: tuple[set[str] | None, ...] = ({"cat", "dog"}, set(), {"fox"}, {"cat"}, {"dog"}, None)
-SUGGESTED = (
-    SampleChanges((LabelChange("fox", ADD, 0.95), LabelChange("dog", REMOVE, 0.8)), rest=0.7),
-    SampleChanges((LabelChange("cat", ADD, 0.99),), rest=0.9),
-    SampleChanges((LabelChange("fox", REMOVE, 0.6),), rest=0.9),
-)
-QUALITY = (0.05, 0.01, 0.4, 0.9, 0.9)
-
 
 @pytest.fixture
 def judged(tmp_path: Path) -> Iterator[fo.Dataset]:
-    """Return six images as `find_label_issues` leaves them: three flagged, two good ones, and one not annotated."""
-    paths = [str(write_image(tmp_path / f"{row}.png")) for row in range(len(LABELS))]
-    made = make_dataset(dict(zip(paths, LABELS, strict=True)))
-    ids = made.values("id")
-    write_values(made, "label_quality", ids[:5], QUALITY, kind="float")
-    write_values(made, "label_issue", ids[:5], [True] * 3 + [False] * 2, kind="bool")
-    write_changes(made, "suggested_labels", ids[:3], SUGGESTED)
-    fields = {"quality_field": "label_quality", "issue_field": "label_issue", "suggestion_field": "suggested_labels"}
-    runs.save_run(
-        made,
-        LABEL_ISSUES_RUN,
-        method="find_label_issues",
-        params=fields,
-        fields=list(fields.values()),
-        summary={"label_field": "things"},
-    )
+    made = make_judged(tmp_path)
     yield made
     made.delete()
 
