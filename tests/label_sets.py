@@ -56,7 +56,13 @@ def make_judged(folder: Path) -> fo.Dataset:
     write_values(made, "label_quality", ids[:5], QUALITY, kind="float")
     write_values(made, "label_issue", ids[:5], [True] * 3 + [False] * 2, kind="bool")
     write_changes(made, "suggested_labels", ids[:3], suggested)
-    fields = {"quality_field": "label_quality", "issue_field": "label_issue", "suggestion_field": "suggested_labels"}
+    write_values(made, "label_verdict", ids[:3], ["wrong"] * 3, kind="str")
+    fields = {
+        "quality_field": "label_quality",
+        "issue_field": "label_issue",
+        "suggestion_field": "suggested_labels",
+        "verdict_field": "label_verdict",
+    }
     runs.save_run(
         made,
         LABEL_ISSUES_RUN,

@@ -36,7 +36,7 @@ def decide_label_sets(
         cells: Sample id -> class -> whether the image has the label from now on, possibly the same as before.
         decision: One of those of `label_decisions`; None = forget what was decided.
         by: Name of the person.
-        findings: Sample id -> field of Winnow's -> what it holds from now on; for each sample the same fields.
+        findings: Sample id -> field of Winnow's -> what it holds from now on.
 
     Raises:
         FieldError: The field is read-only, or the labels have attributes of the same names that are not Winnow's.
@@ -55,7 +55,7 @@ def decide_label_sets(
             "_id": key,
             "was": held[label_field],
             "cells": sorted(cells[str(key)].items()),  # pairs, as a class may have a name that no key can have
-            "findings": {field: held.get(field) for field in fields},
+            "findings": {field: held.get(field) for field in findings.get(str(key), {})},
             "after": dict(findings.get(str(key), {})),
         }
         for key, held in _label_sets(view, label_field, found, fields)

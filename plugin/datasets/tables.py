@@ -24,7 +24,7 @@ _LABEL_COLUMNS = ("label", "labels")
 _FIFTYONE_NAMES = ("id", "filepath", "tags", "metadata", "created_at", "last_modified_at", "media_type")
 _LABEL_NAMES = (
     *("ground_truth", "prediction", "label_quality", "label_issue", "suggested_label", "suggested_labels"),
-    *("outlier", "outlier_score"),
+    *("label_verdict", "outlier", "outlier_score"),
 )
 _FINDING_NAMES = (
     *("duplicate_group", "duplicate_score", "duplicate_role", "duplicate_conflict", "duplicate_decisions"),

@@ -114,6 +114,8 @@ def _after(decision: str, fields: IssueFields, found: SampleChanges, taken: Sequ
         rest = min(rest, *(round(1 - each.confidence, 4) for each in taken))
     left = SampleChanges(tuple(each for each in found.changes if each not in taken), rest)
     after: dict[str | None, Any] = {fields.issue: bool(left.changes), fields.suggestion: left.document()}
+    if not left.changes:
+        after[fields.verdict] = None
     if decision in (ACCEPT, KEEP):
         after[fields.quality] = min([rest, *(round(1 - each.confidence, 4) for each in left.changes)])
     return {name: value for name, value in after.items() if name is not None}

@@ -64,6 +64,7 @@ def test_an_image_stays_flagged_while_a_change_is_open(judged: fo.Dataset) -> No
     review_labels(judged, "accept", above=0.95)
 
     assert judged.values("label_issue") == [True, False, True, False, False, None]
+    assert judged.values("label_verdict")[:3] == ["wrong", None, "wrong"]
     assert changes_in(judged) == [["dog"], None, ["fox"], None, None, None]
 
 
