@@ -16,7 +16,9 @@ from winnow.plugin.training.out_of_fold import FINE_TUNING_FOLDS, OutOfFold, fin
 from winnow.plugin.training.recipe import Recipe
 from winnow.plugin.training.training import LabelledImages, Trained
 from winnow.plugin.vision.backbones import Backbone, hash_weights
+from winnow.plugin.vision.layered import with_layers
 from winnow.plugin.vision.preprocessing import Preprocessing
+from winnow.plugin.vision.torch_engine import TorchEngine
 
 CLASSES = ["lying", "standing"]
 LEARNING = Recipe(epochs=3, batch_size=16, learning_rate=3e-3, frozen_share=0.0, flip=0.0)
@@ -103,6 +105,18 @@ def test_it_can_be_cancelled_between_batches(fine_tune: FineTune, stripes: Label
 
     with pytest.raises(JobCancelled):
         fine_tune(stripes, progress=cancel)
+
+
+def test_a_backbone_that_looks_closer_can_be_fine_tuned(
+    backbone: Backbone, preprocessing: Preprocessing, stripes: LabelledImages
+) -> None:
+    closer = with_layers(backbone)
+    engine = TorchEngine(closer.network, preprocessing.input, "cpu")
+    images = replace(stripes, vectors=engine(np.stack([preprocessing(path) for path in stripes.paths])))
+
+    found = fine_tuned_probabilities(images, CLASSES, closer, preprocessing, SHORT)
+
+    assert (found.probabilities.argmax(axis=1) == stripes.labels).mean() >= 0.7
 
 
 def test_too_few_images_are_an_error_that_names_the_fold_and_the_way_out(
