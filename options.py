@@ -68,6 +68,13 @@ MeasureCleaning = Annotated[
     bool,
     typer.Option("--measure-cleaning", help="Measure what cleaning the labels would be worth; takes much longer."),
 ]
+PredictionsField = Annotated[
+    str | None,
+    typer.Option("--predictions", help="Field with out-of-sample predictions of yours, to judge labels by as well."),
+]
+FineTune = Annotated[
+    bool, typer.Option("--fine-tune", help="Judge labels by a fine-tuned backbone as well; takes twice a training.")
+]
 AcceptAbove = Annotated[
     float | None,
     typer.Option(

@@ -161,24 +161,23 @@ def _saved(images: np.ndarray, folder: Path) -> list[str]:
     return paths
 
 
-def cifar(home: Path, data: Path, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return lite0 vectors of the first images at 160 px, their true and their human labels."""
+def cifar(home: Path, data: Path, count: int) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Return the first images' paths, their true and their human labels."""
     with zipfile.ZipFile(data / "cifar10-train.zip") as archive:
         archive.extractall(home / "cifar10")
     paths = [str(home / "cifar10" / "train" / f"{number:05d}.jpg") for number in range(count)]
-    vectors = embed(paths, home)
     labels = np.load(data / "labels.npz", allow_pickle=False)
-    return vectors, labels["train_true"][:count].astype(np.int64), labels["train_noisy"][:count].astype(np.int64)
+    return paths, labels["train_true"][:count].astype(np.int64), labels["train_noisy"][:count].astype(np.int64)
 
 
-def embed(paths: list[str], home: Path) -> np.ndarray:
-    """Return (n, 1280) float32 vectors of lite0 at 160 px."""
+def embed(paths: list[str], home: Path, name: str = "lite0", size: int = 160) -> np.ndarray:
+    """Return (n, d) float32 vectors of a backbone at a size in pixels."""
     from winnow.plugin.vision.backbones import load_backbone
     from winnow.plugin.vision.embeddings import embed_images
     from winnow.plugin.vision.preprocessing import Preprocessing
 
-    backbone = load_backbone()
-    preprocessing = Preprocessing(input=replace(backbone.input, size=160, mode="squash"))
+    backbone = load_backbone(name)
+    preprocessing = Preprocessing(input=replace(backbone.input, size=size, mode="squash"))
     return embed_images(paths, paths, backbone, preprocessing, cache_root=home / "cache").vectors
 
 

@@ -9,9 +9,10 @@ best threshold is the one on the given label's probability that is best in hinds
 which the largest is 50 times as large as the smallest, and with several classes in an image (2 x 2 mosaics).
 
 FOLDER holds `cifar10-train.zip` (JPEG files in CIFAR-10's order) and `labels.npz` (arrays `train_true`, and
-`train_noisy`: CIFAR-10N "aggregate", Wei et al. 2022); with it all 50,000 images are also judged from images alone, and
-the probe is timed beside scikit-learn's logistic regression. `--quick`: two kinds of noise, a smoke test. `--scale`:
-only the memory and time for 1,000,000 x 1,000 probabilities on disk (2 GB).
+`train_noisy`: CIFAR-10N "aggregate", Wei et al. 2022); with it all 50,000 images are also judged from images alone (by
+`lite0+layers`: half an hour of embedding on two cores), and the probe is timed beside scikit-learn's logistic
+regression. `--quick`: two kinds of noise, a smoke test. `--scale`: only the memory and time for 1,000,000 x 1,000
+probabilities on disk (2 GB).
 """
 
 from __future__ import annotations
@@ -26,7 +27,19 @@ from typing import Any
 import numpy as np
 
 from .isolation import isolate
-from .label_cells import CLASSES, FOLDS, Cell, cells, cifar, components, fashion, made_wrong, mosaics, out_of_fold
+from .label_cells import (
+    CLASSES,
+    FOLDS,
+    Cell,
+    cells,
+    cifar,
+    components,
+    embed,
+    fashion,
+    made_wrong,
+    mosaics,
+    out_of_fold,
+)
 from .report import Target, finish, peak_memory
 
 _CIFAR = 6_000
@@ -58,8 +71,9 @@ def measure(home: Path, data: Path | None, seeds: int, quick: bool) -> tuple[lis
     details: dict[str, Any] = {}
     targets: list[Target] = []
     if data is not None:
-        vectors, true, noisy = cifar(home, data, 2_000 if quick else 50_000)
-        sets["CIFAR-10"] = (components(vectors[:_CIFAR], 200), true[:_CIFAR])
+        paths, true, noisy = cifar(home, data, 2_000 if quick else 50_000)
+        sets["CIFAR-10"] = (components(embed(paths[:_CIFAR], home), 200), true[:_CIFAR])
+        vectors = embed(paths, home, "lite0+layers", 224)
         details["images_alone"] = _from_images(vectors, true, noisy)
         targets.append(Target("CIFAR-10N from images alone: average precision", details["images_alone"]["AP"], 0.70))
         targets.append(

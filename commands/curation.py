@@ -134,6 +134,8 @@ def label_issues(
     accept_above: opt.AcceptAbove = None,
     sensitivity: opt.Sensitivity = None,
     measure_cleaning: opt.MeasureCleaning = False,
+    predictions: opt.PredictionsField = None,
+    fine_tune: opt.FineTune = False,
     label_field: opt.LabelField = None,
     backbone: opt.Backbone = None,
     image_size: opt.ImageSize = None,
@@ -151,6 +153,7 @@ def label_issues(
         given = given_options(
             label_field=label_field, seed=seed, sensitivity=sensitivity, measure_cleaning=measure_cleaning or None
         )
+        given |= given_options(predictions_field=predictions, fine_tune=fine_tune or None)
         params = LabelIssueParams(vectors=vector_params(backbone, image_size), **given)
         collection = open_collection(target, label_delimiter, group_slice)
         if accept_above is None:

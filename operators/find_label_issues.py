@@ -46,7 +46,13 @@ class FindLabelIssues(WorkflowOperator):
             "Measure what cleaning would be worth",
             "The accuracy of a probe with and without the flagged labels, cross-validated; takes much longer.",
         )
+        form.switch(
+            "fine_tune",
+            "Fine-tune the backbone as further evidence",
+            "Three networks, each asked about the images that it has not seen; takes much longer, on a CPU above all.",
+        )
         if form.wants_more():
+            form.predictions("predictions_field")
             form.field_name("quality_field", "Field for the label's quality")
             form.field_name("issue_field", "Field for the flag")
             form.field_name("suggestion_field", "Field for the suggested label")

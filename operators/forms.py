@@ -12,6 +12,7 @@ from fiftyone.operators import types
 from ..plugin.datasets import jobs
 from ..plugin.datasets.multi_labels import multi_label_fields
 from ..plugin.datasets.patches import label_path, patch_fields, shown_patches
+from ..plugin.datasets.predictions import prediction_fields
 from ..plugin.datasets.runs import list_runs
 from ..plugin.datasets.samples import label_fields
 from ..plugin.datasets.split_names import NEVER_ASSUMED, read_splits, split_sources
@@ -139,6 +140,17 @@ class Form:
         else:
             found = f"{counted(len(classes), 'class', 'classes')}: {', '.join(classes[:5])}"
             self.note("classes", found + " …" * (len(classes) > 5))
+
+    def predictions(self, name: str) -> None:
+        """Offer the fields with a model's predictions, where there are any."""
+        label_field = self.ctx.params.get("label_field") or next(iter(label_fields(self.view)), None)
+        if offered := prediction_fields(self.view, label_field):
+            self.choice(
+                name,
+                offered,
+                "Your own predictions",
+                "Of a model that was not trained on these images; labels are judged by them as well.",
+            )
 
     def split_field(self, name: str = "split_field", *, required: int = 1) -> list[str]:
         """Offer where the splits come from, show what is found there, and return the names of the splits.

@@ -359,6 +359,20 @@ def test_worth_of_cleaning_is_measured_when_asked_for(images: Path) -> None:
     assert found["cleaning"]["rows"] == found["labelled"]
 
 
+def test_labels_are_judged_by_fine_tuned_networks_when_asked_for(images: Path) -> None:
+    result = winnow("label-issues", images, "--fine-tune", "--image-size", "32", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    assert any("fine-tuned out of fold: 3 networks" in note for note in last_json(result.stdout)["notes"])
+
+
+def test_predictions_that_are_not_there_end_with_status_1(images: Path) -> None:
+    result = winnow("label-issues", images, "--predictions", "model", "--json")
+
+    assert result.exit_code == 1
+    assert "there is no field 'model'" in last_json(result.stdout)["error"]
+
+
 def test_sure_suggestions_are_accepted_and_taken_back(images: Path) -> None:
     (images / "train" / "green" / "3.png").rename(images / "train" / "red" / "green.png")
 

@@ -42,6 +42,9 @@ _MOST_OF_DIAGONAL = 0.9  # a wrong class is given less often than the right one,
 # than 0.006 beyond uniform noise where noise is uniform, and more than 0.01 where it is not.
 _UNIFORM_GAIN, _PAIRS_GAIN, _DECISIVE_GAIN = 0.005, 0.01, 0.03
 _TWO_CLASSES_GAIN = 0.001  # by which pairs must explain the labels of two classes, which hold less information
+# How far the logarithms of the rates of pairs are drawn together: by half, or by this over the noise where that is
+# less. The fewer labels are wrong, the more the rates of pairs are what the evidence itself confuses.
+_MOST_DRAWN, _DRAWN_OVER_NOISE = 0.5, 0.04
 _PAIRS_SHARE = 0.9  # of what uniform noise gains: below that pairs are mostly what the evidence itself confuses
 _LIKE_NONE = 0.01  # nats a label by which much noise of pairs may explain the labels worse than no noise
 _MUCH_NOISE = 0.1
@@ -76,7 +79,7 @@ class NoiseChannel:
         if self.kind == "none":
             return _undecided(calibrated, labels, self.shares)
         likely = np.exp(scaled([_inverted(calibrated, self.matrix)], self.sharpening))
-        return _given_label(likely, self.matrix, labels)[0]
+        return _given_label(likely, _drawn_together(self.matrix, self.shares), labels)[0]
 
 
 def rows_to_fit(count: int, n_classes: int, seed: int) -> np.ndarray:
@@ -229,6 +232,18 @@ def _channel(counts: np.ndarray, pairs: bool) -> np.ndarray:
     allowed = _MOST_OF_DIAGONAL * (1 - rates.sum(axis=0) + most) / (1 + _MOST_OF_DIAGONAL)
     rates = rates * np.minimum(1, allowed / np.maximum(most, 1e-12))
     return rates + np.where(diagonal, 1 - rates.sum(axis=0), 0)
+
+
+def _drawn_together(matrix: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return the (k, k) channel with rates that differ less between pairs of more than two classes; as much noise."""
+    n_classes = len(matrix)
+    noise = float(((1 - np.diag(matrix)) * shares).sum())
+    if n_classes == 2 or noise <= 0:
+        return matrix
+    weight = min(_MOST_DRAWN, _DRAWN_OVER_NOISE / noise)
+    rates = np.where(np.eye(n_classes, dtype=bool), 0, matrix ** (1 - weight))
+    rates *= noise / float((rates * shares).sum())
+    return rates + np.diag(1 - rates.sum(axis=0))
 
 
 def _inverted(calibrated: np.ndarray, matrix: np.ndarray) -> np.ndarray:

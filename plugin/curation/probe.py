@@ -19,7 +19,7 @@ from scipy.special import log_softmax, logsumexp
 from ..errors import DataError
 from ..progress import Progress, silent
 
-_PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+_PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _CHOOSING_ROWS = 20_000  # that penalty and temperature are chosen on
 _BLOCK = 8_192
 FOLDS = 5

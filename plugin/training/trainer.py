@@ -12,6 +12,7 @@ from torch import nn
 from ..errors import DataError, UnreadableImageError
 from ..progress import Progress, silent
 from ..vision.ahead import work_ahead
+from ..vision.layered import LayeredNetwork
 from ..vision.preprocessing import Input, Preprocessing
 from ..vision.torch_engine import ImageNetwork
 from .augmentation import augment
@@ -101,8 +102,9 @@ def _batches(
 
 def _freeze_first_blocks(backbone: nn.Module, share: float) -> None:
     """Stop gradients in the first blocks (timm's `blocks`, `stages` or `layer1`...), and in the stem before them."""
-    layers = [child for name, child in backbone.named_children() if name.startswith("layer")]
-    blocks = list(getattr(backbone, "blocks", None) or getattr(backbone, "stages", None) or layers)
+    timms = backbone.network if isinstance(backbone, LayeredNetwork) else backbone
+    layers = [child for name, child in timms.named_children() if name.startswith("layer")]
+    blocks = list(getattr(timms, "blocks", None) or getattr(timms, "stages", None) or layers)
     if not blocks or share == 0:
         return
     frozen = {id(p) for block in blocks[: round(share * len(blocks))] for p in block.parameters()}

@@ -13,6 +13,7 @@ from ..curation.label_issues import LabelIssues, Sensitivity, find_label_issues
 from ..curation.label_report import LabelReport, report_labels
 from ..curation.outliers import Outliers, find_outliers
 from ..curation.verdicts import AMBIGUOUS, ODD, VERDICTS, verdicts
+from ..datasets.samples import Samples
 from ..errors import DataError
 from ..progress import Progress
 from .label_issue_text import clash_lines, outlier_lines
@@ -82,6 +83,7 @@ def audit_labels(
     embedded: Embedded,
     groups: np.ndarray,
     *,
+    predicted: np.ndarray | None,
     confirmed: np.ndarray,
     unsure: np.ndarray,
     sensitivity: Sensitivity,
@@ -94,6 +96,7 @@ def audit_labels(
     Args:
         embedded: The collection.
         groups: (m,) int. Near-duplicates share a number >= 0; -1 = none.
+        predicted: (m, k) float32, or None. Out-of-sample probabilities of the classes after `same_classes`.
         confirmed: (m,) bool. A person confirmed the label.
         unsure: (m,) bool. A person is unsure about the label; it is not flagged.
         sensitivity: Where to cut, see `find_label_issues`.
@@ -108,15 +111,14 @@ def audit_labels(
         DataError: One class, or hardly any labels.
     """
     samples, vectors = embedded.samples, embedded.vectors
-    counts = np.bincount(samples.labels[samples.labels >= 0], minlength=len(samples.classes))
-    clashes = audit_class_names(samples.classes, counts)
-    merged, original = merged_classes(len(samples.classes), clashes)
+    clashes, merged, original = same_classes(samples)
     if clashes and len(original) < 2:
         raise DataError(f"all labelled images have {clashes[0].text()}; a classifier needs at least two classes.")
     labels = _renumbered(samples.labels, merged)
     issues = find_label_issues(
         labels,
-        embeddings=vectors,
+        predicted,
+        vectors,
         groups=groups,
         confirmed=confirmed,
         sensitivity=sensitivity,
@@ -141,6 +143,13 @@ def audit_labels(
         not_measured=not_measured,
     )
     return replace(issues, suggested=_renumbered(issues.suggested, original)), audit
+
+
+def same_classes(samples: Samples) -> tuple[tuple[NameClash, ...], np.ndarray, np.ndarray]:
+    """Find the k classes of a collection that are probably one; see `merged_classes` for the two arrays of numbers."""
+    counts = np.bincount(samples.labels[samples.labels >= 0], minlength=len(samples.classes))
+    clashes = audit_class_names(samples.classes, counts)
+    return clashes, *merged_classes(len(samples.classes), clashes)
 
 
 def _renumbered(classes: np.ndarray, numbers: np.ndarray) -> np.ndarray:

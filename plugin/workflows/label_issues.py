@@ -12,7 +12,8 @@ from ..datasets import runs
 from ..datasets.fields import write_labels
 from ..datasets.group_views import LABEL_ISSUES_VIEW
 from ..datasets.label_decisions import read_label_decisions
-from ..datasets.samples import Samples
+from ..datasets.predictions import check_prediction_field
+from ..datasets.samples import Samples, chosen_label_field
 from ..datasets.views import Collection
 from ..errors import DataError
 from ..failures import Failure
@@ -22,6 +23,7 @@ from .label_audit import LabelAudit, audit_labels
 from .label_issue_fields import write_issues
 from .label_issue_text import headline, issue_numbers, other_cuts
 from .multi_label_issues import MultiLabelIssueReport, field_of_several, find_multi_label_issues
+from .predicted_classes import predicted_classes
 from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
 
@@ -43,6 +45,8 @@ class LabelIssueParams:
         outlier_field: Field that is true for odd images (off-topic, broken, very rare), false for the others.
         sensitivity: "conservative" (few false flags), "default" or "thorough" (few wrong labels missed).
         measure_cleaning: Measure what cleaning the labels would be worth; takes several times as long.
+        predictions_field: Field with out-of-sample predictions of yours, which are judged by as well; None = none.
+        fine_tune: Fine-tune the backbone out of fold, and judge by what it says as well; takes twice a training.
         seed: Of the cross-validation.
     """
 
@@ -57,6 +61,8 @@ class LabelIssueParams:
     outlier_field: str = "outlier"
     sensitivity: Sensitivity = "default"
     measure_cleaning: bool = False
+    predictions_field: str | None = None
+    fine_tune: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -138,10 +144,12 @@ def find_label_issues(
 
     Raises:
         DataError: One class, or hardly any labels.
-        FieldError: See `embed_collection`.
+        FieldError: See `embed_collection`; the predictions cannot be used, see `datasets.predictions`.
     """
     if (several := field_of_several(view, params.label_field)) is not None:
         return find_multi_label_issues(view, several, params, progress)
+    if params.predictions_field is not None:
+        check_prediction_field(view, params.predictions_field, chosen_label_field(view, params.label_field))
     embedded = embed_collection(
         view, params.vectors, label_field=params.label_field, need_labels=True, progress=progress
     )
@@ -155,9 +163,20 @@ def report_label_issues(
     """Judge labels on vectors that are at hand; `groups` (m,) keeps duplicates from vouching for each other."""
     samples = embedded.samples
     decisions = read_label_decisions(view, samples.ids, samples.label_field)
+    predicted, notes = predicted_classes(
+        view,
+        embedded,
+        groups,
+        predictions_field=params.predictions_field,
+        fine_tune=params.fine_tune,
+        backbone=params.vectors.backbone,
+        seed=params.seed,
+        progress=progress,
+    )
     issues, audit = audit_labels(
         embedded,
         groups,
+        predicted=predicted,
         confirmed=decisions.confirmed,
         unsure=decisions.unsure,
         sensitivity=params.sensitivity,
@@ -175,7 +194,7 @@ def report_label_issues(
         given=[samples.classes[index] for index in samples.labels[flagged]],
         label_field=label_field,
     )
-    notes = write_issues(view, params, samples.ids, issues.quality, audit.verdicts, audit.outliers, label_field)
+    told = write_issues(view, params, samples.ids, issues.quality, audit.verdicts, audit.outliers, label_field)
     report = LabelIssueReport(
         samples,
         issues,
@@ -183,7 +202,7 @@ def report_label_issues(
         confirmed=int(decisions.confirmed.sum()),
         unsure=int(decisions.unsure.sum()),
         audit=audit,
-        notes=notes,
+        notes=(*notes, *told),
     )
     runs.save_run(
         view,

@@ -139,9 +139,15 @@ def find_multi_label_issues(
     classes.
 
     Raises:
-        DataError: No sample has a label, or the annotated ones do not tell any class from the others.
+        DataError: No sample has a label, the annotated ones do not tell any class from the others, or evidence is asked
+            for that only a field of one label an image can have.
         FieldError: See `embed_collection`.
     """
+    if params.predictions_field or params.fine_tune:
+        raise DataError(
+            f"'{label_field}' holds several labels an image, which are judged by the images alone. Leave predictions "
+            "and fine-tuning out, or choose a field of one label an image."
+        )
     embedded = embed_collection(view, params.vectors, progress=progress)
     samples = embedded.samples
     given, names = read_multi_labels(view, samples.ids, label_field)

@@ -108,6 +108,18 @@ def test_rare_settings_appear_on_request(colours: fo.Dataset) -> None:
     assert "backbone" in more
 
 
+def test_fields_of_predictions_are_offered_as_further_evidence(colours: fo.Dataset) -> None:
+    without = form_of("find_label_issues", colours, more_settings=True)
+    colours.set_values("model", [fo.Classification(label="red", confidence=0.9)] * 42)
+
+    form = form_of("find_label_issues", colours, more_settings=True)
+
+    assert "predictions_field" not in without
+    assert form["predictions_field"]["type"]["values"] == ["model"]
+    assert not form["predictions_field"]["required"]
+    assert form["fine_tune"]["default"] is False
+
+
 def test_word_is_said_when_no_worker_is_alive(colours: fo.Dataset) -> None:
     form = form_of("find_duplicates", colours)
 

@@ -67,6 +67,16 @@ def test_find_label_issues_flags_the_wrong_label(colours: fo.Dataset) -> None:
     assert wrong.label_quality == min(colours.values("label_quality"))
 
 
+def test_find_label_issues_judges_by_predictions_too(colours: fo.Dataset) -> None:
+    labels = ["blue" if row == 3 else label for row, label in enumerate(colours.values("ground_truth.label"))]
+    colours.set_values("model", [fo.Classification(label=label, confidence=0.9) for label in labels])
+
+    result = execute("find_label_issues", colours, predictions_field="model")
+
+    assert colours.match(fo.ViewField("label_issue") == True).values("id") == [colours.skip(3).first().id]  # noqa: E712
+    assert result["summary"]["flagged"] == 1
+
+
 def test_trained_classifier_can_be_applied(colours: fo.Dataset) -> None:
     execute("train_classifier", colours, preset="probe", name="colours")
     folder = next(winnow_home().glob("**/colours*/classifier.json")).parent
