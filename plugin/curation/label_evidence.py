@@ -22,6 +22,9 @@ LabelEvidence = Callable[[np.ndarray], np.ndarray]
 
 NEIGHBORS = 30
 _WHITE_DIMENSIONS = 256
+# Up to here all rows are compared: an inexact search finds seven in ten of the 30 nearest, which takes .02 of the votes'
+# average precision on CIFAR-10N.
+_EXACT_UP_TO = 200_000
 _VOTE_SHARPNESS = 0.1
 _VOTE_FLOOR = 0.05
 _LEAST = 1e-12  # a probability of the probe below this says no more than this
@@ -115,8 +118,10 @@ def nearest_images(
     white = whitened(embeddings)
     largest = 0 if groups is None else int(np.bincount(groups[groups >= 0], minlength=1).max(initial=0))
     wanted = min(NEIGHBORS + spare + largest, 4 * NEIGHBORS)
-    similarity, rows = NeighborIndex(white, exact=True).search_itself(wanted, step="neighbour votes", progress=progress)
-    weight = np.exp((similarity - similarity.mean()) / _VOTE_SHARPNESS)
+    index = NeighborIndex(white, exact=True if len(white) <= _EXACT_UP_TO else None)
+    similarity, rows = index.search_itself(wanted, step="neighbour votes", progress=progress)
+    usual = similarity.mean(where=np.isfinite(similarity)) if similarity.size else 0.0
+    weight = np.exp((similarity - usual) / _VOTE_SHARPNESS)  # 0 where an inexact search found no more
     if groups is not None:
         weight[(groups[rows] == groups[:, None]) & (groups[:, None] >= 0)] = 0
     return Nearest(rows, weight)

@@ -20,7 +20,7 @@ from ..errors import DataError
 from ..progress import Progress, silent
 
 _PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-_CHOOSING_ROWS = 20_000  # that penalty and temperature are chosen on
+_CHOOSING_ROWS, _CHOOSING_NUMBERS = 20_000, 5_000_000  # rows, and rows times classes, to choose the penalty on
 _BLOCK = 8_192
 FOLDS = 5
 
@@ -86,7 +86,7 @@ def fit_probe(
         labels: (n,) int in [0, n_classes).
         n_classes: k >= 2.
         groups: (n,) int: rows with the same number >= 0 stay in one fold (duplicates of each other); -1 = alone.
-        seed: Of the folds, and of the rows that penalty and temperature are chosen on where there are more than 20,000.
+        seed: Of the folds, and of the rows that penalty and temperature are chosen on: 20,000, fewer with many classes.
         progress: Told after each fold.
 
     Raises:
@@ -109,8 +109,9 @@ def fit_probe(
             moments[fold] += rows.T @ targets[labels[block]]
     gram, moment = grams.sum(axis=0), moments.sum(axis=0)
     choosing: np.ndarray = np.arange(count)
-    if count > _CHOOSING_ROWS:
-        choosing = np.sort(np.random.default_rng(seed).choice(count, _CHOOSING_ROWS, replace=False))
+    most = min(_CHOOSING_ROWS, max(_CHOOSING_NUMBERS // n_classes, 2_000))
+    if count > most:
+        choosing = np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
     scores = np.zeros((len(_PENALTIES), len(choosing), n_classes))
     solutions = np.zeros((len(_PENALTIES), FOLDS, design.width, n_classes))
     for fold in range(FOLDS):
