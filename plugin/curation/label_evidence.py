@@ -22,8 +22,8 @@ LabelEvidence = Callable[[np.ndarray], np.ndarray]
 
 NEIGHBORS = 30
 _WHITE_DIMENSIONS = 256
-# Up to here all rows are compared: an inexact search finds seven in ten of the 30 nearest, which takes .02 of the votes'
-# average precision on CIFAR-10N.
+# Up to here all rows are compared: an inexact search finds seven in ten of the 30 nearest, and the votes' average
+# precision on CIFAR-10N falls by .02.
 _EXACT_UP_TO = 200_000
 _VOTE_SHARPNESS = 0.1
 _VOTE_FLOOR = 0.05
