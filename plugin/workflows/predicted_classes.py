@@ -9,9 +9,7 @@ import numpy as np
 from ..datasets.predictions import read_predictions
 from ..datasets.views import Collection
 from ..progress import Progress
-from ..training.out_of_fold import fine_tuned_probabilities
 from ..training.recipe import preset_recipe
-from ..training.training import LabelledImages
 from .label_audit import same_classes
 from .vectors import Embedded
 
@@ -76,6 +74,10 @@ def _fine_tuned(
     progress: Progress,
 ) -> tuple[np.ndarray, str]:
     """Return (m, k) float32 out-of-fold probabilities, all classes alike for samples without a label, and a note."""
+    # Late: they load torch, for which a form should not wait.
+    from ..training.out_of_fold import fine_tuned_probabilities
+    from ..training.training import LabelledImages
+
     samples, classes = embedded.samples, [embedded.samples.classes[row] for row in original]
     rows = np.flatnonzero(samples.labels >= 0)
     images = LabelledImages(samples.paths, merged[samples.labels], embedded.vectors, groups)[rows]
