@@ -46,15 +46,13 @@ def with_layers(backbone: Backbone) -> Backbone:
     Raises:
         ClassifierError: timm gives no stages of that network.
     """
+    if not hasattr(backbone.network, "forward_intermediates"):
+        raise ClassifierError(
+            f"'{backbone.name}{LAYERS}': timm gives no stages of '{backbone.architecture}'. Leave '{LAYERS}' out."
+        )
     network = LayeredNetwork(backbone.network).eval()
     size = backbone.input.size
-    try:
-        with torch.inference_mode():
-            width = network(torch.zeros(1, 3, size, size)).shape[1]
-    except (AttributeError, NotImplementedError, TypeError) as cause:
-        raise ClassifierError(
-            f"'{backbone.name}{LAYERS}': timm gives no stages of '{backbone.architecture}' ({cause}). "
-            f"Leave '{LAYERS}' out."
-        ) from cause
+    with torch.inference_mode():
+        width = network(torch.zeros(1, 3, size, size)).shape[1]
     name = backbone.name + LAYERS
     return replace(backbone, name=name, network=network, weights_hash=hash_weights(network), width=width)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from skimage import data
 
+from winnow.plugin.errors import ClassifierError
 from winnow.plugin.vision.backbones import create_network, describe_network, load_backbone
 from winnow.plugin.vision.engines import OnnxEngine
 from winnow.plugin.vision.layered import with_layers
@@ -49,6 +51,13 @@ def test_it_runs_the_same_in_onnx_runtime(tmp_path: Path) -> None:
 
 def test_its_vectors_never_mix_with_those_of_the_plain_network() -> None:
     assert load_backbone("lite0+layers").weights_hash != load_backbone().weights_hash
+
+
+def test_a_network_without_stages_is_an_error() -> None:
+    plain = replace(load_backbone(), network=torch.nn.Flatten())
+
+    with pytest.raises(ClassifierError, match=r"timm gives no stages of 'tf_efficientnet_lite0'. Leave '\+layers' out"):
+        with_layers(plain)
 
 
 @pytest.mark.parametrize(("architecture", "width"), [("test_vit", 3 * 64), ("resnet18", 256 + 512 + 512)])
