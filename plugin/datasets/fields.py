@@ -91,12 +91,7 @@ def write_labels(
     _check_lengths(ids, confidences)
     _check_lengths(ids, labels if given is None else given)
     dataset = dataset_of(view)
-    if _check_writable(dataset, field, fo.Classification, label_field):
-        dataset.add_sample_field(
-            field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification, info={_MARK: True}
-        )
-        dataset.create_index(f"{field}.label")
-        dataset.create_index(f"{field}.confidence")
+    _make_label_field(dataset, field, fo.Classification, field, label_field)
     if given is None:
         _replace(view, field, ids, list(zip(labels, confidences, strict=True)), _classification)
         return
@@ -131,15 +126,20 @@ def write_label_lists(
     """
     _check_lengths(ids, labels)
     dataset = dataset_of(view)
-    if _check_writable(dataset, field, fo.Classifications, label_field):
-        dataset.add_sample_field(
-            field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Classifications, info={_MARK: True}
-        )
-        dataset.create_index(f"{field}.classifications.label")
-        dataset.create_index(f"{field}.classifications.confidence")
+    _make_label_field(dataset, field, fo.Classifications, f"{field}.classifications", label_field)
     for path, declared in ((field, of_lists), (f"{field}.classifications", attributes)):
         add_label_attributes(view, path, {name: (kind, None) for name, kind in declared.items()})
     _replace(view, field, ids, labels, lambda value: value)
+
+
+def _make_label_field(
+    dataset: fo.Dataset, field: str, kind: type[fo.Label], path: str, label_field: str | None
+) -> None:
+    """Make a field of labels, which lie at `path`, and index label and confidence, where it does not exist."""
+    if _check_writable(dataset, field, kind, label_field):
+        dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=kind, info={_MARK: True})
+        dataset.create_index(f"{path}.label")
+        dataset.create_index(f"{path}.confidence")
 
 
 def write_label_vectors(

@@ -10,9 +10,8 @@ from bson import ObjectId
 
 from .action_log import Done, chunks, mark_undone, read_records, record_action
 from .documents import CHUNK, Document, plain, read_documents, write_documents
-from .label_decisions import Decision
 from .multi_label_decisions import decide_label_set, declare_decisions, earlier_label_set, same_label_set
-from .relabelling import check_editable
+from .relabelling import check_editable, decision_of
 from .runs import SavedRun
 from .views import Collection, dataset_of
 
@@ -92,8 +91,7 @@ def undo_label_sets(view: Collection, run: SavedRun) -> Done:
 
 def _decided(record: Mapping[str, Any], params: Mapping[str, Any], run: str) -> Document:
     """Return the labels of a record as the action leaves them."""
-    decision = Decision(params["decision"], params["by"], datetime.fromisoformat(params["at"]), run)
-    return decide_label_set(record["was"], dict(record["cells"]), decision)
+    return decide_label_set(record["was"], dict(record["cells"]), decision_of(params, run))
 
 
 def _label_sets(

@@ -61,7 +61,7 @@ def decide_labels(
         for key, held in _labels(view, label_field, found, after)
     )
     run = record_action(view, METHOD, params, len(found), records)
-    decided = _decision(params, run)
+    decided = decision_of(params, run)
     for chunk in chunks(read_records(view, run), CHUNK):
         labelled = {each["_id"]: decide(each["was"], each["label"], decided) for each in chunk}
         write_documents(view, {key: {label_field: label} | after for key, label in labelled.items()})
@@ -70,7 +70,7 @@ def decide_labels(
 
 def undo_decision(view: Collection, run: SavedRun) -> Done:
     """Bring back labels, attributes and findings of the samples whose label nobody has changed or judged since."""
-    dataset, label_field, decided = dataset_of(view), run.params["label_field"], _decision(run.params, run.key)
+    dataset, label_field, decided = dataset_of(view), run.params["label_field"], decision_of(run.params, run.key)
     back, missing = 0, 0
     for chunk in chunks(read_records(view, run.key), CHUNK):
         held = dict(_labels(view, label_field, [str(record["_id"]) for record in chunk]))
@@ -101,7 +101,8 @@ def check_editable(view: Collection, label_field: str) -> None:
         raise FieldError(f"field '{label_field}' is read-only, so nothing is decided about it. Make it editable first.")
 
 
-def _decision(params: Mapping[str, Any], run: str) -> Decision:
+def decision_of(params: Mapping[str, Any], run: str) -> Decision:
+    """Return the decision that a run's parameters tell of."""
     return Decision(params["decision"], params["by"], datetime.fromisoformat(params["at"]), run)
 
 
