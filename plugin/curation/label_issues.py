@@ -206,7 +206,7 @@ def _judge(
     flagged = flags[sensitivity]
     # For an issue the first class that is not the given one, and the one after it.
     first = np.where(flagged & (best[:, 0] == given), 1, 0)
-    second = np.where(flagged & (best[:, 1] == given) & (n_classes > 2), 2, np.where(first == 1, 0, 1))
+    second = np.where(flagged & (best[:, 1] == given), 2, np.where(first == 1, 0, 1))
     own = np.arange(len(rows))
     result = _nothing(shape)
     for array, values in (
@@ -321,7 +321,8 @@ def _presence(
     evidence: list[LabelEvidence] = []
     if len(np.unique(labels)) == 2:
         if embeddings is not None and nearest is not None and len(rows) >= 2 * FOLDS:
-            vectors, own_groups = embeddings[rows], None if groups is None else np.asarray(groups)[rows]
+            vectors = embeddings if len(rows) == len(present) else embeddings[rows]
+            own_groups = None if groups is None else np.asarray(groups)[rows]
             probe = fit_probe(vectors, labels, 2, groups=own_groups, seed=seed)
             evidence += [ProbeEvidence(probe, vectors), VoteEvidence(nearest.of(rows), present, 2)]
         if given is not None:
