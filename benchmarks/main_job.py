@@ -99,9 +99,10 @@ def _bare_rates(classifier: Any) -> tuple[float, float]:
     import numpy as np
     import torch
 
+    from winnow.plugin.training.optimization import make_optimizer
     from winnow.plugin.training.recipe import Recipe
-    from winnow.plugin.training.trainer import prepare_training
     from winnow.plugin.vision.engines import engine_for
+    from winnow.plugin.vision.torch_engine import ImageNetwork
 
     fitted = classifier.preprocessing.input
     images = np.random.default_rng(0).integers(0, 256, (_BATCH, fitted.size, fitted.size, 3), np.uint8)
@@ -112,7 +113,9 @@ def _bare_rates(classifier: Any) -> tuple[float, float]:
         engine(images)
     forward = _RATE_IMAGES / (time.perf_counter() - started)
 
-    model, optimizer, device = prepare_training(classifier.network, fitted, Recipe())
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = ImageNetwork(classifier.network, fitted).to(device).to(memory_format=torch.channels_last).eval()
+    optimizer = make_optimizer(classifier.network, Recipe())
     batch, labels = torch.from_numpy(images).to(device), torch.zeros(_BATCH, dtype=torch.long, device=device)
     started = time.perf_counter()
     for _ in range(_RATE_IMAGES // _BATCH):

@@ -88,6 +88,16 @@ class Classifier:
         progress: Progress = silent,
     ) -> Predictions:
         """Return the class probabilities of image files; one that cannot be read costs only its own row."""
+        logits, failures = self.logits(images, batch_size, progress)
+        return Predictions(self.probabilities(logits), failures)
+
+    def logits(
+        self,
+        images: Sequence[str | Path | BinaryIO],
+        batch_size: int = 32,
+        progress: Progress = silent,
+    ) -> tuple[np.ndarray, list[Failure]]:
+        """Return (n, k) float32 calibrated logits, NaN where an image could not be read, and those images."""
         if self._engine is None:
             self._engine = engine_for(self.network, self.preprocessing.input, f"classifier-{self.version}")
         logits = np.full((len(images), len(self.classes)), np.nan, np.float32)
@@ -99,7 +109,11 @@ class Classifier:
                 logits[row] = output
             if (row + 1) % batch_size == 0 or row + 1 == len(images):
                 progress("predictions", row + 1, len(images))
-        return Predictions(expit(logits) if self.multilabel else np.exp(log_softmax(logits, axis=1)), failures)
+        return logits, failures
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Return (n, k) probabilities of (n, k) logits: rows that sum to 1, or with several labels each by itself."""
+        return expit(logits) if self.multilabel else np.exp(log_softmax(logits, axis=1))
 
     def _read(self, source: str | Path | BinaryIO) -> Prepared:
         try:

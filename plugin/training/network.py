@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from timm.layers import DropPath
 from torch import nn
 
 from ..vision.backbones import create_network
@@ -31,6 +32,19 @@ class ClassifierNetwork(nn.Module):
         with torch.no_grad():
             self.head.weight.mul_(factor)
             self.head.bias.mul_(factor)
+
+
+def set_drop_path(backbone: nn.Module, rate: float) -> None:
+    """Let timm's residual branches be left out at random in training, from never in the first to `rate` in the last.
+
+    timm takes the rate only when it makes a network, and ours come with their weights. Elsewhere than in training it
+    changes nothing.
+    """
+    names = ("drop_path", "drop_path1", "drop_path2")
+    places = [(module, name) for module in backbone.modules() for name in names if hasattr(module, name)]
+    for number, (module, name) in enumerate(places):
+        share = (number + 1) / len(places)
+        setattr(module, name, DropPath(rate * share) if rate else nn.Identity())
 
 
 def create_classifier_network(architecture: str, width: int, n_classes: int) -> ClassifierNetwork:

@@ -1,141 +1,270 @@
-"""Fine-tuning: the backbone's later blocks and the head, from the probe's solution."""
+"""Fine-tuning: the backbone's later blocks and the head, from the probe's solution.
+
+A run is a row of steps, each of which depends only on the weights before it and on numbers drawn for that step. So a
+run that was killed goes on from its last saved state to the same result, and several processes share each batch.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
+from accelerate import Accelerator
+from timm.utils import ModelEmaV3
 from torch import nn
 
-from ..errors import DataError, UnreadableImageError
+from ..errors import DataError
 from ..progress import Progress, silent
-from ..vision.ahead import work_ahead
-from ..vision.layered import LayeredNetwork
-from ..vision.preprocessing import Input, Preprocessing
+from ..vision.preprocessing import Preprocessing
 from ..vision.torch_engine import ImageNetwork
-from .augmentation import augment
+from .augmentation import augment, mixed
+from .batches import Batch, TrainingSet, batches_an_epoch, read_batches
+from .checkpoint import Checkpoint, load_optimizer, optimizer_tensors
+from .curves import Curves
+from .losses import Objective
 from .network import ClassifierNetwork
+from .optimization import Schedule, make_optimizer
+from .randomness import seeded
 from .recipe import Recipe
+
+_POINTS_AN_EPOCH = 10
+
+# Judges a network on the validation images: the metric to choose by, and whatever else is worth a curve.
+Judge = Callable[[ClassifierNetwork], tuple[float, dict[str, float]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """How a fine-tuning went.
+
+    Attributes:
+        metric: Of the best epoch, whose weights the network has now; None where nobody judged.
+        best_epoch: Counted from 1; 0 where nobody judged.
+        epochs: How many there were.
+        points: The curve, see `curves.Curves`.
+    """
+
+    metric: float | None
+    best_epoch: int
+    epochs: int
+    points: list[dict[str, float]]
 
 
 def fine_tune(
     network: ClassifierNetwork,
-    paths: Sequence[str],
-    labels: np.ndarray,
+    data: TrainingSet,
     preprocessing: Preprocessing,
     recipe: Recipe,
+    judge: Judge | None = None,
+    *,
+    checkpoint: Checkpoint | None = None,
+    curves: Path | None = None,
     progress: Progress = silent,
-) -> None:
-    """Train `network` in place; it comes back on the CPU, in evaluation mode.
-
-    Batch normalisation keeps its pretrained statistics: the sets are small, and batches of 32 estimate them badly.
+) -> Outcome:
+    """Train `network` in place; it comes back on the CPU, in evaluation mode, with the best epoch's weights.
 
     Args:
         network: Its head already solves the task on the pretrained features.
-        paths: n image files. One that cannot be read is passed over.
-        labels: (n,) int.
+        data: What to train on. An image that cannot be read is passed over.
         preprocessing: Of the classifier.
-        recipe: Epochs, rates, augmentation, seed.
-        progress: Told after each step.
+        recipe: What to do.
+        judge: Called after each epoch; None = the last epoch's weights are kept.
+        checkpoint: Where a state is saved once a minute, and taken up from; None = nowhere.
+        curves: Folder for the curves; None = none are written.
+        progress: Told after each batch. What it raises ends the run, which can be gone on with.
 
     Raises:
         DataError: The loss is no longer finite.
     """
-    model, optimizer, device = prepare_training(network, preprocessing.input, recipe)
-    steps = recipe.epochs * math.ceil(len(paths) / recipe.batch_size)
-    peaks = [group["lr"] for group in optimizer.param_groups]
-    batches = _batches(paths, labels, preprocessing, recipe)
-    for step, (images, wanted) in enumerate(batches):
-        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-            group["lr"] = peak * _rate(step / steps, recipe.warmup)
-        with torch.autocast(device.type, enabled=device.type == "cuda", dtype=torch.bfloat16):
-            logits = model(images.to(device))
-            loss = nn.functional.cross_entropy(
-                logits.float(), wanted.to(device), label_smoothing=recipe.label_smoothing
+    run = _Run(network, data, preprocessing, recipe, checkpoint, curves)
+    try:
+        run.go(judge, progress)
+    finally:
+        run.curves.close()
+    return run.finish()
+
+
+class _Run:
+    """One run, from its first step or its last saved state on."""
+
+    def __init__(
+        self,
+        network: ClassifierNetwork,
+        data: TrainingSet,
+        preprocessing: Preprocessing,
+        recipe: Recipe,
+        checkpoint: Checkpoint | None,
+        curves: Path | None,
+    ) -> None:
+        self._network, self._data, self._preprocessing, self._recipe = network, data, preprocessing, recipe
+        # The accelerator cannot be made anew with other settings in this process, so it only gets what never changes.
+        self._accelerator = Accelerator(cpu=not torch.cuda.is_available())
+        self._device = self._accelerator.device
+        model = ImageNetwork(network, preprocessing.input).to(self._device).to(memory_format=torch.channels_last)
+        optimizer = make_optimizer(network, recipe)
+        set_mode(network, recipe)
+        self._model, self._optimizer = self._accelerator.prepare(model, optimizer)
+        self._ema = ModelEmaV3(network, decay=recipe.ema, use_warmup=True) if recipe.ema else None
+        counts = torch.from_numpy(data.counts())
+        self._objective = Objective(recipe, counts, multilabel=data.multilabel).to(self._device)
+        self._per_epoch = batches_an_epoch(len(data), recipe)
+        self._batches = self._per_epoch * recipe.epochs
+        self._schedule = Schedule(self._optimizer, recipe, self._batches)
+        self._done = 0  # batches
+        self._stood_still = 0  # epochs
+        self._best: dict[str, torch.Tensor] = {}
+        self._metric: float | None = None
+        self._best_epoch = 0
+        self._losses = [0.0, 0.0]  # sum and number since the last point
+        self._checkpoint = checkpoint
+        points = self._resume()
+        self.curves = Curves(curves if self._accelerator.is_main_process else None, recipe, points)
+
+    def go(self, judge: Judge | None, progress: Progress) -> None:
+        """Work off the batches that are left."""
+        recipe, accelerator = self._recipe, self._accelerator
+        if self._done:
+            progress("fine-tuning", self._done, self._batches)
+        for batch in read_batches(
+            self._data,
+            self._preprocessing,
+            recipe,
+            start=self._done,
+            rank=accelerator.process_index,
+            processes=accelerator.num_processes,
+        ):
+            self._learn(batch)
+            self._done += 1
+            ends_epoch = self._done % self._per_epoch == 0
+            if ends_epoch or self._done % max(self._per_epoch // _POINTS_AN_EPOCH, 1) == 0:
+                self._draw(self._judged(judge, batch.epoch) if ends_epoch else {})
+            progress("fine-tuning", self._done, self._batches)
+            if ends_epoch and recipe.patience and self._stood_still >= recipe.patience:
+                return
+            if self._checkpoint is not None and self._checkpoint.is_due() and accelerator.is_main_process:
+                self._checkpoint.save(*self._state())
+
+    def finish(self) -> Outcome:
+        """Give the network the best weights, or the averaged ones where nobody judged."""
+        if self._best:
+            self._network.load_state_dict(self._best)
+        elif self._ema is not None:
+            self._network.load_state_dict(self._ema.module.state_dict())
+        self._network.to("cpu").to(memory_format=torch.contiguous_format).eval().requires_grad_(True)
+        epochs = -(-self._done // self._per_epoch)
+        return Outcome(self._metric, self._best_epoch, epochs, self.curves.points)
+
+    def _learn(self, batch: Batch) -> None:
+        recipe, number = self._recipe, self._done
+        rate = self._schedule.set(number)
+        last = (batch.number + 1) % recipe.accumulate == 0 or batch.number + 1 == self._per_epoch
+        with seeded(recipe.seed, batch.epoch, batch.number, self._accelerator.process_index):
+            images = augment(batch.images.to(self._device), recipe)
+            images, targets, weights = mixed(
+                images, batch.targets.to(self._device), batch.weights.to(self._device), recipe
             )
-        if not torch.isfinite(loss):
-            raise DataError(f"training diverged at step {step} of {steps}: try a tenth of the learning rate.")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        progress("fine-tuning", min((step + 1), steps), steps)
-    network.to("cpu").to(memory_format=torch.contiguous_format).eval().requires_grad_(True)
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=recipe.amp and self._device.type == "cuda"):
+                logits = self._model(images)
+        loss = self._objective(logits.float(), targets, weights)
+        self._accelerator.backward(loss / recipe.accumulate)
+        value = float(self._accelerator.reduce(loss.detach(), "mean"))
+        if not value < float("inf"):  # NaN too
+            raise DataError(
+                f"training diverged at batch {number + 1} of {self._batches}, at {rate:.0%} of the peak rates: try a "
+                f"tenth of the learning rate ({recipe.learning_rate / 10:g})."
+            )
+        self._losses[0] += value
+        self._losses[1] += 1
+        if last:
+            if recipe.clip_norm:
+                self._accelerator.clip_grad_norm_(self._network.parameters(), recipe.clip_norm)
+            self._optimizer.step()
+            self._optimizer.zero_grad(set_to_none=True)
+            if self._ema is not None:
+                self._ema.update(self._network, step=self._done)
+
+    def _judged(self, judge: Judge | None, epoch: int) -> dict[str, float]:
+        """Judge the weights after an epoch, keep them where they are the best so far, and return what was measured."""
+        if judge is None:
+            return {}
+        candidate = self._network if self._ema is None else self._ema.module
+        metric, measured = judge(candidate) if self._accelerator.is_main_process else (0.0, {})
+        metric = self._from_first(metric)
+        set_mode(self._network, self._recipe)
+        if self._metric is None or metric > self._metric:
+            self._metric, self._best_epoch, self._stood_still = metric, epoch + 1, 0
+            self._best = {name: tensor.detach().cpu().clone() for name, tensor in candidate.state_dict().items()}
+        else:
+            self._stood_still += 1
+            self._schedule.metric_stood_still()
+        return {f"validation_{name}": value for name, value in measured.items()}
+
+    def _draw(self, measured: dict[str, float]) -> None:
+        total, number = self._losses
+        self._losses = [0.0, 0.0]
+        rate = self._optimizer.param_groups[0]["lr"]
+        point = {"step": self._done, "epoch": self._done / self._per_epoch, "learning_rate": rate}
+        self.curves.add({**point, "loss": total / max(number, 1), **measured})
+
+    def _from_first(self, value: float) -> float:
+        """Return the first process's number in each of them."""
+        tensor = torch.tensor(value if self._accelerator.is_main_process else 0.0, dtype=torch.float64)
+        return float(self._accelerator.reduce(tensor.to(self._device), "sum"))
+
+    def _state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """Return all that the next step depends on."""
+        parts = {"network": self._network.state_dict(), "best": self._best}
+        if self._ema is not None:
+            parts["ema"] = self._ema.module.state_dict()
+        parts["optimizer"], plain = optimizer_tensors(self._optimizer)
+        # Gradients that accumulate over batches belong to the state between two steps.
+        parts["gradient"] = {
+            name: parameter.grad for name, parameter in self._network.named_parameters() if parameter.grad is not None
+        }
+        values = {
+            "done": self._done,
+            "stood_still": self._stood_still,
+            "metric": self._metric,
+            "best_epoch": self._best_epoch,
+            "losses": self._losses,
+            "schedule": self._schedule.factor,
+            "optimizer": plain,
+            "points": self.curves.points,
+            "saved_at": time.time(),
+        }
+        return {f"{part}/{name}": tensor for part, found in parts.items() for name, tensor in found.items()}, values
+
+    def _resume(self) -> list[dict[str, float]]:
+        """Take up the last saved state, where there is one; return the points of its curve."""
+        found = self._checkpoint.load() if self._checkpoint is not None else None
+        if found is None:
+            return []
+        tensors, values = found
+
+        def part(name: str) -> dict[str, torch.Tensor]:
+            return {key.split("/", 1)[1]: tensor for key, tensor in tensors.items() if key.startswith(f"{name}/")}
+
+        self._network.load_state_dict(part("network"))
+        if self._ema is not None:
+            self._ema.module.load_state_dict(part("ema"))
+        load_optimizer(self._optimizer, part("optimizer"), values["optimizer"])
+        for name, gradient in part("gradient").items():
+            parameter = self._network.get_parameter(name)
+            parameter.grad = gradient.to(parameter.device)
+        self._best, self._done, self._losses = part("best"), values["done"], values["losses"]
+        self._metric, self._best_epoch = values["metric"], values["best_epoch"]
+        self._stood_still, self._schedule.factor = values["stood_still"], values["schedule"]
+        return list(values["points"])
 
 
-def prepare_training(
-    network: ClassifierNetwork, fitted: Input, recipe: Recipe
-) -> tuple[nn.Module, torch.optim.Optimizer, torch.device]:
-    """Return the model that takes (n, h, w, 3) uint8 images, its optimizer, and the device that it lies on."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = ImageNetwork(network, fitted).to(device).to(memory_format=torch.channels_last).eval()
-    _freeze_first_blocks(network.backbone, recipe.frozen_share)
-    return model, torch.optim.AdamW(_parameter_groups(network, recipe)), device
-
-
-def _batches(
-    paths: Sequence[str], labels: np.ndarray, preprocessing: Preprocessing, recipe: Recipe
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield augmented (b, h, w, 3) uint8 images and (b,) labels, each epoch in its own order."""
-
-    def read(row: int) -> np.ndarray | None:
-        try:
-            return preprocessing(paths[row])
-        except UnreadableImageError:  # gone or damaged since the embeddings were made
-            return None
-
-    for epoch in range(recipe.epochs):
-        order = np.random.default_rng([recipe.seed, epoch]).permutation(len(paths))
-        images = work_ahead(read, order.tolist(), window=4 * recipe.batch_size)
-        for step, start in enumerate(range(0, len(order), recipe.batch_size)):
-            rows = order[start : start + recipe.batch_size]
-            read_rows = [(row, image) for row, image in zip(rows, images, strict=False) if image is not None]
-            if not read_rows:
-                continue
-            state = np.random.SeedSequence([recipe.seed, epoch, step]).generate_state(1)
-            generator = torch.Generator().manual_seed(int(state[0]))
-            batch = torch.from_numpy(np.stack([image for _, image in read_rows]))
-            yield augment(batch, recipe, generator), torch.from_numpy(labels[[row for row, _ in read_rows]])
-
-
-def _freeze_first_blocks(backbone: nn.Module, share: float) -> None:
-    """Stop gradients in the first blocks (timm's `blocks`, `stages` or `layer1`...), and in the stem before them."""
-    timms = backbone.network if isinstance(backbone, LayeredNetwork) else backbone
-    layers = [child for name, child in timms.named_children() if name.startswith("layer")]
-    blocks = list(getattr(timms, "blocks", None) or getattr(timms, "stages", None) or layers)
-    if not blocks or share == 0:
-        return
-    frozen = {id(p) for block in blocks[: round(share * len(blocks))] for p in block.parameters()}
-    inside = {id(parameter) for block in blocks for parameter in block.parameters()}
-    before = True
-    for parameter in backbone.parameters():  # in the order of the layers: what comes before the blocks is the stem
-        before = before and id(parameter) not in inside
-        if before or id(parameter) in frozen:
-            parameter.requires_grad_(False)
-
-
-def _parameter_groups(network: ClassifierNetwork, recipe: Recipe) -> list[dict]:
-    """Return the head, the backbone's matrices (decayed) and its vectors (not decayed)."""
-    trained = [parameter for parameter in network.backbone.parameters() if parameter.requires_grad]
-    return [
-        {"params": list(network.head.parameters()), "lr": recipe.head_learning_rate, "weight_decay": 0.0},
-        {
-            "params": [parameter for parameter in trained if parameter.ndim > 1],
-            "lr": recipe.learning_rate,
-            "weight_decay": recipe.weight_decay,
-        },
-        {
-            "params": [parameter for parameter in trained if parameter.ndim <= 1],
-            "lr": recipe.learning_rate,
-            "weight_decay": 0.0,
-        },
-    ]
-
-
-def _rate(done: float, warmup: float) -> float:
-    """Return the share of the peak rate after `done` in [0, 1] of all steps: linear up, cosine down."""
-    if done < warmup:
-        return (done + 1e-3) / (warmup + 1e-3)
-    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
+def set_mode(network: ClassifierNetwork, recipe: Recipe) -> None:
+    """Put a network into training mode, batch normalisation into what the recipe says; frozen layers always keep it."""
+    network.train()
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            learns = any(parameter.requires_grad for parameter in module.parameters())
+            module.train(learns and not recipe.freeze_batch_norm)

@@ -6,26 +6,38 @@ was trained on.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
+import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from filelock import FileLock, Timeout
 
-from ..curation.probe import Probe, fit_probe, fit_temperature, stratified_folds
+from ..curation.probe import fit_temperature, stratified_folds
 from ..errors import DataError
 from ..progress import Progress, silent
 from ..vision.backbones import Backbone
 from ..vision.preprocessing import Preprocessing
 from ..vision.torch_engine import TorchEngine
+from .batches import TrainingSet
+from .checkpoint import Checkpoint, remove_old
+from .choosing import chosen_metric, likelihood_loss, measure
 from .classifier import Classifier
-from .network import ClassifierNetwork
+from .losses import log_prior
+from .network import ClassifierNetwork, set_drop_path
+from .probes import LinearHead, fit_head
 from .recipe import Recipe
-from .trainer import fine_tune
+from .trainer import Outcome, fine_tune
+
+_TRUSTED = 0.5  # an image that counts for less teaches the fine-tuned network only, since a probe has no weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,22 +46,43 @@ class LabelledImages:
 
     Attributes:
         paths: (n,) object.
-        labels: (n,) int64 in [0, k).
+        labels: (n,) int64 in [0, k); or (n, k) float in {0, 1, NaN}: absent, present, not annotated.
         vectors: (n, d) float32. Their embeddings, from the backbone and preprocessing that is trained.
         groups: (n,) int64. Duplicates of each other share a number >= 0.
+        weights: (n,) float32. How much each counts in fine-tuning; None = all alike. The probe leaves out those below
+            .5.
     """
 
     paths: np.ndarray
     labels: np.ndarray
     vectors: np.ndarray
     groups: np.ndarray
+    weights: np.ndarray | None = None
 
     def __getitem__(self, rows: np.ndarray) -> LabelledImages:
         """Return the images at these rows (numbers or a mask)."""
-        return LabelledImages(self.paths[rows], self.labels[rows], self.vectors[rows], self.groups[rows])
+        weights = None if self.weights is None else self.weights[rows]
+        return LabelledImages(self.paths[rows], self.labels[rows], self.vectors[rows], self.groups[rows], weights)
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether an image may have several labels."""
+        return self.labels.ndim == 2
+
+    def trusted(self) -> LabelledImages:
+        """Return those that a probe is fitted on."""
+        return self if self.weights is None else self[self.weights >= _TRUSTED]
+
+    def strata(self) -> np.ndarray:
+        """Return (n,) int: what parts of the images should hold alike, the class, or the rarest of several."""
+        if not self.multilabel:
+            return self.labels
+        present = np.nan_to_num(self.labels) > 0
+        rarest = np.where(present, present.sum(axis=0), len(self) + 1).argmin(axis=1)
+        return np.where(present.any(axis=1), rarest, self.labels.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +92,17 @@ class Trained:
     Attributes:
         classifier: Ready to predict and to save; its temperature is fitted on images it was not trained on.
         kept: "probe" or "fine-tuned".
-        validation_accuracy: Of each candidate, on the validation images; the probe preset uses its out-of-fold scores.
+        metric: Name of what the two were compared by, see `choosing`.
+        validation: That metric of each candidate, on the validation images; the probe preset uses its out-of-fold
+            scores.
+        outcome: How fine-tuning went; None where there was none.
     """
 
     classifier: Classifier
     kept: str
-    validation_accuracy: dict[str, float]
+    metric: str
+    validation: dict[str, float]
+    outcome: Outcome | None = None
 
 
 def train(
@@ -75,6 +113,9 @@ def train(
     preprocessing: Preprocessing,
     recipe: Recipe,
     progress: Progress = silent,
+    *,
+    states: Path | None = None,
+    curves: Path | None = None,
 ) -> Trained:
     """Train a classifier.
 
@@ -86,89 +127,235 @@ def train(
         preprocessing: How files become its input.
         recipe: What to do.
         progress: Told along the way.
+        states: Folder for the state of an unfinished run, from which the next call with the same input goes on; None =
+            a killed run begins again.
+        curves: Folder for the curves of fine-tuning; None = none are written.
 
     Raises:
-        DataError: Fewer than two classes, too few images, or a loss that diverges.
+        DataError: Fewer than two classes, too few images, a loss that diverges, or the same run is going on elsewhere.
     """
+    task = _Task(tuple(classes), backbone, preprocessing, recipe, chosen_metric(recipe.metric, images.labels))
     if recipe.epochs == 0:
-        probe = fit_probe(
-            images.vectors, images.labels, len(classes), groups=images.groups, seed=recipe.seed, progress=progress
-        )
-        predicted = probe.held_out_logits(images.vectors).argmax(axis=1)
-        accuracy = {"probe": float((predicted == images.labels).mean())}
-        network = _with_probe(backbone, probe, classes)
-        return _trained(network, "probe", accuracy, images, classes, backbone, preprocessing, recipe)
-
+        return task.probe_only(images, progress)
     fitting = images
     if validation is None or not len(validation):
-        folds = stratified_folds(images.labels, images.groups, recipe.seed, round(1 / recipe.validation_share))
+        folds = stratified_folds(images.strata(), images.groups, recipe.seed, round(1 / recipe.validation_share))
         fitting, validation = images[folds != 0], images[folds == 0]
     if not len(validation):
         raise DataError("too few images to set any aside for validation; train with preset 'probe'.")
-    probe = fit_probe(
-        fitting.vectors, fitting.labels, len(classes), groups=fitting.groups, seed=recipe.seed, progress=progress
+    head = task.fit(fitting, progress)
+    key = task.key(fitting, validation)
+    with _alone(states, key):
+        checkpoint = None if states is None else Checkpoint(states / key)
+        tuned, outcome = task.fine_tuned(head, fitting, validation, checkpoint, curves, progress)
+        trained = task.better(tuned, outcome, head, images, fitting, validation, progress)
+        if checkpoint is not None:
+            checkpoint.remove()
+    return trained
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What stays the same over the steps of a training."""
+
+    classes: tuple[str, ...]
+    backbone: Backbone
+    preprocessing: Preprocessing
+    recipe: Recipe
+    metric: str
+
+    def fit(self, images: LabelledImages, progress: Progress) -> LinearHead:
+        """Fit the probe."""
+        own = images.trusted()
+        return fit_head(
+            own.vectors, own.labels, len(self.classes), groups=own.groups, seed=self.recipe.seed, progress=progress
+        )
+
+    def probe_only(self, images: LabelledImages, progress: Progress) -> Trained:
+        """Return the probe as a classifier, judged by its out-of-fold scores."""
+        head, own = self.fit(images, progress), images.trusted()
+        moved = head.held_out - self._adjustment(own)
+        scored = {"probe": measure(self.metric, own.labels, moved)}
+        return self._finished(self.network(head, own, adjusted=True), "probe", scored, None, own)
+
+    def network(self, head: LinearHead, images: LabelledImages, *, adjusted: bool) -> ClassifierNetwork:
+        """Return the backbone with the probe as its last layer, for `adjusted` with rare classes moved up."""
+        network = ClassifierNetwork(copy.deepcopy(self.backbone.network), self.backbone.width, len(self.classes)).eval()
+        network.set_head(head.weights, head.bias - (self._adjustment(images) if adjusted else 0))
+        return network
+
+    def fine_tuned(
+        self,
+        head: LinearHead,
+        fitting: LabelledImages,
+        validation: LabelledImages,
+        checkpoint: Checkpoint | None,
+        curves: Path | None,
+        progress: Progress,
+    ) -> tuple[ClassifierNetwork, Outcome]:
+        """Return the network that was fine-tuned from the probe."""
+        data = training_set(fitting, len(self.classes))
+        # The loss adds the adjustment, so that the sum starts at what the probe says.
+        tuned = self.network(head, fitting, adjusted=True)
+        set_drop_path(tuned.backbone, self.recipe.drop_path)
+
+        def judge(network: ClassifierNetwork) -> tuple[float, dict[str, float]]:
+            logits, readable = self._predicted(network, validation, progress)
+            truth = validation.labels[readable]
+            metric = measure(self.metric, truth, logits)
+            return metric, {self.metric: metric, "loss": likelihood_loss(truth, logits)}
+
+        outcome = fine_tune(
+            tuned,
+            data,
+            self.preprocessing,
+            self.recipe,
+            judge,
+            checkpoint=checkpoint,
+            curves=curves,
+            progress=progress,
+        )
+        set_drop_path(tuned.backbone, 0.0)
+        return tuned, outcome
+
+    def better(
+        self,
+        tuned: ClassifierNetwork,
+        outcome: Outcome,
+        head: LinearHead,
+        images: LabelledImages,
+        fitting: LabelledImages,
+        validation: LabelledImages,
+        progress: Progress,
+    ) -> Trained:
+        """Return whichever is better on the validation images; a probe is then fitted on those too."""
+        logits, readable = self._predicted(tuned, validation, progress)
+        truth = validation.labels[readable]
+        probe_logits = head.logits(validation.vectors[readable]) - self._adjustment(fitting)
+        scored = {
+            "probe": measure(self.metric, truth, probe_logits),
+            "fine-tuned": measure(self.metric, truth, logits),
+        }
+        if scored["fine-tuned"] >= scored["probe"]:
+            tuned.scale_logits(temperature(logits, truth))
+            return self._finished(tuned, "fine-tuned", scored, outcome, fitting)
+        whole, own = self.fit(images, progress), images.trusted()
+        return self._finished(self.network(whole, own, adjusted=True), "probe", scored, outcome, own)
+
+    def key(self, fitting: LabelledImages, validation: LabelledImages) -> str:
+        """Return what names a run: another input gives another name."""
+        parts = [
+            json.dumps([self.recipe.to_dict(), self.preprocessing.to_dict(), self.classes], sort_keys=True),
+            self.backbone.weights_hash,
+            fingerprint(fitting, self.classes),
+            fingerprint(validation, self.classes),
+        ]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+
+    def _adjustment(self, images: LabelledImages) -> np.ndarray:
+        """Return (k,): how far the logits of frequent classes are brought down."""
+        counts = torch.from_numpy(training_set(images, len(self.classes)).counts())
+        moved = self.recipe.logit_adjustment * log_prior(counts, multilabel=images.multilabel)
+        return np.asarray(moved.double())
+
+    def _predicted(
+        self, network: ClassifierNetwork, images: LabelledImages, progress: Progress
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (m, k) logits of the images that can be read, and (n,) bool: which ones those are."""
+        judged = Classifier(network, self.backbone.architecture, self.backbone.width, self.classes, self.preprocessing)
+        judged.use_engine(TorchEngine(network, self.preprocessing.input))
+        logits, _ = judged.logits(images.paths.tolist(), progress=progress)
+        readable = np.isfinite(logits).all(axis=1)
+        if not readable.any():
+            raise DataError("no validation image can be read any more. Check that their files are where they were.")
+        return logits[readable].astype(np.float64), readable
+
+    def _finished(
+        self,
+        network: ClassifierNetwork,
+        kept: str,
+        scored: dict[str, float],
+        outcome: Outcome | None,
+        images: LabelledImages,
+    ) -> Trained:
+        details: dict[str, Any] = {
+            "recipe": self.recipe.to_dict(),
+            "kept": kept,
+            "metric": self.metric,
+            "validation": scored,
+            "training_images": len(images),
+            "training_fingerprint": fingerprint(images, self.classes),
+            "versions": {
+                "python": platform.python_version(),
+                **{name: version(name) for name in ("torch", "timm", "pillow", "numpy")},
+            },
+        }
+        if outcome is not None:
+            details |= {"epochs": outcome.epochs, "best_epoch": outcome.best_epoch}
+        classifier = Classifier(
+            network,
+            self.backbone.architecture,
+            self.backbone.width,
+            self.classes,
+            self.preprocessing,
+            multilabel=images.multilabel,
+            details=details,
+        )
+        return Trained(classifier, kept, self.metric, scored, outcome)
+
+
+def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the factor on (n, k) logits that makes (n,) or (n, k) labels likeliest; see `fit_temperature`."""
+    if labels.ndim == 1:
+        return fit_temperature(logits, labels)[0]
+    known = np.isfinite(labels)
+    # The odds of one class against none are a softmax of two.
+    pairs = np.stack([np.zeros(known.sum()), logits[known]], axis=1)
+    return fit_temperature(pairs, labels[known].astype(np.int64))[0]
+
+
+def training_set(images: LabelledImages, n_classes: int) -> TrainingSet:
+    """Return the images with their targets."""
+    targets = images.labels if images.multilabel else np.eye(n_classes)[images.labels]
+    weights = np.ones(len(images)) if images.weights is None else images.weights
+    return TrainingSet(
+        images.paths, targets.astype(np.float32), weights.astype(np.float32), multilabel=images.multilabel
     )
-    tuned = _with_probe(backbone, probe, classes)
-    fine_tune(tuned, fitting.paths.tolist(), fitting.labels, preprocessing, recipe, progress)
-
-    judge = Classifier(tuned, backbone.architecture, backbone.width, tuple(classes), preprocessing)
-    judge.use_engine(TorchEngine(tuned, preprocessing.input))
-    predicted = judge.predict(validation.paths.tolist(), progress=progress).probabilities
-    readable = np.isfinite(predicted).all(axis=1)
-    truth, predicted = validation.labels[readable], predicted[readable]
-    probe_logits = probe.logits(validation.vectors[readable])
-    accuracy = {
-        "probe": float((probe_logits.argmax(axis=1) == truth).mean()),
-        "fine-tuned": float((predicted.argmax(axis=1) == truth).mean()),
-    }
-    if accuracy["fine-tuned"] >= accuracy["probe"]:
-        factor, _ = fit_temperature(np.log(np.maximum(predicted.astype(np.float64), 1e-12)), truth)
-        tuned.scale_logits(factor)
-        return _trained(tuned, "fine-tuned", accuracy, fitting, classes, backbone, preprocessing, recipe)
-    probe = fit_probe(
-        images.vectors, images.labels, len(classes), groups=images.groups, seed=recipe.seed, progress=progress
-    )
-    network = _with_probe(backbone, probe, classes)
-    return _trained(network, "probe", accuracy, images, classes, backbone, preprocessing, recipe)
 
 
-def _with_probe(backbone: Backbone, probe: Probe, classes: Sequence[str]) -> ClassifierNetwork:
-    network = ClassifierNetwork(copy.deepcopy(backbone.network), backbone.width, len(classes)).eval()
-    network.set_head(probe.weights, probe.bias)
-    return network
-
-
-def _trained(
-    network: ClassifierNetwork,
-    kept: str,
-    accuracy: dict[str, float],
-    images: LabelledImages,
-    classes: Sequence[str],
-    backbone: Backbone,
-    preprocessing: Preprocessing,
-    recipe: Recipe,
-) -> Trained:
-    details: dict[str, Any] = {
-        "recipe": recipe.to_dict(),
-        "kept": kept,
-        "validation_accuracy": accuracy,
-        "training_images": len(images),
-        "training_fingerprint": _fingerprint(images, classes),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "timm", "pillow", "numpy")},
-        },
-    }
-    classifier = Classifier(
-        network, backbone.architecture, backbone.width, tuple(classes), preprocessing, details=details
-    )
-    return Trained(classifier, kept, accuracy)
-
-
-def _fingerprint(images: LabelledImages, classes: Sequence[str]) -> str:
-    """Hash what was trained on: each image's embedding and its class, whatever the order."""
+def fingerprint(images: LabelledImages, classes: Sequence[str]) -> str:
+    """Hash what was trained on: each image's embedding, its labels and its weight, whatever the order."""
+    names = [name.encode() for name in classes]
+    weights = [b""] * len(images) if images.weights is None else [weight.tobytes() for weight in images.weights]
     rows = sorted(
-        hashlib.sha256(vector.tobytes() + classes[label].encode()).digest()
-        for vector, label in zip(images.vectors, images.labels, strict=True)
+        hashlib.sha256(vector.tobytes() + _named(label, names) + weight).digest()
+        for vector, label, weight in zip(images.vectors, images.labels, weights, strict=True)
     )
     return hashlib.sha256(b"".join(rows)).hexdigest()[:16]
+
+
+def _named(label: Any, names: list[bytes]) -> bytes:
+    if np.ndim(label) == 0:
+        return names[label]
+    return b"".join(name + str(value).encode() for name, value in zip(names, label, strict=True))
+
+
+@contextlib.contextmanager
+def _alone(states: Path | None, key: str) -> Iterator[None]:
+    """Keep two processes from going on with the same run."""
+    if states is None:
+        yield
+        return
+    states.mkdir(parents=True, exist_ok=True)
+    remove_old(states)
+    lock = FileLock(states / f"{key}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise DataError(
+            "the same classifier is being trained by another process. Wait for it, or change the seed or the recipe."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

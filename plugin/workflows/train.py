@@ -91,7 +91,7 @@ class TrainReport:
             "version": self.trained.classifier.version,
             "classes": list(self.trained.classifier.classes),
             "kept": self.trained.kept,
-            "validation_accuracy": {name: round(x, 4) for name, x in self.trained.validation_accuracy.items()},
+            "validation_accuracy": {name: round(x, 4) for name, x in self.trained.validation.items()},
             "training_images": int(self.selection.train.sum()),
             "excluded_label_issues": {name: count for name, (count, _) in self.selection.excluded.items()},
             "excluded_leaks": self.selection.leaked,
@@ -103,7 +103,7 @@ class TrainReport:
     def text(self) -> str:
         """Return markdown for a person."""
         classifier, selection = self.trained.classifier, self.selection
-        accuracy = ", ".join(f"{name} {value:.1%}" for name, value in self.trained.validation_accuracy.items())
+        accuracy = ", ".join(f"{name} {value:.1%}" for name, value in self.trained.validation.items())
         lines = [
             f"**Classifier `{classifier.version}`** for {len(classifier.classes)} classes, trained on "
             f"{counted(int(selection.train.sum()), 'image')}; validation accuracy: {accuracy}; "
@@ -220,10 +220,7 @@ def check_params(view: Collection, params: TrainParams) -> tuple[Recipe, Path]:
         DataError: No such preset.
         ClassifierError: The folder cannot be written, or holds something else.
     """
-    try:
-        recipe = preset_recipe(params.preset, params.seed)
-    except ValueError as error:
-        raise DataError(f"{error}.") from None
+    recipe = preset_recipe(params.preset, params.seed)
     output = _output(view, params)
     check_folder(output)
     return recipe, output

@@ -14,7 +14,7 @@ from winnow.plugin.training.classifier import Classifier, load_classifier, save_
 from winnow.plugin.training.network import ClassifierNetwork
 from winnow.plugin.training.recipe import Recipe
 from winnow.plugin.training.trainer import fine_tune
-from winnow.plugin.training.training import LabelledImages
+from winnow.plugin.training.training import LabelledImages, training_set
 from winnow.plugin.vision.backbones import Backbone
 from winnow.plugin.vision.preprocessing import Preprocessing
 from winnow.plugin.vision.torch_engine import TorchEngine
@@ -76,7 +76,7 @@ def test_the_folder_holds_weights_and_a_description_and_no_pickle(folder: Path) 
 
 def test_a_fine_tuned_network_is_saved_whole(classifier: Classifier, stripes: LabelledImages, tmp_path: Path) -> None:
     recipe = Recipe(epochs=1, batch_size=16)
-    fine_tune(classifier.network, stripes.paths[:32].tolist(), stripes.labels[:32], classifier.preprocessing, recipe)
+    fine_tune(classifier.network, training_set(stripes[np.arange(32)], 2), classifier.preprocessing, recipe)
     tuned = by_torch(replace(classifier))  # in channels_last from here on
 
     loaded = by_torch(load_classifier(save_classifier(tuned, tmp_path / "tuned")))

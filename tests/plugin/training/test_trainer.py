@@ -15,7 +15,7 @@ from winnow.plugin.errors import DataError, JobCancelled
 from winnow.plugin.training.network import ClassifierNetwork
 from winnow.plugin.training.recipe import Recipe
 from winnow.plugin.training.trainer import fine_tune
-from winnow.plugin.training.training import LabelledImages
+from winnow.plugin.training.training import LabelledImages, training_set
 from winnow.plugin.vision.backbones import Backbone
 from winnow.plugin.vision.preprocessing import Preprocessing
 from winnow.plugin.vision.torch_engine import TorchEngine
@@ -37,7 +37,7 @@ def tune(stripes: LabelledImages, preprocessing: Preprocessing) -> Callable[...,
     """Return a function that fine-tunes a network on the stripes and gives its weights and buffers."""
 
     def run(network: ClassifierNetwork, recipe: Recipe = RECIPE, **settings: object) -> State:
-        fine_tune(network, stripes.paths.tolist(), stripes.labels, preprocessing, recipe, **settings)
+        fine_tune(network, training_set(stripes, 2), preprocessing, recipe, **settings)
         return network.state_dict()
 
     return run
@@ -118,7 +118,7 @@ def test_a_transformer_is_tuned_too(stripes: LabelledImages) -> None:
         network = ClassifierNetwork(timm.create_model("test_vit", num_classes=0), 64, 2).eval()
     before = copied(network)
 
-    fine_tune(network, stripes.paths.tolist()[:16], stripes.labels[:16], Preprocessing().with_size(160), RECIPE)
+    fine_tune(network, training_set(stripes[np.arange(16)], 2), Preprocessing().with_size(160), RECIPE)
 
     trained = changed(before, network.state_dict())
     assert "backbone.pos_embed" not in trained
@@ -134,7 +134,7 @@ def test_first_half_of_a_resnet_is_frozen(stripes: LabelledImages) -> None:
         network = ClassifierNetwork(backbone, backbone.num_features, 2).eval()
     before = copied(network)
 
-    fine_tune(network, stripes.paths.tolist()[:16], stripes.labels[:16], Preprocessing().with_size(160), RECIPE)
+    fine_tune(network, training_set(stripes[np.arange(16)], 2), Preprocessing().with_size(160), RECIPE)
 
     trained = changed(before, network.state_dict())
     assert not [name for name in trained if name.startswith(("backbone.conv1", "backbone.layer1", "backbone.layer2"))]
@@ -142,7 +142,7 @@ def test_first_half_of_a_resnet_is_frozen(stripes: LabelledImages) -> None:
 
 
 def test_a_diverging_loss_is_an_error(network: ClassifierNetwork, tune: Callable[..., State]) -> None:
-    with pytest.raises(DataError, match=r"diverged at step \d+ of 8.*learning rate"):
+    with pytest.raises(DataError, match=r"diverged at batch \d+ of 8.*learning rate"):
         tune(network, replace(RECIPE, learning_rate=1e30, head_learning_rate=1e30))
 
 
@@ -157,10 +157,11 @@ def test_the_network_comes_back_ready_to_use(network: ClassifierNetwork, tune: C
 def test_unreadable_images_are_passed_over(
     network: ClassifierNetwork, stripes: LabelledImages, preprocessing: Preprocessing, tmp_path: Path
 ) -> None:
-    paths = [*stripes.paths[:18], *[str(tmp_path / "gone.png")] * 18]
+    images = stripes[np.arange(36)]
+    images.paths[18:] = str(tmp_path / "gone.png")
     before = copied(network)
 
-    fine_tune(network, paths, stripes.labels[:36], preprocessing, replace(RECIPE, batch_size=4, epochs=1))
+    fine_tune(network, training_set(images, 2), preprocessing, replace(RECIPE, batch_size=4, epochs=1))
 
     assert "head.weight" in changed(before, network.state_dict())
     assert all(torch.isfinite(tensor).all() for tensor in network.state_dict().values())
@@ -169,10 +170,10 @@ def test_unreadable_images_are_passed_over(
 def test_labels_stay_with_their_images(
     network: ClassifierNetwork, stripes: LabelledImages, preprocessing: Preprocessing, tmp_path: Path
 ) -> None:
-    readable, paths, labels = stripes.labels == 1, stripes.paths.copy(), stripes.labels
-    paths[~readable] = str(tmp_path / "gone.png")
+    images = stripes[np.arange(60)]
+    images.paths[images.labels == 0] = str(tmp_path / "gone.png")
 
-    fine_tune(network, paths.tolist(), labels, preprocessing, replace(RECIPE, head_learning_rate=0.1))
+    fine_tune(network, training_set(images, 2), preprocessing, replace(RECIPE, head_learning_rate=0.1))
 
     assert network.head.bias[1] > network.head.bias[0]  # all that it has seen is of class 1
 

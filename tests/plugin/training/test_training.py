@@ -57,8 +57,8 @@ def test_the_probe_preset_learns_the_task(training: Training, stripes: LabelledI
     right = training.probabilities(trained, stripes).argmax(axis=1) == stripes.labels
     assert trained.kept == "probe"
     assert right.mean() >= 0.9
-    assert trained.validation_accuracy.keys() == {"probe"}
-    assert 0.7 <= trained.validation_accuracy["probe"] <= right.mean()
+    assert trained.validation.keys() == {"probe"}
+    assert 0.7 <= trained.validation["probe"] <= right.mean()
 
 
 def test_the_network_with_the_probe_gives_the_probes_probabilities(training: Training, stripes: LabelledImages) -> None:
@@ -70,7 +70,7 @@ def test_the_network_with_the_probe_gives_the_probes_probabilities(training: Tra
 
 
 def test_the_quick_preset_weighs_both_candidates(quick: Trained) -> None:
-    accuracy = quick.validation_accuracy
+    accuracy = quick.validation
 
     assert accuracy.keys() == {"probe", "fine-tuned"}
     assert accuracy[quick.kept] == max(accuracy.values())
@@ -86,7 +86,7 @@ def test_the_classifier_tells_how_it_was_made(quick: Trained) -> None:
 
     assert details["recipe"] == QUICK.to_dict()
     assert details["kept"] == quick.kept
-    assert details["validation_accuracy"] == quick.validation_accuracy
+    assert details["validation"] == quick.validation
     assert details["training_images"] == 40
     assert details["versions"].keys() == {"python", "torch", "timm", "pillow", "numpy"}
 
@@ -106,7 +106,7 @@ def test_a_fine_tuned_network_that_is_worse_is_not_kept(training: Training, stri
 
     trained = training(stripes, ruinous)
 
-    assert trained.validation_accuracy["fine-tuned"] < trained.validation_accuracy["probe"]
+    assert trained.validation["fine-tuned"] < trained.validation["probe"]
     assert trained.kept == "probe"
     assert trained.classifier.details["training_images"] == 60  # the part set aside is used again
     right = training.probabilities(trained, stripes).argmax(axis=1) == stripes.labels
@@ -190,4 +190,4 @@ def test_validation_images_that_are_gone_do_not_count(
 
     trained = training(stripes[rows < 40], recipe, gone)
 
-    assert trained.validation_accuracy == training(stripes[rows < 40], recipe, stripes[rows >= 55]).validation_accuracy
+    assert trained.validation == training(stripes[rows < 40], recipe, stripes[rows >= 55]).validation

@@ -1,0 +1,126 @@
+"""The images of a run, batch by batch: which ones an epoch sees, in what order, and their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..errors import UnreadableImageError
+from ..vision.ahead import work_ahead
+from ..vision.preprocessing import Preprocessing
+from .recipe import Recipe
+
+_AHEAD = 3  # batches that are read before they are needed
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """What a network is fine-tuned on.
+
+    Attributes:
+        paths: (n,) object.
+        targets: (n, k) float32. Shares of classes that sum to 1 or, with several labels an image, 1, 0 and NaN for
+            present, absent and not annotated.
+        weights: (n,) float32. How much each image counts; 1 is usual.
+        multilabel: Which of the two kinds of targets.
+    """
+
+    paths: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    multilabel: bool = False
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def counts(self) -> np.ndarray:
+        """Return (k,) float32 weights of each class, or (2, k): of those that have it, and of those that lack it."""
+        if not self.multilabel:
+            return self.weights @ self.targets
+        return np.stack([self.weights @ (self.targets == 1), self.weights @ (self.targets == 0)]).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """The part of a batch that one process works on.
+
+    Attributes:
+        epoch: Counted from 0.
+        number: Of the batch within the epoch, from 0.
+        images: (b, h, w, 3) uint8.
+        targets: (b, k) float32.
+        weights: (b,) float32; 0 for the blank image that stands where none of the part could be read.
+    """
+
+    epoch: int
+    number: int
+    images: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor
+
+
+def batches_an_epoch(images: int, recipe: Recipe) -> int:
+    """Return how many batches an epoch has; the last one may be short."""
+    return -(-images // recipe.batch_size)
+
+
+def epoch_order(data: TrainingSet, recipe: Recipe, epoch: int) -> np.ndarray:
+    """Return (n,) row numbers in the order of an epoch, which seed and epoch alone decide.
+
+    Balanced sampling draws rows so that classes come equally often; with several labels an image, an image is drawn
+    for the rarest class that it has.
+    """
+    rng = np.random.default_rng([recipe.seed, epoch])
+    if recipe.sampling == "natural":
+        return rng.permutation(len(data))
+    has = np.nan_to_num(data.targets) > 0
+    frequency = np.maximum(has.sum(axis=0), 1)
+    rarest = np.where(has, frequency, len(data)).min(axis=1)  # an image without a class counts as usual
+    return rng.choice(len(data), len(data), p=(1 / rarest) / (1 / rarest).sum())
+
+
+def read_batches(
+    data: TrainingSet, preprocessing: Preprocessing, recipe: Recipe, *, start: int, rank: int = 0, processes: int = 1
+) -> Iterator[Batch]:
+    """Yield all batches of a run from number `start` on, while threads read the next ones.
+
+    An image that cannot be read is passed over: it is gone or damaged since its embedding was made.
+
+    Args:
+        data: All images.
+        preprocessing: How a file becomes pixels.
+        recipe: Epochs, batch size, sampling, seed.
+        start: Batches of the whole run that are done already.
+        rank: Of this process, which gets every `processes`-th image of each batch.
+        processes: How many share each batch.
+    """
+    per_epoch = batches_an_epoch(len(data), recipe)
+    size = preprocessing.input.size
+
+    def read(row: int) -> np.ndarray | None:
+        try:
+            return preprocessing(data.paths[row])
+        except UnreadableImageError:
+            return None
+
+    def parts() -> Iterator[tuple[int, int, np.ndarray]]:
+        for epoch in range(start // per_epoch, recipe.epochs):
+            order = epoch_order(data, recipe, epoch)
+            first = start % per_epoch if epoch == start // per_epoch else 0
+            for number in range(first, per_epoch):
+                whole = order[number * recipe.batch_size : (number + 1) * recipe.batch_size]
+                yield epoch, number, whole[rank::processes]
+
+    images = work_ahead(read, (int(row) for *_, rows in parts() for row in rows), window=_AHEAD * recipe.batch_size)
+    for epoch, number, rows in parts():
+        read_rows = [(row, image) for row, image in zip(rows, images, strict=False) if image is not None]
+        if not read_rows:
+            blank, nothing = np.zeros((1, size, size, 3), np.uint8), np.zeros((1, data.targets.shape[1]), np.float32)
+            yield Batch(epoch, number, torch.from_numpy(blank), torch.from_numpy(nothing), torch.zeros(1))
+            continue
+        kept = [row for row, _ in read_rows]
+        pixels = torch.from_numpy(np.stack([image for _, image in read_rows]))
+        yield Batch(epoch, number, pixels, torch.from_numpy(data.targets[kept]), torch.from_numpy(data.weights[kept]))
