@@ -254,7 +254,7 @@ class _Run:
         load_optimizer(self._optimizer, part("optimizer"), values["optimizer"])
         for name, gradient in part("gradient").items():
             parameter = self._network.get_parameter(name)
-            parameter.grad = gradient.to(parameter.device)
+            parameter.grad = torch.empty_like(parameter).copy_(gradient)  # in the parameter's own memory format
         self._best, self._done, self._losses = part("best"), values["done"], values["losses"]
         self._metric, self._best_epoch = values["metric"], values["best_epoch"]
         self._stood_still, self._schedule.factor = values["stood_still"], values["schedule"]
