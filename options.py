@@ -42,7 +42,7 @@ Keep = Annotated[
 KeepPaths = Annotated[
     list[str] | None, typer.Option("--keep-path", help="Folder whose images are kept before others; may be repeated.")
 ]
-Preset = Annotated[str | None, typer.Option("--preset", help="How thoroughly to train: 'probe' or 'quick'.")]
+Preset = Annotated[str | None, typer.Option("--preset", help="How thoroughly to train: 'probe', 'quick' or 'strong'.")]
 Output = Annotated[Path | None, typer.Option("--output", help="Folder for the classifier.")]
 OpenApp = Annotated[bool, typer.Option("--app", help="Open the App on the result, with a worker beside it.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65535)]
@@ -81,7 +81,16 @@ AcceptAbove = Annotated[
         "--accept-above", min=0, max=1, help="Change labels to suggestions that are this sure; can be undone."
     ),
 ]
-KeepLabelIssues = Annotated[bool, typer.Option("--keep-label-issues", help="Train on images with a label issue too.")]
+FlaggedLabels = Annotated[
+    str | None,
+    typer.Option("--label-issues", help="What becomes of flagged labels: 'exclude', 'down-weight' or 'keep'."),
+]
+TrainOnLeaks = Annotated[
+    bool, typer.Option("--train-on-leaks", help="Train on images that the evaluation split repeats, too.")
+]
+RecipeFile = Annotated[
+    Path | None, typer.Option("--recipe", exists=True, dir_okay=False, help="YAML file with settings of a recipe.")
+]
 ClassifierFolder = Annotated[Path, typer.Option("--classifier", help="Folder of a trained classifier.")]
 PredictionsFile = Annotated[
     Path | None, typer.Option("--output", callback=_in_a_folder, help="Also write path,label,confidence here.")

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import options as opt
 from ..plugin.progress import Progress
 from ..terminal import Report, run_job
 from .arguments import given_options, open_collection, root_of
+from .recipe_options import takes_recipe
 
 
+@takes_recipe
 def train(
     target: opt.Target,
+    changes: dict[str, Any],
     output: opt.Output = None,
     preset: opt.Preset = None,
+    recipe: opt.RecipeFile = None,
     label_field: opt.LabelField = None,
     split_field: opt.SplitField = None,
     group_slice: opt.GroupSlice = None,
     label_delimiter: opt.Delimiter = None,
     seed: opt.Seed = None,
-    keep_label_issues: opt.KeepLabelIssues = False,
+    label_issues: opt.FlaggedLabels = None,
+    train_on_leaks: opt.TrainOnLeaks = False,
     json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
     """Train a classifier on the training split and save it as a folder."""
 
     def job(progress: Progress) -> Report:
+        from ..plugin.training.recipe import RecipeChanges
         from ..plugin.workflows.train import TrainParams, train_classifier
 
-        given = given_options(label_field=label_field, split_field=split_field, preset=preset, output=output, seed=seed)
-        if keep_label_issues:
-            given["exclude_label_issues"] = False
-        return train_classifier(open_collection(target, label_delimiter, group_slice), TrainParams(**given), progress)
+        given = given_options(
+            label_field=label_field,
+            split_field=split_field,
+            preset=preset,
+            recipe_file=recipe,
+            output=output,
+            seed=seed,
+            label_issues=label_issues,
+        )
+        params = TrainParams(**given, changes=RecipeChanges(**changes), train_on_leaks=train_on_leaks)
+        return train_classifier(open_collection(target, label_delimiter, group_slice), params, progress)
 
     run_job(job, as_json=json, debug=debug)
 

@@ -25,7 +25,11 @@ from .params import defaults_of
 
 MORE = "more_settings"
 _ONE_LABEL = "One Classification an image."
-_PRESET_HINTS = {"quick": "a short fine-tune of the backbone", "probe": "a linear model on the embeddings, in seconds"}
+_PRESET_HINTS = {
+    "quick": "a short fine-tune of the backbone",
+    "probe": "a linear model on the embeddings, in seconds",
+    "strong": "a long fine-tune of the whole backbone, for a GPU or a night",
+}
 
 
 class Form:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .forms import Form
+from .recipe_form import add_recipe
 from .workflow_operator import Workflow, WorkflowOperator
 
 
@@ -19,11 +20,23 @@ class TrainClassifier(WorkflowOperator):
         return TrainParams, train_classifier
 
     def fill(self, form: Form) -> None:
-        form.label_field()
+        form.label_field(several=True)
         form.split_field()
         form.preset()
         form.text("name", "Name", "Name of the classifier; empty: the dataset's.")
-        form.switch("exclude_label_issues", "Leave out flagged labels", "Up to a bounded share of each class.")
+        form.choice(
+            "label_issues",
+            ["exclude", "down-weight", "keep"],
+            "Flagged labels",
+            labels={
+                "exclude": "left out, up to a bounded share of each class",
+                "down-weight": "count by the probability that they are right",
+                "keep": "count like others",
+            },
+        )
         if form.wants_more():
+            form.switch("train_on_leaks", "Train on leaks", "Also on images that the evaluation split repeats.")
+            add_recipe(form)
+            form.text("recipe_file", "Recipe file", "YAML with settings of a recipe, instead of the preset.")
             form.text("output", "Folder", "Where the classifier is written; empty: in Winnow's home.")
             form.seed()

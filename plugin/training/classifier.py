@@ -32,6 +32,7 @@ from .network import ClassifierNetwork, create_classifier_network
 
 _FORMAT = 1
 _DESCRIPTION, _WEIGHTS = "classifier.json", "model.safetensors"
+LOGS = "logs"  # folder in a classifier's: the curves of its training
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +131,8 @@ def check_folder(directory: Path) -> None:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if any(directory.iterdir()) and not (directory / _DESCRIPTION).exists():
+        others = [entry.name for entry in directory.iterdir() if entry.name != LOGS]
+        if others and not (directory / _DESCRIPTION).exists():
             raise ClassifierError(f"'{directory}' holds other files; choose an empty or new folder for the classifier.")
     except OSError as cause:
         raise ClassifierError(f"cannot write the classifier to '{directory}': {cause}") from cause

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from timm.models import group_parameters
@@ -24,7 +25,7 @@ def make_optimizer(network: ClassifierNetwork, recipe: Recipe) -> torch.optim.Op
     Each parameter group keeps its peak rate as `peak`.
     """
     groups = parameter_groups(network, recipe)
-    betas = {} if recipe.optimizer == "sgd" else {"betas": (recipe.momentum, 0.999)}
+    betas: dict[str, Any] = {} if recipe.optimizer == "sgd" else {"betas": (recipe.momentum, 0.999)}
     return create_optimizer_v2(groups, opt=recipe.optimizer, lr=recipe.learning_rate, momentum=recipe.momentum, **betas)
 
 

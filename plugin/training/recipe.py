@@ -33,7 +33,8 @@ def _setting(
 
 
 def _check(setting: Field, value: Any) -> None:
-    kinds = {"int": int, "float": (int, float), "bool": bool, "str": str, "int | None": (int, type(None))}
+    kinds: dict[str, Any] = {"int": int, "float": (int, float), "bool": bool, "str": str}
+    kinds["int | None"] = (int, type(None))
     wanted, name = kinds[str(setting.type)], setting.name
     if not isinstance(value, wanted) or (isinstance(value, bool) and setting.type != "bool"):
         raise DataError(f"{name} must be of type {setting.type}, got {value!r}.")

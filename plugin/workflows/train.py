@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..curation.probe import stratified_folds
 from ..datasets import runs
 from ..datasets.samples import Samples
 from ..datasets.views import Collection, dataset_of
@@ -17,16 +16,18 @@ from ..errors import DataError
 from ..failures import Failure
 from ..home import winnow_home
 from ..progress import Progress, silent
-from ..training.classifier import check_folder, save_classifier
-from ..training.exclusion import LARGEST_SHARE, excluded_issues
-from ..training.recipe import Recipe, preset_recipe
+from ..training.classifier import LOGS, check_folder, save_classifier
+from ..training.exclusion import LARGEST_SHARE
+from ..training.recipe import Recipe, RecipeChanges, changed_recipe, preset_recipe, read_recipe
 from ..training.training import LabelledImages, Trained, train
-from .findings import Findings, read_findings
+from .findings import read_findings
+from .multi_label_issues import field_of_several
+from .training_rows import Labels, Selection, audit_classes, read_labels, select_rows
 from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
 
 RUN = "winnow_training"
-_HELD_OUT_FOLDS = 5
+_AS_IT_IS = RecipeChanges()
 
 
 @dataclass(frozen=True)
@@ -34,43 +35,30 @@ class TrainParams:
     """Settings of `train_classifier`.
 
     Attributes:
-        label_field: Field of the labels; None = detected.
+        label_field: Field of the labels, `fo.Classification` or `fo.Classifications`; None = detected.
         split_field: Field of the splits, or "tags"; None = detected.
-        preset: "probe" (a linear layer on the embeddings, seconds) or "quick" (a short fine-tuning from there).
-        output: Folder of the classifier; None = below Winnow's home.
+        preset: "probe" (a linear layer on the embeddings, seconds), "quick" (a short fine-tuning from there) or
+            "strong" (a long one).
+        recipe_file: YAML with settings of a recipe, instead of a preset.
+        changes: Settings that are to be different from those of the preset or the file.
+        output: Folder of the classifier; None = a new one below Winnow's home.
         name: Name of the classifier; None = the dataset's.
         seed: Of everything random.
-        exclude_label_issues: Leave flagged labels out, up to a quarter of each class.
+        label_issues: Flagged labels are left out, up to a quarter of each class ("exclude"), count by the probability
+            that they are right ("down-weight"), or like others ("keep").
+        train_on_leaks: Train on images that an evaluation or validation split repeats, too.
     """
 
     label_field: str | None = None
     split_field: str | None = None
     preset: str = "quick"
+    recipe_file: Path | str | None = None
+    changes: Any = _AS_IT_IS  # mypy does not know classes that are made of others
     output: Path | str | None = None
     name: str | None = None
     seed: int = 0
-    exclude_label_issues: bool = True
-
-
-@dataclass(frozen=True, eq=False)
-class Selection:
-    """Which samples are trained, validated and tested on: (m,) bool masks, and what was left out of training.
-
-    Attributes:
-        train: To train on.
-        validation: The validation split, where there is one besides the evaluation split.
-        evaluation: The samples that accuracy is measured on.
-        evaluated_on: Name of that split, or "held out" where the collection has no splits.
-        excluded: Flagged labels left out, by class name, with the class's size before.
-        leaked: Training images left out because an evaluation split repeats them.
-    """
-
-    train: np.ndarray
-    validation: np.ndarray
-    evaluation: np.ndarray
-    evaluated_on: str
-    excluded: dict[str, tuple[int, int]]
-    leaked: int
+    label_issues: str = "exclude"
+    train_on_leaks: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,19 +68,28 @@ class TrainReport:
     classifier_dir: Path
     trained: Trained
     samples: Samples
+    labels: Labels
     selection: Selection
+    label_issues: str
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]
 
     def summary(self) -> dict[str, Any]:
         """Return plain JSON."""
+        outcome = self.trained.outcome
         return {
             "classifier": str(self.classifier_dir),
             "version": self.trained.classifier.version,
             "classes": list(self.trained.classifier.classes),
+            "multilabel": self.trained.classifier.multilabel,
             "kept": self.trained.kept,
-            "validation_accuracy": {name: round(x, 4) for name, x in self.trained.validation.items()},
+            "metric": self.trained.metric,
+            "validation": {name: round(value, 4) for name, value in self.trained.validation.items()},
+            "epochs": outcome.epochs if outcome else 0,
+            "best_epoch": outcome.best_epoch if outcome else 0,
             "training_images": int(self.selection.train.sum()),
+            "training_fingerprint": self.trained.classifier.details["training_fingerprint"],
+            "label_issues": self.label_issues,
             "excluded_label_issues": {name: count for name, (count, _) in self.selection.excluded.items()},
             "excluded_leaks": self.selection.leaked,
             "evaluated_on": self.selection.evaluated_on,
@@ -103,18 +100,21 @@ class TrainReport:
     def text(self) -> str:
         """Return markdown for a person."""
         classifier, selection = self.trained.classifier, self.selection
-        accuracy = ", ".join(f"{name} {value:.1%}" for name, value in self.trained.validation.items())
+        scores = ", ".join(f"{name} {value:.1%}" for name, value in self.trained.validation.items())
         lines = [
             f"**Classifier `{classifier.version}`** for {len(classifier.classes)} classes, trained on "
-            f"{counted(int(selection.train.sum()), 'image')}; validation accuracy: {accuracy}; "
-            f"kept: {self.trained.kept}.",
+            f"{counted(int(selection.train.sum()), 'image')}; {self.trained.metric.replace('_', ' ')} on validation "
+            f"images: {scores}; kept: {self.trained.kept}.",
             f"Saved in `{self.classifier_dir}`.",
         ]
+        if outcome := self.trained.outcome:
+            lines.append(f"- Epochs: {outcome.epochs}, the best one being number {outcome.best_epoch}")
         if selection.excluded:
             shares = ", ".join(
                 f"{name} {count} of {size} ({count / size:.0%})" for name, (count, size) in selection.excluded.items()
             )
-            lines.append(f"- Flagged labels left out of training (at most {LARGEST_SHARE:.0%} of a class): {shares}")
+            what = "left out of training" if self.label_issues == "exclude" else "that count for less"
+            lines.append(f"- Flagged labels {what} (at most {LARGEST_SHARE:.0%} of a class): {shares}")
         if selection.leaked:
             lines.append(f"- Training images left out because an evaluation split repeats them: {selection.leaked}")
         lines += [f"- {note}" for note in (*self.samples.notes, *self.notes)]
@@ -124,18 +124,21 @@ class TrainReport:
 def train_classifier(view: Collection, params: TrainParams = TrainParams(), progress: Progress = silent) -> TrainReport:
     """Train on a collection.
 
+    A run that was killed goes on from its last minute when it is started again with the same settings.
+
     Raises:
-        DataError: Fewer than two classes, too few images, an unknown preset.
+        DataError: Fewer than two classes, too few images, an unknown preset, a recipe that cannot be.
         FieldError: See `embed_collection`.
         ClassifierError: The output folder holds something else.
     """
     recipe, _ = check_params(view, params)
+    several = field_of_several(view, params.label_field)
     embedded = embed_collection(
         view,
-        VectorParams(backbone=recipe.backbone),
-        label_field=params.label_field,
+        VectorParams(backbone=recipe.backbone, image_size=recipe.image_size),
+        label_field=None if several else params.label_field,
         split_field=params.split_field,
-        need_labels=True,
+        need_labels=several is None,
         progress=progress,
     )
     return train_on(view, embedded, params, progress)
@@ -144,21 +147,26 @@ def train_classifier(view: Collection, params: TrainParams = TrainParams(), prog
 def train_on(view: Collection, embedded: Embedded, params: TrainParams, progress: Progress) -> TrainReport:
     """Train on vectors that are at hand."""
     recipe, output = check_params(view, params)
+    recipe = replace(recipe, backbone=embedded.backbone.name)
     samples = embedded.samples
-    findings = read_findings(view, samples.ids, samples.label_field)
-    selection = select_rows(samples, findings, params)
-    present = np.unique(samples.labels[selection.train])
-    if len(present) < 2:
-        raise DataError(
-            f"the training split has {len(present)} class{'es' * (len(present) != 1)} "
-            f"({', '.join(samples.classes[i] for i in present)}); a classifier needs at least two. Check the label "
-            f"field `{samples.label_field}` and the splits."
-        )
-    classes = [samples.classes[index] for index in present]  # a class that cannot be learnt is no output
-    recoded = np.full(len(samples.classes), -1)
-    recoded[present] = np.arange(len(present))
-    images = LabelledImages(samples.paths, recoded[samples.labels], embedded.vectors, findings.groups)
-    validation = images[selection.validation & np.isin(samples.labels, present)]
+    labels = read_labels(view, samples, field_of_several(view, params.label_field))
+    findings = read_findings(view, samples.ids, labels.field)
+    selection = select_rows(
+        labels,
+        samples.splits,
+        findings,
+        seed=params.seed,
+        label_issues=params.label_issues,
+        leaks=params.train_on_leaks,
+    )
+    present = np.flatnonzero(labels.counts(selection.train))
+    _check_enough(present, labels, several_needed=1 if labels.several else 2)
+    classes = [labels.classes[index] for index in present]  # a class that cannot be learnt is no output
+    images = LabelledImages(
+        samples.paths, _recoded(labels, present), embedded.vectors, findings.groups, selection.weights
+    )
+    learnable = labels.several or np.isin(labels.values, present)
+    validation = images[selection.validation & learnable]
     trained = train(
         images[selection.train],
         validation if len(validation) else None,
@@ -167,67 +175,76 @@ def train_on(view: Collection, embedded: Embedded, params: TrainParams, progress
         embedded.preprocessing,
         recipe,
         progress,
+        states=winnow_home() / "training",
+        curves=output / LOGS,
     )
     folder = save_classifier(trained.classifier, output)
-    missing = sorted(set(samples.classes) - set(classes))
-    notes = list(findings.notes)
-    if missing:
+    notes = [*findings.notes, *audit_classes(labels, selection, flips=bool(recipe.epochs and recipe.flip))]
+    if missing := sorted(set(labels.classes) - set(classes)):
         notes.append(f"classes without a training image, so never predicted: {', '.join(missing)}")
-    report = TrainReport(folder, trained, samples, selection, embedded.failures, tuple(notes))
+    report = TrainReport(
+        folder, trained, samples, labels, selection, params.label_issues, embedded.failures, tuple(notes)
+    )
+    changed = {name: value for name, value in asdict(params.changes).items() if value is not None}
     runs.save_run(
         view,
         RUN,
         method="train_classifier",
-        params={**asdict(params), "output": str(folder)},
+        params={
+            **asdict(params),
+            "changes": changed,
+            "recipe_file": str(params.recipe_file) if params.recipe_file else None,
+            "output": str(folder),
+        },
         fields=[],
         summary=report.summary(),
     )
     return report
 
 
-def select_rows(samples: Samples, findings: Findings, params: TrainParams) -> Selection:
-    """Choose what to train, validate and evaluate on; see `Selection`."""
-    labelled, splits = samples.labels >= 0, samples.splits
-    in_training = splits == "train" if "train" in splits else ~np.isin(splits, ["test", "validation"])
-    train_rows = labelled & in_training
-    judging = [name for name in ("test", "validation") if (labelled & (splits == name)).any()]
-    evaluated_on = judging[0] if judging else "held out"
-    evaluation = labelled & np.isin(splits, judging[:1])
-    validation = labelled & np.isin(splits, judging[1:])
-    if evaluated_on == "held out" and train_rows.any():
-        rows = np.flatnonzero(train_rows)
-        folds = stratified_folds(samples.labels[rows], findings.groups[rows], params.seed, _HELD_OUT_FOLDS)
-        evaluation[rows[folds == 0]] = True
-        train_rows &= ~evaluation
-    leaked = train_rows & findings.leaked
-    if evaluated_on != "held out":
-        train_rows = train_rows & ~leaked
-    excluded: dict[str, tuple[int, int]] = {}
-    if params.exclude_label_issues:
-        rows = np.flatnonzero(train_rows)
-        out = excluded_issues(samples.labels[rows], findings.is_issue[rows], findings.quality[rows])
-        for label in np.unique(samples.labels[rows[out]]):
-            own = samples.labels[rows] == label
-            excluded[samples.classes[label]] = (int((out & own).sum()), int(own.sum()))
-        train_rows[rows[out]] = False
-    return Selection(train_rows, validation, evaluation, evaluated_on, excluded, int(leaked.sum()))
-
-
 def check_params(view: Collection, params: TrainParams) -> tuple[Recipe, Path]:
     """Return the recipe and the folder of the classifier; to be called before any work, which would be lost otherwise.
 
     Raises:
-        DataError: No such preset.
+        DataError: No such preset, or a recipe that cannot be.
         ClassifierError: The folder cannot be written, or holds something else.
     """
-    recipe = preset_recipe(params.preset, params.seed)
+    if params.recipe_file:
+        recipe = read_recipe(Path(params.recipe_file).expanduser())
+        recipe = replace(recipe, seed=params.seed or recipe.seed)
+    else:
+        recipe = preset_recipe(params.preset, params.seed)
+    recipe = changed_recipe(recipe, asdict(params.changes))
     output = _output(view, params)
     check_folder(output)
     return recipe, output
 
 
+def _check_enough(present: np.ndarray, labels: Labels, *, several_needed: int) -> None:
+    if len(present) < several_needed:
+        raise DataError(
+            f"the training split has {len(present)} class{'es' * (len(present) != 1)} "
+            f"({', '.join(labels.classes[i] for i in present)}); a classifier needs at least two. Check the label "
+            f"field `{labels.field}` and the splits."
+        )
+
+
+def _recoded(labels: Labels, present: np.ndarray) -> np.ndarray:
+    """Return the labels of the classes that are present alone, by their new numbers."""
+    if labels.several:
+        return labels.values[:, present]
+    new = np.full(len(labels.classes) + 1, -1)  # the last one stands for -1, no label
+    new[present] = np.arange(len(present))
+    return new[labels.values]
+
+
 def _output(view: Collection, params: TrainParams) -> Path:
+    """Return the folder that is asked for, or the first one of the name that holds no classifier yet."""
     if params.output is not None:
         return Path(params.output).expanduser()
     name = re.sub(r"[^\w.-]+", "-", params.name or dataset_of(view).name).strip("-.") or "classifier"
-    return winnow_home() / "classifiers" / name
+    folder, number = winnow_home() / "classifiers" / name, 1
+    while (folder / "classifier.json").exists():
+        number += 1
+        folder = folder.with_name(f"{name}-{number}")
+    return folder

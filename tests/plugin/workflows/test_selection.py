@@ -1,25 +1,28 @@
-"""Which samples are trained and evaluated on; see `train.select_rows`."""
+"""Which samples are trained and evaluated on, and what is said of their classes; see `training_rows`."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from winnow.plugin.datasets.samples import Samples
+from winnow.plugin.errors import DataError
 from winnow.plugin.workflows.findings import Findings
-from winnow.plugin.workflows.train import Selection, TrainParams, select_rows
+from winnow.plugin.workflows.training_rows import Labels, Selection, audit_classes, select_rows
 
 N = 100
 
 
 def select(
-    splits: list[str], findings: Findings | None = None, labels: np.ndarray | None = None, **params: object
+    splits: list[str], findings: Findings | None = None, labels: np.ndarray | None = None, **settings: object
 ) -> Selection:
     """Select among 100 samples of two classes, alternating where no labels are given."""
-    numbers = np.array([f"{row:03d}" for row in range(N)], object)
-    labels = np.arange(N) % 2 if labels is None else labels
-    samples = Samples(numbers, numbers, labels, ("cat", "dog"), np.array(splits, object), "ground_truth", "split")
-    return select_rows(samples, findings or nothing_found(), TrainParams(**params))
+    values = np.arange(N) % 2 if labels is None else labels
+    given = {"seed": 0, "label_issues": "exclude", "leaks": False} | settings
+    return select_rows(labelled(values), np.array(splits, object), findings or nothing_found(), **given)
+
+
+def labelled(values: np.ndarray, classes: tuple[str, ...] = ("cat", "dog")) -> Labels:
+    return Labels(values, classes, "ground_truth")
 
 
 def nothing_found(**changed: np.ndarray) -> Findings:
@@ -139,6 +142,86 @@ def test_nothing_of_a_class_below_twenty_images_is_left_out() -> None:
 
 
 def test_flagged_labels_stay_where_that_is_asked_for() -> None:
-    found = select(["train"] * 80 + ["test"] * 20, nothing_found(is_issue=rows(0)), exclude_label_issues=False)
+    found = select(["train"] * 80 + ["test"] * 20, nothing_found(is_issue=rows(0)), label_issues="keep")
 
     assert found.train[0]
+
+
+def test_flagged_labels_can_count_for_less_instead() -> None:
+    flagged = rows(0, 2, 4)
+
+    found = select(["train"] * 80 + ["test"] * 20, nothing_found(is_issue=flagged), label_issues="down-weight")
+
+    assert found.train.sum() == 80
+    assert found.weights[flagged].tolist() == pytest.approx([0.1] * 3)
+    assert set(found.weights[~flagged]) == {1.0}
+    assert found.excluded == {"cat": (3, 40)}
+
+
+def test_an_unknown_way_with_flagged_labels_is_refused() -> None:
+    with pytest.raises(DataError, match="label_issues must be one of exclude, down-weight, keep, got 'drop'"):
+        select(["train"] * N, label_issues="drop")
+
+
+def test_leaks_are_trained_on_only_when_somebody_says_so() -> None:
+    splits, leaked = ["train"] * 80 + ["test"] * 20, nothing_found(leaked=rows(3, 99))
+
+    assert select(splits, leaked).leaked == 1
+    assert not select(splits, leaked).train[3]
+    assert select(splits, leaked, leaks=True).train[3]
+
+
+def test_a_duplicate_group_never_straddles_training_and_validation() -> None:
+    groups = np.full(N, -1)
+    groups[[0, 1, 70]] = 5  # 70 is validated on
+    groups[[2, 3]] = 6
+
+    found = select(["train"] * 60 + ["validation"] * 20 + ["test"] * 20, nothing_found(groups=groups))
+
+    assert not found.train[[0, 1]].any()
+    assert found.train[[2, 3]].all()
+    assert found.leaked == 2
+
+
+def test_with_several_labels_only_images_that_nobody_annotated_are_left_out() -> None:
+    values = np.zeros((N, 2), np.float32)
+    values[::2, 0], values[:10] = 1, np.nan
+
+    found = select(["train"] * 80 + ["test"] * 20, labels=values)
+
+    assert found.train.sum() == 70
+    assert found.evaluation.sum() == 20
+
+
+def test_with_several_labels_rare_ones_are_held_out_too() -> None:
+    values = np.zeros((N, 2), np.float32)
+    values[:, 0], values[:10, 1] = 1, 1
+
+    found = select([""] * N, labels=values)
+
+    assert values[found.evaluation, 1].sum() == 2
+
+
+def test_what_is_odd_about_the_classes_is_said() -> None:
+    values = np.array([0] * 60 + [1] * 3 + [2] + [3] * 36)
+    labels = labelled(values, ("left hand", "Hand", "hand ", "foot"))
+    splits = np.array(["train"] * 64 + ["test"] * 36, object)
+    selection = select_rows(labels, splits, nothing_found(), seed=0, label_issues="keep", leaks=False)
+
+    notes = audit_classes(labels, selection, flips=True)
+
+    assert notes == [
+        "probably one class: 'hand ' (1), 'Hand' (3)",
+        "classes with a single training image: hand ",
+        "classes without an image to measure on (test): left hand, Hand, hand ",
+        "classes are of very different sizes: left hand 60, hand  1; look at macro F1, and at logit_adjustment in the "
+        "recipe",
+        "training shows mirror images, but names of classes tell sides (left hand); set flip to 0 in the recipe",
+    ]
+
+
+@pytest.mark.parametrize("name", ["leftover", "bright", "copyright"])
+def test_a_name_that_only_contains_a_side_is_no_reason_to_warn(name: str) -> None:
+    labels = labelled(np.arange(N) % 2, (name, "dog"))
+
+    assert audit_classes(labels, select([""] * N), flips=True) == []

@@ -11,6 +11,8 @@ from winnow.plugin.datasets.runs import load_run
 from winnow.plugin.errors import ClassifierError, DataError, FieldError
 from winnow.plugin.home import winnow_home
 from winnow.plugin.training.classifier import load_classifier
+from winnow.plugin.training.curves import read_curves
+from winnow.plugin.training.recipe import RecipeChanges
 from winnow.plugin.workflows.label_issues import find_label_issues
 from winnow.plugin.workflows.leaks import find_leaks
 from winnow.plugin.workflows.train import TrainParams, TrainReport, train_classifier
@@ -99,7 +101,7 @@ def test_the_same_seed_gives_the_same_classifier(some: fo.Dataset) -> None:
 def test_fine_tuning_is_kept_only_where_it_is_no_worse(some: fo.Dataset) -> None:
     report = train_classifier(some, TrainParams(preset="quick"))
 
-    accuracy = report.summary()["validation_accuracy"]
+    accuracy = report.summary()["validation"]
     assert set(accuracy) == {"probe", "fine-tuned"}
     assert (report.trained.kept == "fine-tuned") == (accuracy["fine-tuned"] >= accuracy["probe"])
 
@@ -121,7 +123,7 @@ def test_a_folder_with_other_files_is_not_written_to(some: fo.Dataset, tmp_path:
 
 
 def test_an_unknown_preset_is_an_error_that_lists_the_known_ones(some: fo.Dataset) -> None:
-    with pytest.raises(DataError, match="preset must be one of probe, quick, got 'huge'"):
+    with pytest.raises(DataError, match="preset must be one of probe, quick, strong, got 'huge'"):
         train_classifier(some, TrainParams(preset="huge"))
 
 
@@ -143,3 +145,70 @@ def test_hardly_any_images_are_an_error(some: fo.Dataset, preset: str) -> None:
 def test_a_label_field_of_the_wrong_type_is_an_error(some: fo.Dataset) -> None:
     with pytest.raises(FieldError, match=r"'split' of .* holds StringField, not Classification"):
         train_classifier(some, TrainParams(label_field="split"))
+
+
+def test_a_recipe_file_and_single_settings_decide_the_training(some: fo.Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yml"
+    path.write_text("epochs: 1\nbatch_size: 8\noptimizer: sgd\n")
+    changes = RecipeChanges(batch_size=16, image_size=64)
+
+    report = train_classifier(some, TrainParams(recipe_file=path, changes=changes, output=tmp_path / "made"))
+
+    recipe = load_classifier(tmp_path / "made").details["recipe"]
+    assert (recipe["epochs"], recipe["batch_size"], recipe["optimizer"]) == (1, 16, "sgd")
+    assert report.trained.classifier.preprocessing.input.size == 64
+    assert load_run(some, "winnow_training").params["changes"] == {"batch_size": 16, "image_size": 64}
+
+
+def test_curves_of_fine_tuning_are_kept_with_the_classifier(some: fo.Dataset, tmp_path: Path) -> None:
+    train_classifier(some, TrainParams(changes=RecipeChanges(epochs=2, image_size=64), output=tmp_path / "made"))
+
+    points = read_curves(tmp_path / "made" / "logs" / "curves.csv")
+    judged = [point for point in points if "validation_accuracy" in point]
+    assert [point["epoch"] for point in judged] == [1, 2]
+    assert all(point["loss"] > 0 for point in points)
+    assert list((tmp_path / "made" / "logs").glob("events.out.tfevents.*"))
+
+
+def test_without_an_output_an_earlier_classifier_is_kept(some: fo.Dataset) -> None:
+    first, second = (train_classifier(some, TrainParams(preset="probe", name="two")).classifier_dir for _ in range(2))
+
+    assert (first.name, second.name) == ("two", "two-2")
+    assert (first / "classifier.json").exists()
+
+
+def test_several_labels_an_image_are_learnt(some: fo.Dataset, tmp_path: Path) -> None:
+    """Each garment is of its class, and some that people wear on their legs."""
+    legs = {"trouser", "sandal"}
+    for number, sample in enumerate(some.iter_samples(autosave=True)):
+        name = sample["ground_truth"].label
+        names = [name, "legs"] if name in legs else [name]
+        sample["tags_of"] = (
+            None
+            if number % 10 == 9
+            else fo.Classifications(classifications=[fo.Classification(label=n) for n in names])
+        )
+    changes = RecipeChanges(epochs=1, image_size=64)
+
+    report = train_classifier(some, TrainParams(label_field="tags_of", changes=changes, output=tmp_path / "made"))
+
+    classifier = load_classifier(tmp_path / "made")
+    samples, truth = report.samples, report.labels.values
+    found = classifier.predict(samples.paths.tolist()).probabilities
+    assert classifier.multilabel
+    assert classifier.classes == ("bag", "legs", "sandal", "trouser")
+    assert report.summary()["metric"] == "average_precision"
+    known = np.isfinite(truth)
+    assert ((found > 0.5) == (truth == 1))[known].mean() > 0.85
+    assert any("are not annotated in 'tags_of'" in note for note in report.notes)
+
+
+def test_an_earlier_classifier_is_trained_further(some: fo.Dataset, tmp_path: Path) -> None:
+    first = TrainParams(changes=RecipeChanges(epochs=1, image_size=64), output=tmp_path / "first")
+    train_classifier(some.match(fo.ViewField("ground_truth.label") != "bag"), first)
+    further = RecipeChanges(epochs=1, backbone=str(tmp_path / "first"))
+
+    report = train_classifier(some, TrainParams(changes=further, output=tmp_path / "second"))
+
+    assert report.trained.classifier.classes == ("bag", "sandal", "trouser")
+    assert load_classifier(tmp_path / "second").details["recipe"]["backbone"] == str(tmp_path / "first")
