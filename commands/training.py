@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import options as opt
 from ..plugin.progress import Progress
+from ..plugin.training.processes import leading
 from ..terminal import Report, run_job
 from .arguments import given_options, open_collection, root_of
 from .recipe_options import takes_recipe
@@ -46,7 +47,9 @@ def train(
         params = TrainParams(**given, changes=RecipeChanges(**changes), train_on_leaks=train_on_leaks)
         return train_classifier(open_collection(target, label_delimiter, group_slice), params, progress)
 
-    run_job(job, as_json=json, debug=debug)
+    with leading() as leads:
+        if leads:
+            run_job(job, as_json=json, debug=debug)
 
 
 def predict(

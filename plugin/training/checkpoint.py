@@ -22,6 +22,8 @@ _FILE = "state.safetensors"
 _FORMAT = "1"
 _KEPT_DAYS = 30
 
+State = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors by name, and plain JSON
+
 
 class Checkpoint:
     """A folder with the state of one run.
@@ -57,7 +59,7 @@ class Checkpoint:
             raise
         self._saved_at = time.monotonic()
 
-    def load(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    def load(self) -> State | None:
         """Return the last state, None where there is none or a damaged one."""
         try:
             with safe_open(self._folder / _FILE, framework="pt") as file:
@@ -74,14 +76,18 @@ class Checkpoint:
 
 
 def remove_old(folder: Path) -> None:
-    """Remove the states of runs, each in a folder of its own here, that nobody has gone on with for a month."""
-    for state in folder.glob(f"*/{_FILE}"):
+    """Remove the states of runs, and their locks, that nobody has gone on with for a month."""
+    for entry in folder.iterdir():
         with contextlib.suppress(OSError):
-            if time.time() - state.stat().st_mtime > _KEPT_DAYS * 86_400:
-                shutil.rmtree(state.parent, ignore_errors=True)
+            if time.time() - entry.stat().st_mtime < _KEPT_DAYS * 86_400:
+                continue
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink()
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> State:
     """Return an optimizer's state as tensors by name, and the plain values in it."""
     tensors: dict[str, torch.Tensor] = {}
     values: dict[str, Any] = {}

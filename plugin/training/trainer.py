@@ -6,14 +6,12 @@ run that was killed goes on from its last saved state to the same result, and se
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from timm.utils import ModelEmaV3
 from torch import nn
 
@@ -23,11 +21,12 @@ from ..vision.preprocessing import Preprocessing
 from ..vision.torch_engine import ImageNetwork
 from .augmentation import augment, mixed
 from .batches import Batch, TrainingSet, batches_an_epoch, read_batches
-from .checkpoint import Checkpoint, load_optimizer, optimizer_tensors
+from .checkpoint import Checkpoint, State, load_optimizer, optimizer_tensors
 from .curves import Curves
 from .losses import Objective
 from .network import ClassifierNetwork
 from .optimization import Schedule, make_optimizer
+from .processes import ask_for_help, make_accelerator
 from .randomness import seeded
 from .recipe import Recipe
 
@@ -80,12 +79,36 @@ def fine_tune(
     Raises:
         DataError: The loss is no longer finite.
     """
-    run = _Run(network, data, preprocessing, recipe, checkpoint, curves)
+    state = None if checkpoint is None else checkpoint.load()
+    ask_for_help(network, data, preprocessing, recipe, state, judge is not None)
+    run = _Run(network, data, preprocessing, recipe, state, curves)
     try:
-        run.go(judge, progress)
+        run.go(judge, checkpoint, progress)
     finally:
         run.curves.close()
     return run.finish()
+
+
+def help_to_fine_tune(
+    network: ClassifierNetwork,
+    data: TrainingSet,
+    preprocessing: Preprocessing,
+    recipe: Recipe,
+    state: State | None,
+    judged: bool,
+) -> None:
+    """Work on this process's part of each batch, while the first process calls `fine_tune`.
+
+    Raises:
+        DataError: As there.
+    """
+    run = _Run(network, data, preprocessing, recipe, state, None)
+    run.go(_judged_elsewhere if judged else None, None, silent)
+
+
+def _judged_elsewhere(network: ClassifierNetwork) -> tuple[float, dict[str, float]]:
+    """Stand for the first process's judge, which is never called here."""
+    return 0.0, {}
 
 
 class _Run:
@@ -97,12 +120,11 @@ class _Run:
         data: TrainingSet,
         preprocessing: Preprocessing,
         recipe: Recipe,
-        checkpoint: Checkpoint | None,
+        state: State | None,
         curves: Path | None,
     ) -> None:
         self._network, self._data, self._preprocessing, self._recipe = network, data, preprocessing, recipe
-        # The accelerator cannot be made anew with other settings in this process, so it only gets what never changes.
-        self._accelerator = Accelerator(cpu=not torch.cuda.is_available())
+        self._accelerator = make_accelerator()
         self._device = self._accelerator.device
         model = ImageNetwork(network, preprocessing.input).to(self._device).to(memory_format=torch.channels_last)
         optimizer = make_optimizer(network, recipe)
@@ -120,11 +142,9 @@ class _Run:
         self._metric: float | None = None
         self._best_epoch = 0
         self._losses = [0.0, 0.0]  # sum and number since the last point
-        self._checkpoint = checkpoint
-        points = self._resume()
-        self.curves = Curves(curves if self._accelerator.is_main_process else None, recipe, points)
+        self.curves = Curves(curves, recipe, [] if state is None else self._take_up(*state))
 
-    def go(self, judge: Judge | None, progress: Progress) -> None:
+    def go(self, judge: Judge | None, checkpoint: Checkpoint | None, progress: Progress) -> None:
         """Work off the batches that are left."""
         recipe, accelerator = self._recipe, self._accelerator
         if self._done:
@@ -145,8 +165,8 @@ class _Run:
             progress("fine-tuning", self._done, self._batches)
             if ends_epoch and recipe.patience and self._stood_still >= recipe.patience:
                 return
-            if self._checkpoint is not None and self._checkpoint.is_due() and accelerator.is_main_process:
-                self._checkpoint.save(*self._state())
+            if checkpoint is not None and checkpoint.is_due():
+                checkpoint.save(*self._state())
 
     def finish(self) -> Outcome:
         """Give the network the best weights, or the averaged ones where nobody judged."""
@@ -215,7 +235,7 @@ class _Run:
         tensor = torch.tensor(value if self._accelerator.is_main_process else 0.0, dtype=torch.float64)
         return float(self._accelerator.reduce(tensor.to(self._device), "sum"))
 
-    def _state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    def _state(self) -> State:
         """Return all that the next step depends on."""
         parts = {"network": self._network.state_dict(), "best": self._best}
         if self._ema is not None:
@@ -234,16 +254,11 @@ class _Run:
             "schedule": self._schedule.factor,
             "optimizer": plain,
             "points": self.curves.points,
-            "saved_at": time.time(),
         }
         return {f"{part}/{name}": tensor for part, found in parts.items() for name, tensor in found.items()}, values
 
-    def _resume(self) -> list[dict[str, float]]:
-        """Take up the last saved state, where there is one; return the points of its curve."""
-        found = self._checkpoint.load() if self._checkpoint is not None else None
-        if found is None:
-            return []
-        tensors, values = found
+    def _take_up(self, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> list[dict[str, float]]:
+        """Go on from a saved state; return the points of its curve."""
 
         def part(name: str) -> dict[str, torch.Tensor]:
             return {key.split("/", 1)[1]: tensor for key, tensor in tensors.items() if key.startswith(f"{name}/")}
