@@ -15,7 +15,7 @@ except ModuleNotFoundError:
     sys.exit(f"winnow: typer is not installed. Run: {sys.executable} -m pip install fiftyone-winnow")
 
 from . import __version__
-from .commands import cache, curation, history, service, training, upkeep, whole_job
+from .commands import cache, classifiers, curation, history, service, training, upkeep, whole_job
 
 app = typer.Typer(
     name="winnow",
@@ -51,6 +51,7 @@ app.command("app")(service.open_the_app)
 app.command()(service.serve)
 app.command()(upkeep.doctor)
 app.command()(upkeep.install)
+app.add_typer(classifiers.app, name="classifiers")
 app.add_typer(cache.app, name="cache")
 
 

@@ -92,6 +92,9 @@ RecipeFile = Annotated[
     Path | None, typer.Option("--recipe", exists=True, dir_okay=False, help="YAML file with settings of a recipe.")
 ]
 ClassifierFolder = Annotated[Path, typer.Option("--classifier", help="Folder of a trained classifier.")]
+ClassifierName = Annotated[
+    str, typer.Argument(metavar="NAME", show_default=False, help="Name, version or folder of a classifier.")
+]
 PredictionsFile = Annotated[
     Path | None, typer.Option("--output", callback=_in_a_folder, help="Also write path,label,confidence here.")
 ]

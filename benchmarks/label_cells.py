@@ -128,21 +128,21 @@ def out_of_fold(classifier: str, vectors: np.ndarray, labels: np.ndarray, seed: 
 
 def fashion(home: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return 128 principal components of lite0's vectors of the embedded images, and their classes."""
-    images, classes = _fashion_images()
-    return components(embed(_saved(images, home / "fashion"), home), 128), classes
+    images, classes = fashion_images()
+    return components(embed(saved(images, home / "fashion"), home), 128), classes
 
 
 def mosaics(home: Path, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return lite0 vectors (n, 1280) of 2 x 2 mosaics of the embedded images, and which classes are in each, (n, k)."""
-    images, classes = _fashion_images()
+    images, classes = fashion_images()
     chosen = np.random.default_rng(seed).integers(0, len(images), (count, 4))
     tiles = images[chosen].reshape(count, 2, 2, 28, 28).transpose(0, 1, 3, 2, 4).reshape(count, 56, 56)
     present = np.zeros((count, CLASSES))
     np.put_along_axis(present, classes[chosen], 1, axis=1)
-    return embed(_saved(tiles, home / "mosaics"), home), present
+    return embed(saved(tiles, home / "mosaics"), home), present
 
 
-def _fashion_images() -> tuple[np.ndarray, np.ndarray]:
+def fashion_images() -> tuple[np.ndarray, np.ndarray]:
     """Return the embedded images (n, 28, 28) and their classes (n,)."""
     names = sorted(path.stem for path in (FASHION / "train").glob("*.png"))
     images, classes = [], []
@@ -153,7 +153,7 @@ def _fashion_images() -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(images), np.array(classes)
 
 
-def _saved(images: np.ndarray, folder: Path) -> list[str]:
+def saved(images: np.ndarray, folder: Path) -> list[str]:
     folder.mkdir()
     paths = [str(folder / f"{number:05d}.png") for number in range(len(images))]
     for path, image in zip(paths, images, strict=True):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .apply_classifier import ApplyClassifier
 from .cancel_job import CancelJob
+from .classifiers_panel import ClassifiersPanel
 from .compute_embeddings import ComputeEmbeddings
 from .decide_duplicates import DecideDuplicates
 from .delete_samples import DeleteSamples
@@ -39,7 +40,7 @@ OPERATORS = (
     UndoAction,
     CancelJob,
 )
-PANELS = (LabelReportPanel,)
+PANELS = (LabelReportPanel, ClassifiersPanel)
 
 
 def register(plugin: PluginContext) -> None:

@@ -9,6 +9,7 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from . import label_report_plots as plots
+from .panel_style import COLUMN, PLOT_CONFIG
 
 if TYPE_CHECKING:
     from ..plugin.workflows.label_report import SavedLabelReport, SavedLabelSetReport
@@ -79,7 +80,7 @@ class LabelReportPanel(foo.Panel):
         else:
             self._draw(panel, saved)
         panel.btn("reload", "Reload", on_click=self.reload, icon="refresh")
-        return types.Property(panel, view=_COLUMN)
+        return types.Property(panel, view=COLUMN)
 
     def _draw(self, panel: types.Object, saved: SavedLabelReport) -> None:
         report = saved.report
@@ -91,9 +92,9 @@ class LabelReportPanel(foo.Panel):
             name="head",
         )
         _warn_if_stale(panel, saved)
-        panel.plot("matrix", layout=plots.matrix_layout(report), config=_CONFIG, on_click=self.on_cell)
+        panel.plot("matrix", layout=plots.matrix_layout(report), config=PLOT_CONFIG, on_click=self.on_cell)
         panel.md("**Wrong labels by class**", name="rates_head")
-        panel.plot("rates", layout=plots.rate_layout(report), config=_CONFIG, on_click=self.on_bar)
+        panel.plot("rates", layout=plots.rate_layout(report), config=PLOT_CONFIG, on_click=self.on_bar)
         if report.worst_pairs(1):
             panel.md("**Most confused classes** (click a row)", name="pairs_head")
             table = types.TableView(on_click_row=self.on_row)
@@ -128,17 +129,6 @@ class LabelReportPanel(foo.Panel):
         if saved is not None:
             shows = "" if true is None else f" as '{true}'"
             _set_view(ctx, saved.labels(ctx.dataset, given, true), f"No label '{given}' is flagged{shows}.")
-
-
-_CONFIG = {"displayModeBar": False, "responsive": True}
-# One column that is as wide as the panel, however wide its plots would like to be.
-_COLUMN = types.GridView(
-    orientation="vertical",
-    px=2,
-    py=2,
-    gap=1,
-    componentsProps={"grid": {"sx": {"gridTemplateColumns": "minmax(0, 1fr)"}}},
-)
 
 
 def _flagged(saved: SavedLabelReport | SavedLabelSetReport) -> str:

@@ -22,7 +22,7 @@ from winnow.terminal import run_job
 
 COMMANDS = (
     "curate", "embed", "duplicates", "leaks", "split", "label-issues", "train", "predict", "evaluate",
-    "actions", "undo", "demo", "app", "serve", "cache", "doctor", "install",
+    "actions", "undo", "demo", "app", "serve", "classifiers", "cache", "doctor", "install",
 )  # fmt: skip
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40)}
 

@@ -31,7 +31,7 @@ from ..vision.preprocessing import Preprocessing
 from .network import ClassifierNetwork, create_classifier_network
 
 _FORMAT = 1
-_DESCRIPTION, _WEIGHTS = "classifier.json", "model.safetensors"
+DESCRIPTION, _WEIGHTS = "classifier.json", "model.safetensors"
 LOGS = "logs"  # folder in a classifier's: the curves of its training
 
 
@@ -132,7 +132,7 @@ def check_folder(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         others = [entry.name for entry in directory.iterdir() if entry.name != LOGS]
-        if others and not (directory / _DESCRIPTION).exists():
+        if others and not (directory / DESCRIPTION).exists():
             raise ClassifierError(f"'{directory}' holds other files; choose an empty or new folder for the classifier.")
     except OSError as cause:
         raise ClassifierError(f"cannot write the classifier to '{directory}': {cause}") from cause
@@ -161,8 +161,8 @@ def save_classifier(classifier: Classifier, directory: Path) -> Path:
             tensors = {key: tensor.contiguous() for key, tensor in classifier.network.state_dict().items()}
             save_file(tensors, Path(temporary) / _WEIGHTS)
             text = json.dumps(description, indent=2, ensure_ascii=False)
-            (Path(temporary) / _DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-            for name in (_WEIGHTS, _DESCRIPTION):
+            (Path(temporary) / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+            for name in (_WEIGHTS, DESCRIPTION):
                 os.replace(Path(temporary) / name, directory / name)
     except OSError as cause:
         raise ClassifierError(f"cannot write the classifier to '{directory}': {cause}") from cause
@@ -176,11 +176,11 @@ def load_classifier(directory: Path) -> Classifier:
         ClassifierError: No classifier there, a damaged one, or one of a later format.
     """
     directory = Path(directory)
-    for name in (_DESCRIPTION, _WEIGHTS):
+    for name in (DESCRIPTION, _WEIGHTS):
         if not (directory / name).exists():
             raise ClassifierError(f"no classifier in '{directory}': {name} is missing. `winnow train` makes one.")
     try:
-        description = json.loads((directory / _DESCRIPTION).read_text(encoding="utf-8"))
+        description = json.loads((directory / DESCRIPTION).read_text(encoding="utf-8"))
         tensors = load_file(directory / _WEIGHTS)
         if description["format"] > _FORMAT:
             raise ClassifierError(f"'{directory}' was written by a later version of Winnow; upgrade to read it.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,11 @@ def train_on(view: Collection, embedded: Embedded, params: TrainParams, progress
         states=winnow_home() / "training",
         curves=output / LOGS,
     )
+    trained.classifier.details |= {
+        "dataset": dataset_of(view).name,
+        "label_field": labels.field,
+        "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
     folder = save_classifier(trained.classifier, output)
     notes = [*findings.notes, *audit_classes(labels, selection, flips=bool(recipe.epochs and recipe.flip))]
     if missing := sorted(set(labels.classes) - set(classes)):

@@ -1,0 +1,267 @@
+"""The probe beside scikit-learn's LogisticRegressionCV; fine-tuning beside its probe, a bare torch loop, and imbalance.
+
+    python -m benchmarks.training --fashion /usr/share/datasets/fashion-mnist [--data CIFAR10] [--part NAME] [--json]
+    python -m benchmarks.training --quick
+
+`--fashion`: the folder of Debian's package dataset-fashion-mnist (60,000 + 10,000 images). `--data`: the folder
+`cifar10` (`cifar10-train.zip`, `cifar10-test.zip`, `labels.npz`). `--part`: only "probe", "tuning" or "imbalance".
+`--quick`: the embedded images, a smoke test. On 2 cores the parts take about 30, 40 and 5 minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import sys
+import time
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .isolation import isolate
+from .label_cells import FASHION, fashion_images, saved
+from .report import Target, finish
+
+_SIZE = 160
+_TUNED_ON = 4_000
+_TESTED_ON = 2_000
+_FACTOR = 50
+_CHOICES = 5  # strengths of the penalty that scikit-learn tries, each in so many folds:
+_FOLDS = 3
+PARTS = ("probe", "tuning", "imbalance")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="the embedded images: a smoke test")
+    parser.add_argument("--fashion", type=Path, help="folder of the package dataset-fashion-mnist")
+    parser.add_argument("--data", type=Path, help="folder of CIFAR-10")
+    parser.add_argument("--part", choices=PARTS, action="append", help="only this part")
+    parser.add_argument("--json", action="store_true", help="last line of stdout: one JSON object")
+    arguments = parser.parse_args()
+    if not arguments.quick and arguments.fashion is None and arguments.data is None:
+        parser.error("name --fashion and/or --data, or take --quick")
+    home = isolate()
+    sets = list(_sets(home, arguments.fashion, arguments.data, quick=arguments.quick))
+    targets, details = [], {}
+    for part in arguments.part or PARTS:
+        for data in sets:
+            print(f"{part}: {data.name} ...", file=sys.stderr)
+            found, kept = _PARTS[part](data, home, quick=arguments.quick)
+            targets += found
+            details[f"{part}, {data.name}"] = kept
+    finish(targets, details, as_json=arguments.json)
+
+
+class Images:
+    """A data set as files: `paths` (n,) object and `labels` (n,) int64 of both sides."""
+
+    def __init__(self, name: str, train: tuple[list[str], np.ndarray], test: tuple[list[str], np.ndarray]) -> None:
+        self.name = name
+        self.train_paths, self.train_labels = np.array(train[0], object), train[1]
+        self.test_paths, self.test_labels = np.array(test[0], object), test[1]
+
+    def few(self, train: int, test: int, seed: int = 0) -> Images:
+        """Return so many images of each side, drawn at random."""
+        rng = np.random.default_rng(seed)
+        a = np.sort(rng.permutation(len(self.train_labels))[:train])
+        b = np.sort(rng.permutation(len(self.test_labels))[:test])
+        return Images(
+            self.name,
+            (self.train_paths[a].tolist(), self.train_labels[a]),
+            (self.test_paths[b].tolist(), self.test_labels[b]),
+        )
+
+
+def _sets(home: Path, fashion: Path | None, cifar: Path | None, *, quick: bool) -> Any:
+    if quick:
+        pixels, classes = fashion_images()
+        paths = saved(pixels, home / "few")
+        rows = np.random.default_rng(0).permutation(len(paths))[:400]
+        train, test = rows[:300], rows[300:]
+        yield Images(
+            f"embedded {FASHION.name}",
+            ([paths[row] for row in train], classes[train]),
+            ([paths[row] for row in test], classes[test]),
+        )
+        return
+    if fashion is not None:
+        sides = []
+        for name in ("train", "t10k"):
+            with gzip.open(fashion / f"{name}-images-idx3-ubyte.gz") as file:
+                pixels = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
+            with gzip.open(fashion / f"{name}-labels-idx1-ubyte.gz") as file:
+                labels = np.frombuffer(file.read(), np.uint8, offset=8).astype(np.int64)
+            sides.append((saved(pixels, home / name), labels))
+        yield Images("Fashion-MNIST", *sides)
+    if cifar is not None:
+        labels = np.load(cifar / "labels.npz", allow_pickle=False)
+        for side in ("train", "test"):
+            with zipfile.ZipFile(cifar / f"cifar10-{side}.zip") as archive:
+                archive.extractall(home / "cifar10")
+        paths = {side: sorted(map(str, (home / "cifar10" / side).glob("*.jpg"))) for side in ("train", "test")}
+        yield Images(
+            "CIFAR-10",
+            (paths["train"], labels["train_true"].astype(np.int64)),
+            (paths["test"], labels["test_given"].astype(np.int64)),
+        )
+
+
+def _tools(home: Path) -> Any:
+    """Return lite0, how files become its input, and a function from paths to vectors."""
+    from winnow.plugin.vision.backbones import load_backbone
+    from winnow.plugin.vision.embeddings import embed_images
+    from winnow.plugin.vision.preprocessing import Preprocessing
+
+    backbone = load_backbone()
+    preprocessing = Preprocessing(input=replace(backbone.input, size=_SIZE, mode="squash"))
+
+    def embed(paths: np.ndarray) -> np.ndarray:
+        return embed_images(paths, paths, backbone, preprocessing, thumbnails=False, cache_root=home / "cache").vectors
+
+    return backbone, preprocessing, embed
+
+
+def _probe(data: Images, home: Path, *, quick: bool) -> tuple[list[Target], dict[str, Any]]:
+    """Fit the linear layer on all vectors, beside scikit-learn's choice of the penalty by cross-validation."""
+    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.preprocessing import StandardScaler
+
+    from winnow.plugin.training.probes import fit_head
+
+    _, _, embed = _tools(home)
+    train, test = embed(data.train_paths), embed(data.test_paths)
+    started = time.perf_counter()
+    head = fit_head(train, data.train_labels, 10, groups=np.full(len(train), -1), seed=0)
+    ours = time.perf_counter() - started
+    accuracy = float((head.logits(test).argmax(axis=1) == data.test_labels).mean())
+
+    unit = lambda rows: rows / np.linalg.norm(rows, axis=1, keepdims=True)  # noqa: E731
+    scaler = StandardScaler().fit(unit(train))
+    started = time.perf_counter()
+    choices = [0.1] if quick else np.logspace(-4, 0, _CHOICES)
+    peer = LogisticRegressionCV(
+        Cs=choices, cv=_FOLDS, max_iter=50 if quick else 200, l1_ratios=(0,), use_legacy_attributes=False
+    )
+    peer.fit(scaler.transform(unit(train)), data.train_labels)
+    theirs = time.perf_counter() - started
+    peers = float(peer.score(scaler.transform(unit(test)), data.test_labels))
+    targets = [
+        Target(f"{data.name}: accuracy of the probe less scikit-learn's", accuracy - peers, at_least=0.0),
+        Target(f"{data.name}: scikit-learn's time over the probe's", theirs / ours, at_least=20),
+    ]
+    kept = {"images": len(train), "accuracy": accuracy, "seconds": ours, "peer_accuracy": peers, "peer_seconds": theirs}
+    return targets, kept
+
+
+def _tuning(data: Images, home: Path, *, quick: bool) -> tuple[list[Target], dict[str, Any]]:
+    """Fine-tune on a few thousand images, beside the probe on the same, and beside a bare loop on prepared tensors."""
+    from winnow.plugin.training.calibration import expected_calibration_error
+    from winnow.plugin.training.recipe import Recipe
+    from winnow.plugin.training.training import LabelledImages, train
+
+    backbone, preprocessing, embed = _tools(home)
+    few = data.few(200 if quick else _TUNED_ON, 100 if quick else _TESTED_ON)
+    vectors = embed(few.train_paths)
+    images = LabelledImages(few.train_paths, few.train_labels, vectors, np.full(len(vectors), -1))
+    names = [str(number) for number in range(10)]
+    recipe = Recipe(epochs=1 if quick else 4)
+    spent: dict[str, float] = {}
+    last = time.perf_counter()
+
+    def progress(step: str, done: int, total: int) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        spent[step] = spent.get(step, 0.0) + now - last
+        last = now
+
+    tuned = train(images, None, names, backbone, preprocessing, recipe, progress)
+    probe = train(images, None, names, backbone, preprocessing, Recipe(preset="probe", epochs=0))
+    found = {}
+    for name, trained in (("probe", probe), ("fine-tuned", tuned)):
+        logits, _ = trained.classifier.logits(few.test_paths.tolist())
+        probabilities = trained.classifier.probabilities(logits)
+        found[name] = {
+            "kept": trained.kept,
+            "accuracy": float((logits.argmax(axis=1) == few.test_labels).mean()),
+            "ece": expected_calibration_error(probabilities, few.test_labels),
+        }
+    fitted = round(len(images) * (1 - recipe.validation_share))
+    rate = recipe.epochs * fitted / spent["fine-tuning"]
+    bare = _bare_rate(tuned.classifier.network, few, preprocessing, recipe)
+    gain = found["fine-tuned"]["accuracy"] - found["probe"]["accuracy"]
+    targets = [
+        Target(f"{data.name}: accuracy of fine-tuning less the probe's", gain, at_least=0.0),
+        Target(f"{data.name}: training throughput over a bare loop's", rate / bare, at_least=0.9),
+        *(Target(f"{data.name}: calibration error, {name}", kept["ece"], at_most=0.02) for name, kept in found.items()),
+    ]
+    return targets, {**found, "trained_on": len(images), "images_per_second": rate, "bare_images_per_second": bare}
+
+
+def _bare_rate(network: Any, few: Images, preprocessing: Any, recipe: Any) -> float:
+    """Return images a second of a plain torch loop over the same model on tensors that lie ready."""
+    import torch
+
+    from winnow.plugin.training.optimization import make_optimizer
+    from winnow.plugin.training.trainer import set_mode
+    from winnow.plugin.vision.torch_engine import ImageNetwork
+
+    count = min(len(few.train_paths), 640)
+    pixels = torch.from_numpy(np.stack([preprocessing(path) for path in few.train_paths[:count]]))
+    labels = torch.from_numpy(few.train_labels[:count])
+    model = ImageNetwork(network, preprocessing.input).to(memory_format=torch.channels_last)
+    optimizer = make_optimizer(network, recipe)
+    set_mode(network, recipe)
+    started = time.perf_counter()
+    for start in range(0, count, recipe.batch_size):
+        rows = slice(start, start + recipe.batch_size)
+        loss = torch.nn.functional.cross_entropy(model(pixels[rows]), labels[rows])
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return count / (time.perf_counter() - started)
+
+
+def _imbalance(data: Images, home: Path, *, quick: bool) -> tuple[list[Target], dict[str, Any]]:
+    """Train on classes of which the largest is fifty times the smallest, with and without logit adjustment."""
+    from winnow.plugin.training.recipe import Recipe
+    from winnow.plugin.training.training import LabelledImages, train
+
+    backbone, preprocessing, embed = _tools(home)
+    few = data.few(10 * (30 if quick else 600), 100 if quick else _TESTED_ON)
+    vectors, test = embed(few.train_paths), embed(few.test_paths)
+    names = [str(number) for number in range(10)]
+    whole = LabelledImages(few.train_paths, few.train_labels, vectors, np.full(len(vectors), -1))
+    sizes = np.maximum(np.bincount(few.train_labels).max() * _FACTOR ** (-np.arange(10) / 9), 3).astype(int)
+    rows = np.concatenate([np.flatnonzero(few.train_labels == label)[: sizes[label]] for label in range(10)])
+    scores: dict[str, dict[str, float]] = {}
+    for name, images in (("imbalanced", whole[rows]), ("balanced", whole)):
+        for tau in (0.0, 1.0):
+            recipe = Recipe(preset="probe", epochs=0, logit_adjustment=tau)
+            classifier = train(images, None, names, backbone, preprocessing, recipe).classifier
+            head = classifier.network.head
+            unit = test / np.linalg.norm(test, axis=1, keepdims=True)
+            logits = unit @ head.weight.detach().numpy().T + head.bias.detach().numpy()
+            right = logits.argmax(axis=1) == few.test_labels
+            by_class = [float(right[few.test_labels == label].mean()) for label in range(10)]
+            scores[f"{name}, {'adjusted' if tau else 'plain'}"] = {
+                "accuracy": float(right.mean()),
+                "balanced_accuracy": float(np.mean(by_class)),
+            }
+    gain = scores["imbalanced, adjusted"]["balanced_accuracy"] - scores["imbalanced, plain"]["balanced_accuracy"]
+    loss = scores["balanced, plain"]["accuracy"] - scores["balanced, adjusted"]["accuracy"]
+    targets = [
+        Target(f"{data.name}: balanced accuracy gained by logit adjustment, 50:1", gain, at_least=0.05),
+        Target(f"{data.name}: accuracy lost by it on balanced classes", loss, at_most=0.02),
+    ]
+    return targets, {**scores, "smallest_class": int(sizes.min()), "images": len(rows)}
+
+
+_PARTS = {"probe": _probe, "tuning": _tuning, "imbalance": _imbalance}
+
+
+if __name__ == "__main__":
+    main()
