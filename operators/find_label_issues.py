@@ -39,7 +39,7 @@ class FindLabelIssues(WorkflowOperator):
 
     def following(self, summary: dict[str, Any]) -> tuple[str, str] | None:
         if summary.get("unit") == "patch":
-            return None  # the other jobs look at whole images
+            return None  # a button would go on with the view that is shown, and not with the patches
         return ("review_label_issues", "review them") if summary.get("flagged") else self.next_step
 
     def fill(self, form: Form) -> None:

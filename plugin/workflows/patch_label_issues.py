@@ -12,6 +12,7 @@ from ..curation.label_issues import LabelIssues
 from ..datasets import runs
 from ..datasets.fields import FIELD_TYPES, Kind, check_label_attribute
 from ..datasets.group_views import PATCH_ISSUES_VIEW, save_patch_view
+from ..datasets.patch_decisions import read_patch_decisions
 from ..datasets.patch_values import write_patch_values
 from ..datasets.patches import Patches, check_patch_field, label_path
 from ..datasets.samples import Samples
@@ -22,6 +23,7 @@ from .findings import PATCH_ISSUES_RUN
 from .label_audit import LabelAudit, audit_labels
 from .label_issue_report import LabelIssueReport
 from .patch_groups import patch_groups
+from .patch_review import suggestion_attributes
 from .patch_vectors import embed_patches
 
 if TYPE_CHECKING:
@@ -52,15 +54,15 @@ def find_patch_label_issues(
     groups, notes = patch_groups(view, found.patches, samples)
     if params.label_field not in (None, field):
         notes.append(f"label field '{params.label_field}' was left aside: the labels of patches are their detections'")
-    none = np.zeros(len(samples), bool)
+    decisions = read_patch_decisions(view, found.patches)
     issues, audit = audit_labels(
         found.embedded,
         groups,
         # The patches of an image are no copies of each other: each of them makes its like less odd.
         copies=np.full(len(samples), -1),
         predicted=None,
-        confirmed=none,
-        unsure=none,
+        confirmed=decisions.confirmed,
+        unsure=decisions.unsure,
         sensitivity=params.sensitivity,
         measure_cleaning=params.measure_cleaning,
         seed=params.seed,
@@ -69,7 +71,14 @@ def find_patch_label_issues(
     written = _write(view, found.looked_at, samples, issues, audit, params)
     told = save_patch_view(view, PATCH_ISSUES_VIEW, field, flag=params.issue_field, score=params.quality_field)
     report = LabelIssueReport(
-        samples, issues, found.embedded.failures, audit=audit, notes=(*notes, *([told] if told else [])), unit="patch"
+        samples,
+        issues,
+        found.embedded.failures,
+        confirmed=int(decisions.confirmed.sum()),
+        unsure=int(decisions.unsure.sum()),
+        audit=audit,
+        notes=(*notes, *([told] if told else [])),
+        unit="patch",
     )
     runs.save_run(
         view,
@@ -85,11 +94,13 @@ def find_patch_label_issues(
 
 def _attributes(params: LabelIssueParams) -> tuple[tuple[str, Kind], ...]:
     """Return the attributes that detections get, and what they hold."""
+    suggested, confidence, given = suggestion_attributes(params.suggestion_field)
     return (
         (params.quality_field, "float"),
         (params.issue_field, "bool"),
-        (params.suggestion_field, "str"),
-        (f"{params.suggestion_field}_confidence", "float"),
+        (suggested, "str"),
+        (confidence, "float"),
+        (given, "str"),
         (params.verdict_field, "str"),
         (params.outlier_score_field, "float"),
         (params.outlier_field, "bool"),
@@ -112,6 +123,7 @@ def _write(
         # Plain text, and the confidence beside it: the App filters detections by no attribute that is a label itself.
         (flagged, [samples.classes[index] for index in issues.suggested[flagged]]),
         (flagged, issues.confidence[flagged]),
+        (flagged, [samples.classes[index] for index in samples.labels[flagged]]),
         (flagged, audit.verdicts[flagged]),
         (every, audit.outliers.score),
         (every, audit.outliers.is_outlier),

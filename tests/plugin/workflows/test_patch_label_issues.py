@@ -19,6 +19,7 @@ from winnow.plugin.workflows.findings import DUPLICATES_RUN, PATCH_ISSUES_RUN
 from winnow.plugin.workflows.label_issue_report import LabelIssueReport
 from winnow.plugin.workflows.label_issues import LabelIssueParams, find_label_issues
 from winnow.plugin.workflows.patch_groups import patch_groups
+from winnow.plugin.workflows.review_labels import find_and_accept
 
 from .conftest import CLASSES, PER_SPLIT, TILE, MakeDataset, tile
 
@@ -30,6 +31,7 @@ ATTRIBUTES = {
     "label_issue",
     "suggested_label",
     "suggested_label_confidence",
+    "suggested_label_given",
     "label_verdict",
     "outlier_score",
     "outlier",
@@ -198,6 +200,16 @@ def test_deleting_the_run_deletes_its_attributes_and_no_label(few: fo.Dataset) -
     assert few.count("garments.detections.label") == 20 * BESIDE
 
 
+def test_what_a_person_decided_is_not_asked_again(few: fo.Dataset) -> None:
+    flip(few)
+    found = find_and_accept(few, PARAMS, above=0)
+    again = find_label_issues(few, PARAMS)
+
+    accepted = [key for key, decision in held(few, "decision").items() if decision == "accepted"]
+    assert len(accepted) == found.summary()["flagged"] == again.summary()["confirmed"] > 0
+    assert not any(held(few, "label_issue")[key] for key in accepted)
+
+
 def test_a_box_that_shows_nothing_is_reported_and_the_others_are_judged(few: fo.Dataset) -> None:
     flat = few.values("garments.detections.id", unwind=True)[4]
     few.set_label_values("garments.detections.bounding_box", {flat: [0.2, 0.2, 0.3, 0]})
@@ -227,7 +239,6 @@ def test_one_detection_an_image_is_judged_too(few: fo.Dataset) -> None:
     report = find_label_issues(few, LabelIssueParams(patches_field="one"))
 
     assert report.summary()["labelled"] == few.count("one.outlier_score") == 20
-    assert report.notes == ()
 
 
 def test_patches_of_an_image_and_of_its_duplicates_do_not_vouch_for_each_other(few: fo.Dataset) -> None:
