@@ -12,7 +12,7 @@ from typing import Any
 from fiftyone import ViewField
 from fiftyone.core.utils import to_slug
 
-from .patches import has_patches
+from .patches import has_patches, shown_patches
 from .views import Collection, dataset_of, every_image
 
 DUPLICATES_VIEW = "winnow duplicates"
@@ -97,6 +97,19 @@ def flagged_patches(view: Collection, field: str, *, flag: str, score: str) -> t
     """
     found = every_image(view).filter_labels(field, ViewField(flag) == True)  # noqa: E712 - builds a query
     return found, (found.to_patches(field) if has_patches(view, field) else found).sort_by(f"{field}.{score}")
+
+
+def renew_patches(view: Collection) -> None:
+    """Have a view of patches, and the saved one of Winnow's, show detections as they are now.
+
+    FiftyOne makes a copy of the patches, which it renews only when it is told to.
+    """
+    if shown_patches(view) is not None:
+        view.reload()
+    dataset = dataset_of(view)
+    described = {info["name"]: info["description"] or "" for info in dataset.list_saved_views(info=True)}
+    if described.get(PATCH_ISSUES_VIEW, "").startswith(_OURS):
+        dataset.load_saved_view(PATCH_ISSUES_VIEW).reload()
 
 
 def _save(name: str, found: Collection, shown: Collection, what: str) -> str | None:

@@ -15,6 +15,7 @@ from pymongo import UpdateOne
 
 from .action_log import Done, chunks, mark_undone, read_records, record_action
 from .documents import CHUNK, Document, plain
+from .group_views import renew_patches
 from .label_decisions import TOUCHED, decide, declare_attributes
 from .patches import label_path
 from .relabelling import check_editable, decision_of
@@ -77,6 +78,7 @@ def decide_patches(
             label = decide(record["was"], record["label"], decided) | after
             changes.append((sample_id, _replaced(held, kept, label)))
         _write(view, field, changes)
+    renew_patches(view)
     return Done(run, len(found))
 
 
@@ -98,6 +100,7 @@ def undo_patch_decision(view: Collection, run: SavedRun) -> Done:
             changes.append((sample_id, _replaced(label, kept, returning)))
         _write(view, field, changes)
         back += len(changes)
+    renew_patches(view)
     mark_undone(view, run.key)
     note = f"detections that are gone, or whose label was changed or judged again since: {missing}"
     return Done(run.key, back, (note,) * (missing > 0))

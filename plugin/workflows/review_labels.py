@@ -14,7 +14,7 @@ from ..datasets.label_sets import decide_label_sets
 from ..datasets.multi_label_decisions import count_unsure_labels
 from ..datasets.patch_decisions import count_unsure_patches
 from ..datasets.patch_relabelling import decide_patches
-from ..datasets.patches import label_path, shown_patches
+from ..datasets.patches import label_path
 from ..datasets.relabelling import decide_labels
 from ..datasets.views import Collection
 from ..progress import Progress, silent
@@ -106,12 +106,9 @@ def _carry_out(view: Collection, plan: ReviewPlan | ChangePlan, by: str) -> Done
         return decide_label_sets(view, plan.label_field, plan.labels, mark, by=by, findings=plan.findings)
     if plan.unit == "patch":
         findings = patch_findings_after(view, plan.label_field, plan.decision)
-        done = decide_patches(
+        return decide_patches(
             view, plan.label_field, list(plan.labels), mark, by=by, labels=plan.new, findings=findings
         )
-        if shown_patches(view):
-            view.reload()  # it is a copy of the patches, which shows what they were
-        return done
     findings = _findings_after(view, plan.decision)
     return decide_labels(view, plan.label_field, list(plan.labels), mark, by=by, labels=plan.new, findings=findings)
 

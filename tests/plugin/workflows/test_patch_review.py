@@ -10,6 +10,7 @@ import pytest
 
 from tests.patch_labels import judge_patches
 from winnow.plugin.datasets import runs
+from winnow.plugin.datasets.group_views import PATCH_ISSUES_VIEW, save_patch_view
 from winnow.plugin.datasets.patch_decisions import read_patch_decisions
 from winnow.plugin.datasets.patches import read_patches
 from winnow.plugin.errors import DataError
@@ -84,6 +85,17 @@ def test_patches_that_are_selected_in_a_view_of_patches_are_meant(judged: fo.Dat
     assert report.sentence == "Confirmed 1 label as right: 1 cat."
     assert column(judged, "decision") == ["kept", None, None, None, None]
     assert view.values("id") == ids[1:]  # what is shown follows
+
+
+def test_the_saved_view_follows_a_decision_and_its_undoing(judged: fo.Dataset) -> None:
+    save_patch_view(judged, PATCH_ISSUES_VIEW, "objects", flag="label_issue", score="label_quality")
+
+    review_labels(judged, "accept", above=0.97, patches_field="objects")
+    left = judged.load_saved_view(PATCH_ISSUES_VIEW).values("objects.label")
+    undo_action(judged)
+
+    assert left == ["dog"]
+    assert judged.load_saved_view(PATCH_ISSUES_VIEW).values("objects.label") == ["cat", "dog", "dog"]
 
 
 def test_what_was_decided_is_read_back_until_the_label_is_changed(judged: fo.Dataset) -> None:
