@@ -136,6 +136,7 @@ def label_issues(
     measure_cleaning: opt.MeasureCleaning = False,
     predictions: opt.PredictionsField = None,
     fine_tune: opt.FineTune = False,
+    patches: opt.PatchesField = None,
     label_field: opt.LabelField = None,
     backbone: opt.Backbone = None,
     image_size: opt.ImageSize = None,
@@ -153,7 +154,7 @@ def label_issues(
         given = given_options(
             label_field=label_field, seed=seed, sensitivity=sensitivity, measure_cleaning=measure_cleaning or None
         )
-        given |= given_options(predictions_field=predictions, fine_tune=fine_tune or None)
+        given |= given_options(predictions_field=predictions, fine_tune=fine_tune or None, patches_field=patches)
         params = LabelIssueParams(vectors=vector_params(backbone, image_size), **given)
         collection = open_collection(target, label_delimiter, group_slice)
         if accept_above is None:

@@ -32,7 +32,7 @@ class ComputeEmbeddings(WorkflowOperator):
 
     def fill(self, form: Form) -> None:
         form.duration(_seconds(form))
-        form.patches()
+        form.patches("What gets a vector")
         form.embedding()
         form.text("vector_field", "Field for the vectors", "Empty: they stay in Winnow's cache only.")
         form.projection()

@@ -278,13 +278,14 @@ class Form:
         self.number("image_size", "Image size", "Pixels a side; empty: what the backbone was trained with.", low=32)
         self.number("batch_size", "Batch size", "Images at a time; the result does not depend on it.", low=1)
 
-    def patches(self) -> None:
-        """Offer to look at the boxes of detections instead of whole images."""
+    def patches(self, question: str) -> bool:
+        """Offer to look at the boxes of detections instead of whole images; return whether these are looked at."""
         fields = patch_fields(self.view)
         if fields and not shown_patches(self.view):
             labels = {field: f"patches of {field}" for field in fields}
             choices = [self._defaults["patches_field"], *fields]
-            self.choice("patches_field", choices, "What gets a vector", labels=labels)
+            self.choice("patches_field", choices, question, labels=labels)
+        return self._patches_field() is not None
 
     def projection(self) -> None:
         """Offer how the Embeddings panel lays the vectors out."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..plugin.datasets.patches import shown_patches
 from ..plugin.errors import DataError
 from ..plugin.workflows.actions import ActionReport
 from ..plugin.workflows.change_plan import ChangePlan
@@ -46,6 +47,7 @@ class ReviewLabelIssues(ActionOperator):
     preferred = (LABEL_ISSUES,)
 
     def fill(self, form: Form) -> None:
+        reviews = [review for review in REVIEWS if review != RELABEL or not shown_patches(form.ctx.view)]
         offered = _offered(form.ctx)
         if not offered:
             form.problem("none", "There is nothing to review", "Find label issues first, or select images in the grid.")
@@ -56,7 +58,7 @@ class ReviewLabelIssues(ActionOperator):
         selected = f"the {len(form.ctx.selected):,} selected" if form.ctx.selected else "that of the open image"
         labels = {SELECTED: selected, LABEL_ISSUES: flagged}
         form.choice("what", offered, "Which labels", default=offered[0], labels=labels)
-        form.choice("decision", list(REVIEWS), "Decision", labels=_HINTS)
+        form.choice("decision", reviews, "Decision", labels=_HINTS)
         by_rule = what == LABEL_ISSUES and decision == ACCEPT
         if by_rule:
             form.number("above", "Confidence", "Only suggestions that are at least this sure.", low=0, high=1)
@@ -99,8 +101,9 @@ def _ask(form: Form, plan: ReviewPlan | ChangePlan) -> None:
 def _offered(ctx: Any) -> list[str]:
     """Return which labels can be meant, the likeliest first."""
     selected = _selected(ctx)
+    of_patches = shown_patches(ctx.view) is not None
     found = [what for what in choices(ctx.dataset) if what == LABEL_ISSUES]
-    return [SELECTED] * bool(selected) + found
+    return [SELECTED] * bool(selected) + ([LABEL_ISSUES] if of_patches else found)
 
 
 def _selected(ctx: Any) -> list[str]:

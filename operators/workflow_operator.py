@@ -51,6 +51,10 @@ class WorkflowOperator(WinnowOperator):
         """
         return None
 
+    def settings(self, ctx: Any) -> Any:
+        """Return the job's settings, as they were filled in."""
+        return params_from(self.workflow()[0], ctx.params)
+
     def following(self, summary: dict[str, Any]) -> tuple[str, str] | None:
         """Return what people go on with after a report of this summary."""
         return self.next_step
@@ -113,8 +117,8 @@ class WorkflowOperator(WinnowOperator):
         return self._output(ctx.results or {})
 
     def _run(self, ctx: Any, job_id: str, show: Progress) -> dict[str, Any]:
-        params_type, workflow = self.workflow()
-        params: Any = params_from(params_type, ctx.params)
+        _, workflow = self.workflow()
+        params = self.settings(ctx)
         job = jobs.running_job(ctx.dataset, self.operator_name, job_id, delegated=ctx.delegated, show=show)
         with job as progress:
             report = workflow(one_slice(ctx.target_view(), ctx.params.get("group_slice")), params, progress)

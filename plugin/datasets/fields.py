@@ -17,7 +17,7 @@ from .views import Collection, dataset_of, describe_field, every_image
 
 Kind = Literal["int", "float", "bool", "str", "vector"]
 
-_FIELD_TYPES: dict[str, type[fo.Field]] = {
+FIELD_TYPES: dict[str, type[fo.Field]] = {
     "int": fo.IntField,
     "float": fo.FloatField,
     "bool": fo.BooleanField,
@@ -55,11 +55,11 @@ def write_values(
     """
     _check_lengths(ids, values)
     dataset = dataset_of(view)
-    if _check_writable(dataset, field, _FIELD_TYPES[kind], label_field):
-        dataset.add_sample_field(field, _FIELD_TYPES[kind], info={_MARK: True})
+    if _check_writable(dataset, field, FIELD_TYPES[kind], label_field):
+        dataset.add_sample_field(field, FIELD_TYPES[kind], info={_MARK: True})
         if kind != "vector":
             dataset.create_index(field)
-    _replace(view, field, ids, values, _converter(kind), chunk=_VECTOR_CHUNK if kind == "vector" else _CHUNK)
+    _replace(view, field, ids, values, converter(kind), chunk=chunk_of(kind))
 
 
 def write_labels(
@@ -142,44 +142,13 @@ def _make_label_field(
         dataset.create_index(f"{path}.confidence")
 
 
-def write_label_vectors(
-    view: Collection, path: str, name: str, ids: Sequence[str] | np.ndarray, vectors: np.ndarray
-) -> str:
-    """Make the attribute `name` of labels hold these vectors; other labels of the view lose theirs.
-
-    Args:
-        view: The collection that the job ran on.
-        path: Where the labels lie in a sample, such as `ground_truth.detections`.
-        name: Name of the attribute, which is made when it does not exist.
-        ids: m label ids.
-        vectors: (m, d) float32.
-
-    Returns:
-        The attribute's whole path.
-
-    Raises:
-        FieldError: As for `write_values`.
-    """
-    _check_lengths(ids, vectors)
-    images, attribute = every_image(view), f"{path}.{name}"
-    add_label_attributes(view, path, {name: (fo.VectorField, None)})
-    field, convert = path.split(".")[0], _converter("vector")
-    held = view.filter_labels(field, fo.ViewField(name).exists()).values(f"{path}.id", unwind=True)
-    images.set_label_values(attribute, dict.fromkeys(set(held).difference(ids)))
-    for start in range(0, len(ids), _VECTOR_CHUNK):
-        part = slice(start, start + _VECTOR_CHUNK)
-        by_id = {str(key): convert(vector) for key, vector in zip(ids[part], vectors[part], strict=True)}
-        images.set_label_values(attribute, by_id)
-    return attribute
-
-
 def check_value_field(view: Collection, field: str, *, kind: Kind) -> None:
     """Make sure that `write_values` can write: to be called before long work.
 
     Raises:
         FieldError: As for `write_values`.
     """
-    _check_writable(dataset_of(view), field, _FIELD_TYPES[kind], None)
+    _check_writable(dataset_of(view), field, FIELD_TYPES[kind], None)
 
 
 def add_label_attributes(
@@ -316,7 +285,12 @@ def _empty(images: Collection, field: str, ids: list[str]) -> None:
         images.set_values(field, dict.fromkeys(ids[start : start + _CHUNK]), key_field="id")
 
 
-def _converter(kind: Kind) -> Callable[[Any], Any]:
+def chunk_of(kind: Kind) -> int:
+    """Return how many values go into the database at a time."""
+    return _VECTOR_CHUNK if kind == "vector" else _CHUNK
+
+
+def converter(kind: Kind) -> Callable[[Any], Any]:
     """Return what turns a value, possibly numpy's, into what MongoDB keeps: NaN there would spoil the App's filters."""
     if kind == "vector":
         return lambda value: [float(number) for number in value]
@@ -329,4 +303,4 @@ def _classification(prediction: tuple[Any, ...]) -> fo.Classification | None:
     if label is None:
         return None
     more = {GIVEN: str(given[0])} if given else {}
-    return fo.Classification(label=str(label), confidence=_converter("float")(confidence), **more)
+    return fo.Classification(label=str(label), confidence=converter("float")(confidence), **more)

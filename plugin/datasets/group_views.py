@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fiftyone import ViewField
 from fiftyone.core.utils import to_slug
 
+from .patches import has_patches, shown_patches
 from .views import Collection, dataset_of, every_image
 
 DUPLICATES_VIEW = "winnow duplicates"
 LEAKS_VIEW = "winnow leaks"
 LABEL_ISSUES_VIEW = "winnow label issues"
+PATCH_ISSUES_VIEW = "winnow patch label issues"
 
 # By its beginning a view is known as ours; a person's own view is never replaced.
 _OURS = "Made by Winnow"
@@ -68,6 +71,45 @@ def save_issue_view(view: Collection, name: str, *, flag_field: str, score_field
     """
     found = every_image(view).match({flag_field: True})
     return _save(name, found, found.sort_by(score_field), "image by image, worst quality first")
+
+
+def save_patch_view(view: Collection, name: str, field: str, *, flag: str, score: str) -> str | None:
+    """Save a view of the flagged patches of a field of detections, the lowest score first.
+
+    Args:
+        view: Any collection of the dataset; the saved view is one of the whole dataset.
+        name: Name in the App.
+        field: The field of detections.
+        flag: Attribute that is true for the flagged ones.
+        score: Attribute that orders them.
+
+    Returns:
+        Why the view was not saved, or None, as for `save_group_view`.
+    """
+    found, shown = flagged_patches(view, field, flag=flag, score=score)
+    return _save(name, found, shown, "patch by patch, worst quality first")
+
+
+def flagged_patches(view: Collection, field: str, *, flag: str, score: str) -> tuple[Collection, Collection]:
+    """Return the dataset's images with the flagged detections alone, and these as patches, the lowest score first.
+
+    FiftyOne shows no patches of a field with one detection an image; there the images themselves are in that order.
+    """
+    found = every_image(view).filter_labels(field, ViewField(flag) == True)  # noqa: E712 - builds a query
+    return found, (found.to_patches(field) if has_patches(view, field) else found).sort_by(f"{field}.{score}")
+
+
+def renew_patches(view: Collection) -> None:
+    """Have a view of patches, and the saved one of Winnow's, show detections as they are now.
+
+    FiftyOne makes a copy of the patches, which it renews only when it is told to.
+    """
+    if shown_patches(view) is not None:
+        view.reload()
+    dataset = dataset_of(view)
+    described = {info["name"]: info["description"] or "" for info in dataset.list_saved_views(info=True)}
+    if described.get(PATCH_ISSUES_VIEW, "").startswith(_OURS):
+        dataset.load_saved_view(PATCH_ISSUES_VIEW).reload()
 
 
 def _save(name: str, found: Collection, shown: Collection, what: str) -> str | None:

@@ -21,12 +21,12 @@ from .views import Collection, dataset_of, every_image
 
 ACCEPTED, KEPT, UNSURE = "accepted", "kept", "unsure"
 
-_DECISION, _BY, _AT, _ABOUT, _HISTORY = "decision", "decided_by", "decided_at", "decided_label", "history"
+DECISION, _BY, _AT, ABOUT, _HISTORY = "decision", "decided_by", "decided_at", "decided_label", "history"
 _ATTRIBUTES: dict[str, tuple[type[fo.Field], type[fo.Field] | None]] = {
-    _DECISION: (fo.StringField, None),
+    DECISION: (fo.StringField, None),
     _BY: (fo.StringField, None),
     _AT: (fo.DateTimeField, None),
-    _ABOUT: (fo.StringField, None),
+    ABOUT: (fo.StringField, None),
     _HISTORY: (fo.ListField, fo.DictField),
 }
 # What a decision may change of a label. Confidence and logits are a model's, about the label that it gave.
@@ -97,8 +97,8 @@ def declare_attributes(view: Collection, label_field: str) -> None:
     Raises:
         FieldError: The labels have an attribute of such a name that is not Winnow's.
     """
-    if _DECISION in add_label_attributes(view, label_field, _ATTRIBUTES):
-        dataset_of(view).create_index(f"{label_field}.{_DECISION}")
+    if DECISION in add_label_attributes(view, label_field, _ATTRIBUTES):
+        dataset_of(view).create_index(f"{label_field}.{DECISION}")
 
 
 def decide(label: Mapping[str, Any], new: str, decision: Decision) -> dict[str, Any]:
@@ -115,10 +115,10 @@ def decide(label: Mapping[str, Any], new: str, decision: Decision) -> dict[str, 
         after |= {"label": new, _HISTORY: [*label.get(_HISTORY, ()), was]}
         after.pop("confidence", None)
         after.pop("logits", None)
-    for name in (_DECISION, _BY, _AT, _ABOUT):
+    for name in (DECISION, _BY, _AT, ABOUT):
         after.pop(name, None)
     if decision.decision is not None:
-        after |= {_DECISION: decision.decision, _BY: decision.by, _AT: decision.at, _ABOUT: new}
+        after |= {DECISION: decision.decision, _BY: decision.by, _AT: decision.at, ABOUT: new}
     return after
 
 
@@ -126,15 +126,15 @@ def _decided(view: Collection, label_field: str | None) -> dict[str, str]:
     """Return sample id -> decision, where the label is still the one that it is about."""
     if label_field is None or not _are_declared(view, label_field):
         return {}
-    paths = [f"{label_field}.{name}" for name in ("label", _ABOUT, _DECISION)]
+    paths = [f"{label_field}.{name}" for name in ("label", ABOUT, DECISION)]
     found = _with_decision(view, label_field).values(["id", *paths])
     return {key: decision for key, label, about, decision in zip(*found, strict=True) if label == about}
 
 
 def _with_decision(view: Collection, label_field: str) -> Collection:
-    return view.match({f"{label_field}.{_DECISION}": {"$ne": None}})
+    return view.match({f"{label_field}.{DECISION}": {"$ne": None}})
 
 
 def _are_declared(view: Collection, label_field: str) -> bool:
     dataset = dataset_of(view)
-    return all(dataset.get_field(f"{label_field}.{name}") is not None for name in (_DECISION, _ABOUT))
+    return all(dataset.get_field(f"{label_field}.{name}") is not None for name in (DECISION, ABOUT))

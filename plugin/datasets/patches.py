@@ -8,6 +8,7 @@ import fiftyone as fo
 import numpy as np
 
 from ..errors import DataError, FieldError
+from .samples import objects
 from .views import Collection, check_images, dataset_of, describe_field
 
 _BOXES = {fo.Detections: ".detections", fo.Detection: ""}
@@ -23,6 +24,7 @@ class Patches:
         sample_ids: (n,) object. Ids of the samples that they belong to.
         paths: (n,) object. Absolute file paths.
         boxes: (n, 4) float64. Left, top, width, height as shares of the image; NaN where a box does not have four.
+        names: (n,) object. Their class labels; None = none.
     """
 
     field: str
@@ -30,9 +32,15 @@ class Patches:
     sample_ids: np.ndarray
     paths: np.ndarray
     boxes: np.ndarray
+    names: np.ndarray
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def select(self, keep: np.ndarray) -> Patches:
+        """Return the patches where (n,) `keep` is true."""
+        columns = (self.ids, self.sample_ids, self.paths, self.boxes, self.names)
+        return Patches(self.field, *(column[keep] for column in columns))
 
 
 def patch_fields(view: Collection) -> list[str]:
@@ -67,39 +75,23 @@ def read_patches(view: Collection, field: str) -> Patches:
     """
     if shown_patches(view) is None:
         check_images(view)
-    _check_field(dataset_of(view), field)
+    check_patch_field(view, field)
     columns = _of_patches(view, field) if shown_patches(view) else _of_images(view, field)
     if not columns[0]:
         raise DataError(f"no image has a detection in field '{field}' of '{dataset_of(view).name}'.")
-    ids, sample_ids, paths, boxes = (_objects(column) for column in columns)
+    ids, sample_ids, paths, boxes, names = (objects(column) for column in columns)
     order = np.lexsort((ids.astype(str), sample_ids.astype(str)))
-    return Patches(field, ids[order], sample_ids[order], paths[order], np.array([_box(boxes[row]) for row in order]))
+    numbers = np.array([_box(boxes[row]) for row in order])
+    return Patches(field, ids[order], sample_ids[order], paths[order], numbers, names[order])
 
 
-def label_path(view: Collection, field: str) -> str:
-    """Return where the detections of a field lie in a sample, such as `ground_truth.detections`."""
-    return field + _BOXES[dataset_of(view).get_field(field).document_type]
+def check_patch_field(view: Collection, name: str) -> None:
+    """Make sure that a field holds detections.
 
-
-def _of_patches(view: Collection, field: str) -> list[list]:
-    return list(view.values(["id", "sample_id", "filepath", f"{field}.bounding_box"]))
-
-
-def _of_images(view: Collection, field: str) -> list[list]:
-    path = label_path(view, field)
-    many = path != field
-    columns: list[list] = [[], [], [], []]
-    for sample_id, filepath, ids, boxes in zip(
-        *view.values(["id", "filepath", f"{path}.id", f"{path}.bounding_box"]), strict=True
-    ):
-        found = zip(ids or [], boxes or [], strict=True) if many else [(ids, boxes)] if ids else []
-        for label_id, box in found:
-            for column, value in zip(columns, (label_id, sample_id, filepath, box), strict=True):
-                column.append(value)
-    return columns
-
-
-def _check_field(dataset: fo.Dataset, name: str) -> None:
+    Raises:
+        FieldError: It does not exist, or holds something else.
+    """
+    dataset = dataset_of(view)
     field = dataset.get_field(name)
     if getattr(field, "document_type", None) not in _BOXES:
         holds = f"holds {describe_field(field)}" if field else "does not exist"
@@ -109,13 +101,35 @@ def _check_field(dataset: fo.Dataset, name: str) -> None:
         )
 
 
+def label_path(view: Collection, field: str) -> str:
+    """Return where the detections of a field lie in a sample, such as `ground_truth.detections`."""
+    return field + _BOXES[dataset_of(view).get_field(field).document_type]
+
+
+def has_patches(view: Collection, field: str) -> bool:
+    """Whether FiftyOne can show a field's detections as patches: only where an image may have several."""
+    return dataset_of(view).get_field(field).document_type is fo.Detections
+
+
+def _of_patches(view: Collection, field: str) -> list[list]:
+    return list(view.values(["id", "sample_id", "filepath", f"{field}.bounding_box", f"{field}.label"]))
+
+
+def _of_images(view: Collection, field: str) -> list[list]:
+    path = label_path(view, field)
+    many = path != field
+    columns: list[list] = [[], [], [], [], []]
+    for sample_id, filepath, *of_labels in zip(
+        *view.values(["id", "filepath", *(f"{path}.{name}" for name in ("id", "bounding_box", "label"))]), strict=True
+    ):
+        found = zip(*(values or [] for values in of_labels), strict=True) if many else [of_labels] * bool(of_labels[0])
+        for label_id, box, label in found:
+            for column, value in zip(columns, (label_id, sample_id, filepath, box, label), strict=True):
+                column.append(value)
+    return columns
+
+
 def _box(box: object) -> list[float]:
     if isinstance(box, (list, tuple)) and len(box) == 4:
         return [float(number) if isinstance(number, (int, float)) else np.nan for number in box]
     return [np.nan] * 4
-
-
-def _objects(values: list) -> np.ndarray:
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array

@@ -64,10 +64,10 @@ def read_samples(
     check_images(view)
     notes: list[str] = []
     field = _chosen_label_field(view, label_field, need_labels, notes)
-    ids = _objects(view.values("id"))
+    ids = objects(view.values("id"))
     order = np.argsort(ids, kind="stable")
-    names = _objects(view.values(f"{field}.label") if field else [None] * len(ids))
-    classes, labels = _encode(names)
+    names = objects(view.values(f"{field}.label") if field else [None] * len(ids))
+    classes, labels = encode_labels(names)
     if field and not classes and need_labels:
         raise DataError(
             f"no sample has a label in field '{field}' of '{dataset_of(view).name}'. Label some images first."
@@ -78,7 +78,7 @@ def read_samples(
     splits, split_source, split_notes = read_splits(view, split_field)
     return Samples(
         ids=ids[order],
-        paths=_objects(view.values("filepath"))[order],
+        paths=objects(view.values("filepath"))[order],
         labels=labels[order],
         classes=classes,
         splits=splits[order],
@@ -141,14 +141,15 @@ def _labels_found(view: Collection) -> str:
     return f"{found}. Put one label a sample into a field of fo.Classification, e.g. `{DEFAULT_LABEL_FIELD}`."
 
 
-def _encode(names: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return the sorted class names and each sample's index into them; no or an empty name is -1."""
+def encode_labels(names: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the sorted class names, and the (n,) int64 index into them of each label; no or an empty name is -1."""
     classes = tuple(sorted({name for name in names if name}))
     index = {name: row for row, name in enumerate(classes)}
     return classes, np.array([index.get(name, -1) for name in names], dtype=np.int64)
 
 
-def _objects(values: list[str | None]) -> np.ndarray:
+def objects(values: list) -> np.ndarray:
+    """Return the values as an array of objects, whatever they are."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array

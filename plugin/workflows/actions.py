@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..datasets import label_decisions, label_sets, moving, relabelling, removal, tagging
+from ..datasets import label_decisions, label_sets, moving, patch_relabelling, relabelling, removal, tagging
 from ..datasets.action_log import Done, list_logged, undone_at
 from ..datasets.runs import SavedRun
 from ..datasets.views import Collection, dataset_of, every_image
@@ -24,6 +24,7 @@ _UNDO: dict[str, Callable[[Collection, SavedRun], Done]] = {
     removal.METHOD: removal.undo_removal,
     relabelling.METHOD: relabelling.undo_decision,
     label_sets.METHOD: label_sets.undo_label_sets,
+    patch_relabelling.METHOD: patch_relabelling.undo_patch_decision,
 }
 
 _DECIDED = {
@@ -179,7 +180,8 @@ def undo_action(view: Collection, key: str | None = None) -> ActionReport:
     if when := undone_at(run):
         raise DataError(f"action '{key}' of '{name}' was undone already, at {when}.")
     done = _UNDO[run.method](view, run)
-    sentence = f"Undone for {counted(done.samples, 'sample')}: {describe(run)}."
+    unit = "detection" if run.method == patch_relabelling.METHOD else "sample"
+    sentence = f"Undone for {counted(done.samples, unit)}: {describe(run)}."
     return ActionReport(key, done.samples, sentence, done.notes, done.failures, undoable=False)
 
 
@@ -196,7 +198,7 @@ def describe(run: SavedRun) -> str:
     if run.method == moving.METHOD:
         split = run.params["split"]
         return f"moved {samples} " + (f"to {split}" if split else "out of every split")
-    if run.method == relabelling.METHOD:
+    if run.method in (relabelling.METHOD, patch_relabelling.METHOD):
         return _DECIDED[run.params["decision"]].format(counted(run.summary["samples"], "label"))
     if run.method == label_sets.METHOD:
         return _DECIDED[run.params["decision"]].format(f"labels of {samples}")

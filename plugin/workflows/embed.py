@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, cast
@@ -11,29 +10,19 @@ import numpy as np
 
 from ..curation.projection import PROJECTIONS, Projection, check_installed, project
 from ..datasets import brain
-from ..datasets.fields import check_label_attribute, check_value_field, write_label_vectors, write_values
-from ..datasets.patches import Patches, label_path, read_patches, shown_patches
+from ..datasets.fields import check_label_attribute, check_value_field, write_values
+from ..datasets.patch_values import write_patch_values
+from ..datasets.patches import Patches, label_path, read_patches
 from ..datasets.runs import add_fields
-from ..datasets.views import Collection, every_image
+from ..datasets.views import Collection
 from ..errors import DataError
 from ..failures import Failure
 from ..progress import Progress, silent
-from ..vision.boxes import box_faults
 from ..vision.preprocessing import Preprocessing
-from .vectors import (
-    FAILURE_FIELD,
-    RUN,
-    VectorParams,
-    check_any,
-    embed_collection,
-    embed_files,
-    mark_failures,
-    save_vectors,
-)
+from .patch_vectors import PATCHES_RUN, WHOLE_IMAGES, chosen_patches, embed_boxes
+from .vectors import RUN, VectorParams, embed_collection
 from .wording import counted, failure_lines
 
-PATCHES_RUN = "winnow_patch_embeddings"
-WHOLE_IMAGES = "whole images"  # no name of a field
 _MOST_SIMILAR = 160_000  # beyond it, the index would keep fewer than 50 numbers an image
 
 
@@ -123,7 +112,7 @@ def compute_embeddings(
         MissingPartError: The projection needs a package that is not installed.
     """
     check_installed(params.projection)
-    patches_field = _patches_field(view, params.patches_field)
+    patches_field = chosen_patches(view, params.patches_field)
     keys = brain.BrainKeys(patches_field)
     if params.similarity:
         brain.check_free(view, keys.similarity)
@@ -132,16 +121,6 @@ def compute_embeddings(
     if patches_field:
         return _embed_patches(view, read_patches(view, patches_field), params, keys, progress)
     return _embed_images(view, params, keys, progress)
-
-
-def _patches_field(view: Collection, asked: str) -> str | None:
-    """Return the field whose patches get the vectors, None where whole images do."""
-    shown = shown_patches(view)
-    if shown and asked not in (WHOLE_IMAGES, shown):
-        raise DataError(
-            f"the view shows patches of '{shown}', not of '{asked}'. Use a view of images, or those patches."
-        )
-    return shown or (None if asked == WHOLE_IMAGES else asked)
 
 
 def _embed_images(view: Collection, params: EmbedParams, keys: brain.BrainKeys, progress: Progress) -> EmbedReport:
@@ -166,33 +145,14 @@ def _embed_images(view: Collection, params: EmbedParams, keys: brain.BrainKeys, 
 def _embed_patches(
     view: Collection, patches: Patches, params: EmbedParams, keys: brain.BrainKeys, progress: Progress
 ) -> EmbedReport:
-    path = label_path(view, patches.field)
     if params.vector_field:
-        check_label_attribute(view, path, params.vector_field)
-    faults = box_faults(patches.boxes)
-    (usable,) = np.nonzero(faults == "")
-    made = embed_files(
-        view,
-        PATCHES_RUN,
-        patches.ids[usable],
-        patches.paths[usable],
-        params,
-        boxes=patches.boxes[usable],
-        progress=progress,
-    )
+        check_label_attribute(view, label_path(view, patches.field), params.vector_field)
+    made, failures = embed_boxes(view, patches, params, progress=progress)
     found = made.found
-    failures = (
-        *(Failure(patches.ids[row], patches.paths[row], faults[row]) for row in np.flatnonzero(faults != "")),
-        *found.failures,
-    )
-    of_label = dict(zip(patches.ids, patches.sample_ids, strict=True))
-    _mark_samples(view, patches.field, of_label, failures)
-    check_any(found.ids, failures, "patches")
-    save_vectors(view, PATCHES_RUN, params, made)
     if params.vector_field:
-        written = write_label_vectors(view, path, params.vector_field, found.ids, found.vectors)
+        written = write_patch_values(view, patches, params.vector_field, found.ids, found.vectors, kind="vector")
         add_fields(view, PATCHES_RUN, [written])
-    sample_ids = np.array([of_label[label] for label in found.ids], dtype=object)
+    sample_ids = patches.sample_ids[np.isin(patches.ids, found.ids)]
     shown = _Shown(view, keys, sample_ids, found.ids, found.vectors)
     return EmbedReport(
         images=len(found.ids),
@@ -203,17 +163,6 @@ def _embed_patches(
         notes=(*_range_note(made.preprocessing), *_show_in_app(shown, params, progress)),
         unit="patch",
     )
-
-
-def _mark_samples(view: Collection, field: str, of_label: dict[str, str], failures: tuple[Failure, ...]) -> None:
-    """Write what is wrong with the patches of a sample, where failures of images are looked for."""
-    reasons: dict[str, list[str]] = defaultdict(list)
-    for failure in failures:
-        reasons[of_label[failure.id]].append(f"{field} {failure.id}: {failure.reason}")
-    images, looked_at = every_image(view), set(of_label.values())
-    marked = images.exists(FAILURE_FIELD).values("id") if images.has_field(FAILURE_FIELD) else []
-    ours = [*reasons, *(sample for sample in marked if sample in looked_at)]
-    mark_failures(images.select(ours), {sample: "; ".join(why) for sample, why in reasons.items()})
 
 
 @dataclass(frozen=True, eq=False)

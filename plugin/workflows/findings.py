@@ -12,6 +12,7 @@ from ..datasets.views import Collection
 DUPLICATES_RUN = "winnow_duplicates"
 LEAKS_RUN = "winnow_leaks"
 LABEL_ISSUES_RUN = "winnow_label_issues"
+PATCH_ISSUES_RUN = "winnow_patch_label_issues"
 
 # The role of an image in its duplicate group.
 KEEPER, COPY, KEPT = "keeper", "copy", "kept"

@@ -61,8 +61,8 @@ class LabelAudit:
             "spellings": {clash.proposed: list(clash.names) for clash in self.name_clashes},
         }
 
-    def lines(self) -> list[str]:
-        """Return lines of markdown for a person."""
+    def lines(self, unit: str = "image") -> list[str]:
+        """Return lines of markdown for a person; `unit`: "image" or "patch"."""
         lines = []
         if pairs := self.class_report.worst_pairs(_PAIRS_TOLD):
             shown = (f"{pair.true} labelled {pair.given} ({pair.expected:.0f})" for pair in pairs)
@@ -70,7 +70,7 @@ class LabelAudit:
         if ambiguous := int((self.verdicts == AMBIGUOUS).sum()):
             told = counted(ambiguous, "flagged label is ambiguous", "flagged labels are ambiguous")
             lines += ["", f"{told}: no class is likelier than all others together."]
-        lines += outlier_lines(self.outliers, int((self.verdicts == ODD).sum()))
+        lines += outlier_lines(self.outliers, int((self.verdicts == ODD).sum()), unit)
         if self.cleaning:
             lines += ["", self.cleaning.text()]
         lines += clash_lines(self.name_clashes)
@@ -83,6 +83,7 @@ def audit_labels(
     embedded: Embedded,
     groups: np.ndarray,
     *,
+    copies: np.ndarray | None = None,
     predicted: np.ndarray | None,
     confirmed: np.ndarray,
     unsure: np.ndarray,
@@ -96,6 +97,7 @@ def audit_labels(
     Args:
         embedded: The collection.
         groups: (m,) int. Near-duplicates share a number >= 0; -1 = none.
+        copies: (m,) int. The same for what counts once where odd images are looked for; None = `groups`.
         predicted: (m, k) float32, or None. Out-of-sample probabilities of the classes after `same_classes`.
         confirmed: (m,) bool. A person confirmed the label.
         unsure: (m,) bool. A person is unsure about the label; it is not flagged.
@@ -133,7 +135,7 @@ def audit_labels(
             cleaning = price_cleaning(vectors, labels, issues.joint, groups=groups, seed=seed, progress=progress)
         except DataError as error:
             not_measured = str(error)
-    outliers = find_outliers(vectors, groups, progress)
+    outliers = find_outliers(vectors, groups if copies is None else copies, progress)
     audit = LabelAudit(
         name_clashes=clashes,
         outliers=outliers,

@@ -64,11 +64,14 @@ def other_cuts(found: dict[str, Any]) -> str:
     return f"Other settings: {'; '.join(told)}." if told else ""
 
 
-def outlier_lines(outliers: Outliers, flagged: int) -> list[str]:
-    """Tell how many images are odd, and how many of these are flagged."""
+def outlier_lines(outliers: Outliers, flagged: int, unit: str = "image") -> list[str]:
+    """Tell how many images, or patches, are odd, and how many of these are flagged."""
     odd = int(outliers.is_outlier.sum())
+    if not odd:
+        return []
+    told = counted(odd, f"odd {unit}", "odd patches" if unit == "patch" else None)
     besides = f" {flagged:,} of them also have a flagged label." if flagged else ""
-    return ["", f"**{counted(odd, 'odd image')}**, far from all others: `outlier` is true.{besides}"] if odd else []
+    return ["", f"**{told}**, far from all others: `outlier` is true.{besides}"]
 
 
 def clash_lines(clashes: tuple[NameClash, ...]) -> list[str]:

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import numpy as np
 
-from ..curation.label_issues import BETA, LabelIssues, Sensitivity
+from ..curation.label_issues import BETA, Sensitivity
 from ..datasets import runs
 from ..datasets.fields import write_labels
-from ..datasets.group_views import LABEL_ISSUES_VIEW
 from ..datasets.label_decisions import read_label_decisions
 from ..datasets.predictions import check_prediction_field
-from ..datasets.samples import Samples, chosen_label_field
+from ..datasets.samples import chosen_label_field
 from ..datasets.views import Collection
 from ..errors import DataError
-from ..failures import Failure
 from ..progress import Progress, silent
 from .findings import LABEL_ISSUES_RUN, read_findings
-from .label_audit import LabelAudit, audit_labels
+from .label_audit import audit_labels
 from .label_issue_fields import write_issues
-from .label_issue_text import headline, issue_numbers, other_cuts
+from .label_issue_report import LabelIssueReport
 from .multi_label_issues import MultiLabelIssueReport, field_of_several, find_multi_label_issues
+from .patch_label_issues import find_patch_label_issues
+from .patch_vectors import WHOLE_IMAGES, chosen_patches
 from .predicted_classes import predicted_classes
 from .vectors import Embedded, VectorParams, embed_collection
-from .wording import counted, failure_lines
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,8 @@ class LabelIssueParams:
     Attributes:
         vectors: How images become vectors.
         label_field: Field of the labels, `fo.Classification` or `fo.Classifications`; None = detected.
+        patches_field: Field of detections whose labels are judged instead, each box as an image of its own; all fields
+            below are attributes of the detections then. "whole images" = none, unless the view shows patches.
         quality_field: Field for the probability that the label is right; of several labels the least probable.
         issue_field: Field that is true for the flagged labels, false for the others.
         suggestion_field: Field for the suggested class of flagged labels, with its probability as confidence.
@@ -52,6 +52,7 @@ class LabelIssueParams:
 
     vectors: VectorParams = field(default_factory=VectorParams)
     label_field: str | None = None
+    patches_field: str = WHOLE_IMAGES
     quality_field: str = "label_quality"
     issue_field: str = "label_issue"
     suggestion_field: str = "suggested_label"
@@ -70,82 +71,17 @@ class LabelIssueParams:
             raise DataError(f"sensitivity must be one of {', '.join(BETA)}, got '{self.sensitivity}'")
 
 
-@dataclass(frozen=True, eq=False)
-class LabelIssueReport:
-    """What `find_label_issues` found, row for row with `samples`.
-
-    Attributes:
-        samples: What was looked at.
-        issues: The findings; suggestions are numbers of `samples.classes`.
-        failures: Images that could not be used.
-        confirmed: Number of labels that a person confirmed.
-        unsure: Number of labels that a person is unsure about; they keep their quality and are not flagged.
-        audit: What was found beside the wrong labels.
-        notes: More sentences for the user.
-    """
-
-    samples: Samples
-    issues: LabelIssues
-    failures: tuple[Failure, ...]
-    confirmed: int = 0
-    unsure: int = 0
-    audit: LabelAudit | None = None
-    notes: tuple[str, ...] = ()
-
-    def summary(self) -> dict[str, Any]:
-        """Return plain JSON. `by_class`: flagged labels of each class that has any; `cuts`: all three of them."""
-        flagged = self.issues.is_issue
-        counts = np.bincount(self.samples.labels[flagged], minlength=len(self.samples.classes))
-        return {
-            "images": len(self.samples),
-            "labelled": int((self.samples.labels >= 0).sum()),
-            **issue_numbers(self.issues),
-            "by_class": {name: int(count) for name, count in zip(self.samples.classes, counts, strict=True) if count},
-            **(self.audit.summary() if self.audit else {}),
-            "label_field": self.samples.label_field,
-            "confirmed": self.confirmed,
-            "unsure": self.unsure,
-            "failures": len(self.failures),
-            "notes": [*self.samples.notes, *self.notes],
-        }
-
-    def text(self) -> str:
-        """Return markdown for a person."""
-        found = self.summary()
-        labelled = f"{counted(found['labelled'], 'label')} in `{found['label_field']}`"
-        if not found["flagged"]:
-            lines, after = [f"**No label is probably wrong**, of {labelled}."], "Next: train a classifier."
-        else:
-            worst = sorted(found["by_class"].items(), key=lambda item: (-item[1], item[0]))[:5]
-            lines = [
-                *headline(
-                    found,
-                    f"**{found['flagged']:,} of {labelled} probably wrong.**",
-                    f"**No label is certainly wrong**, of {labelled}; {found['flagged']:,} disagree with the images "
-                    "around them.",
-                ),
-                "",
-                "Most in: " + ", ".join(f"{name} ({count})" for name, count in worst) + ".",
-                "",
-                other_cuts(found),
-            ]
-            after = f"Next: review them, in the App's saved view `{LABEL_ISSUES_VIEW}` with the worst first."
-        lines += self.audit.lines() if self.audit else []
-        if self.confirmed or self.unsure:
-            lines.append(f"- a person confirmed {self.confirmed:,} and is unsure about {self.unsure:,}: not flagged")
-        lines += [f"- {note}" for note in found["notes"]]
-        return "\n".join([*lines, *failure_lines(self.failures), "", after])
-
-
 def find_label_issues(
     view: Collection, params: LabelIssueParams = LabelIssueParams(), progress: Progress = silent
 ) -> LabelIssueReport | MultiLabelIssueReport:
-    """Judge the labels of a collection, and write quality, flag and suggestion.
+    """Judge the labels of a collection, of its images or its patches, and write quality, flag and suggestion.
 
     Raises:
         DataError: One class, or hardly any labels.
         FieldError: See `embed_collection`; the predictions cannot be used, see `datasets.predictions`.
     """
+    if (patches_field := chosen_patches(view, params.patches_field)) is not None:
+        return find_patch_label_issues(view, patches_field, params, progress)
     if (several := field_of_several(view, params.label_field)) is not None:
         return find_multi_label_issues(view, several, params, progress)
     if params.predictions_field is not None:

@@ -12,6 +12,9 @@ from ..datasets.label_decisions import ACCEPTED, KEPT, count_unsure
 from ..datasets.label_decisions import UNSURE as MARKED_UNSURE
 from ..datasets.label_sets import decide_label_sets
 from ..datasets.multi_label_decisions import count_unsure_labels
+from ..datasets.patch_decisions import count_unsure_patches
+from ..datasets.patch_relabelling import decide_patches
+from ..datasets.patches import label_path
 from ..datasets.relabelling import decide_labels
 from ..datasets.views import Collection
 from ..progress import Progress, silent
@@ -20,6 +23,8 @@ from .change_plan import ChangePlan
 from .choosing import SELECTED, Chosen
 from .label_issues import LabelIssueParams, LabelIssueReport, find_label_issues
 from .multi_label_issues import MultiLabelIssueReport
+from .patch_review import patch_findings_after
+from .patch_vectors import WHOLE_IMAGES
 from .review_plan import ReviewPlan, issue_fields, plan_review
 from .review_terms import ACCEPT, FORGET, KEEP, RELABEL, UNSURE
 from .wording import counted
@@ -50,6 +55,7 @@ def review_labels(
     *,
     above: float | None = None,
     label_field: str | None = None,
+    patches_field: str = WHOLE_IMAGES,
     by: str | None = None,
 ) -> ActionReport:
     """Decide about labels, for every later search too; flag, quality and suggestion follow at once.
@@ -60,16 +66,17 @@ def review_labels(
             those that are extra are removed), "keep" (the label is right), "unsure" (it is not flagged
             again, but not called right either), "relabel" (the sample is tagged so, for a person to label it anew),
             or "forget" (what was decided).
-        ids: Sample ids; those that are gone are passed over.
+        ids: Sample ids, of patches label ids; those that are gone are passed over.
         above: Only suggestions of this confidence or more.
         label_field: Field of the labels; None = the one that was searched last.
+        patches_field: Field of detections whose labels are meant; "whole images" = none, unless the view shows patches.
         by: Name of the person; None = the name of the operating system's user.
 
     Raises:
         DataError: There is no such decision, or label issues were not looked for in that field.
         FieldError: It is open which field holds the labels, or these have attributes of the same names as Winnow's.
     """
-    plan = plan_review(view, decision, ids, above=above, label_field=label_field)
+    plan = plan_review(view, decision, ids, above=above, label_field=label_field, patches_field=patches_field)
     if decision == RELABEL:
         return tag_samples(view, Chosen(tuple(plan.labels), SELECTED, notes=plan.notes), RELABEL)
     done = _carry_out(view, plan, by or user_name())
@@ -82,7 +89,7 @@ def find_and_accept(
 ) -> FoundAndAccepted:
     """Find label issues, and accept the suggestions of this confidence or more; errors are those of the two."""
     found = find_label_issues(view, params, progress)
-    return FoundAndAccepted(found, review_labels(view, ACCEPT, above=above))
+    return FoundAndAccepted(found, review_labels(view, ACCEPT, above=above, patches_field=params.patches_field))
 
 
 def user_name() -> str:
@@ -97,6 +104,11 @@ def _carry_out(view: Collection, plan: ReviewPlan | ChangePlan, by: str) -> Done
     mark = _MARKS[plan.decision]
     if isinstance(plan, ChangePlan):
         return decide_label_sets(view, plan.label_field, plan.labels, mark, by=by, findings=plan.findings)
+    if plan.unit == "patch":
+        findings = patch_findings_after(view, plan.label_field, plan.decision)
+        return decide_patches(
+            view, plan.label_field, list(plan.labels), mark, by=by, labels=plan.new, findings=findings
+        )
     findings = _findings_after(view, plan.decision)
     return decide_labels(view, plan.label_field, list(plan.labels), mark, by=by, labels=plan.new, findings=findings)
 
@@ -113,6 +125,10 @@ def _findings_after(view: Collection, decision: str) -> dict[str, Any]:
 
 
 def _what_follows(view: Collection, plan: ReviewPlan | ChangePlan) -> tuple[str, ...]:
+    if plan.decision == UNSURE and isinstance(plan, ReviewPlan) and plan.unit == "patch":
+        count = count_unsure_patches(view, plan.label_field)
+        unsure = counted(count, "label is unsure", "labels are unsure")
+        return (f"{unsure} in all: filter by `{label_path(view, plan.label_field)}.decision` to see them",)
     if plan.decision == UNSURE:
         several = isinstance(plan, ChangePlan)
         count = (count_unsure_labels if several else count_unsure)(view, plan.label_field)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,24 +18,17 @@ from ..errors import DataError
 from .change_plan import ChangePlan, plan_changes
 from .choosing import LABEL_ISSUES, SELECTED, Chosen, choose, staleness
 from .findings import LABEL_ISSUES_RUN
+from .judged_labels import Judged, ReviewPlan, plan_of
+from .patch_review import plan_patch_review
+from .patch_vectors import WHOLE_IMAGES, chosen_patches
 from .review_terms import (
     ACCEPT,
     FORGET,
-    KEEP,
-    NO_SUGGESTION,
-    NOT_SURE,
-    RELABEL,
     REVIEWS,
-    SAME,
-    UNSURE,
-    Reason,
-    listed,
 )
 from .wording import counted
 
 _CHUNK = 20_000
-_NO_LABEL = ("sample has no label", "samples have no label")
-_CHANGED = ("label was changed since it was judged", "labels were changed since they were judged")
 
 
 @dataclass(frozen=True)
@@ -50,49 +42,6 @@ class IssueFields:
     verdict: str | None = None
 
 
-@dataclass(frozen=True)
-class ReviewPlan:
-    """What a review would do.
-
-    Attributes:
-        decision: One of `REVIEWS`.
-        label_field: Field of the labels.
-        labels: Sample id -> its label, "" = none, of the samples that it is about.
-        new: Sample id -> the label that it is to get, where that is another.
-        notes: What is left out, and why.
-    """
-
-    decision: str
-    label_field: str
-    labels: Mapping[str, str]
-    new: Mapping[str, str]
-    notes: tuple[str, ...]
-
-    def sentence(self, *, done: bool = False) -> str:
-        """Say in numbers what will be done, or what was done."""
-        about = counted(len(self.labels), "label")
-        if self.decision == ACCEPT:
-            pairs = (f"{self.labels[key]} → {label}" for key, label in self.new.items())
-            return f"{'Changed' if done else 'Changes'} {counted(len(self.new), 'label')}{listed(pairs)}."
-        if self.decision == KEEP:
-            return f"{'Confirmed' if done else 'Confirms'} {about} as right{listed(self.labels.values())}."
-        if self.decision == UNSURE:
-            return f"{'Marked' if done else 'Marks'} {about} as unsure{listed(self.labels.values())}."
-        if self.decision == RELABEL:
-            return f"{'Tagged' if done else 'Tags'} {counted(len(self.labels), 'sample')} '{RELABEL}'."
-        return f"{'Forgot' if done else 'Forgets'} what was decided about {about}; the labels stay as they are."
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """A sample as the last search for label issues left it."""
-
-    label: str | None
-    suggested: str | None = None
-    confidence: float | None = None
-    given: str | None = None  # the label that was judged, None where that is not known
-
-
 def plan_review(
     view: Collection,
     decision: str,
@@ -100,29 +49,20 @@ def plan_review(
     *,
     above: float | None = None,
     label_field: str | None = None,
+    patches_field: str = WHOLE_IMAGES,
 ) -> ReviewPlan | ChangePlan:
     """Return what `review_labels` would do with the same arguments, without doing it; it raises the same errors."""
     _check(decision, above)
+    if (patches := chosen_patches(view, patches_field)) is not None:
+        return plan_patch_review(view, patches, decision, ids, above=above)
     fields = issue_fields(view)
     labelled_in = _label_field(view, fields, label_field, decision)
     if labelled_in in multi_label_fields(view):
         chosen = _choose(view, decision, ids, partial(decided_labels, label_field=labelled_in))
         return plan_changes(view, decision, chosen, labelled_in, fields, above)
     chosen = _choose(view, decision, ids, partial(decided_ids, label_field=labelled_in))
-    labels: dict[str, str] = {}
-    new: dict[str, str] = {}
-    left_out: Counter[Reason] = Counter()
-    for key, judged in _read(view, chosen.ids, labelled_in, fields.suggestion).items():
-        if reason := _left_out(judged, decision, above):
-            left_out[reason] += 1
-            continue
-        labels[key] = judged.label or ""
-        if decision == ACCEPT and judged.suggested is not None and judged.suggested != judged.label:
-            new[key] = judged.suggested
-    if decision == ACCEPT:
-        left_out[SAME] += len(labels) - len(new)
-    notes = [counted(count, *reason) for reason, count in sorted(left_out.items()) if count]
-    return ReviewPlan(decision, labelled_in, labels, new, (*chosen.notes, *notes))
+    judged = _read(view, chosen.ids, labelled_in, fields.suggestion)
+    return plan_of(judged, decision, above, labelled_in, chosen.notes)
 
 
 def issue_fields(view: Collection) -> IssueFields:
@@ -177,28 +117,14 @@ def _choose(
     return chosen
 
 
-def _read(view: Collection, ids: Sequence[str], label_field: str, suggestion: str | None) -> dict[str, _Judged]:
+def _read(view: Collection, ids: Sequence[str], label_field: str, suggestion: str | None) -> dict[str, Judged]:
     """Return sample id -> what is known of its label, by id."""
     images = every_image(view)
     paths = ["id", f"{label_field}.label"]
     if suggestion is not None:
         paths += [f"{suggestion}.label", f"{suggestion}.confidence"]
         paths += [f"{suggestion}.{GIVEN}"] * (images.get_field(f"{suggestion}.{GIVEN}") is not None)
-    found: dict[str, _Judged] = {}
+    found: dict[str, Judged] = {}
     for chunk in chunks(ids, _CHUNK):
-        found |= {key: _Judged(*known) for key, *known in zip(*images.select(chunk).values(paths), strict=True)}
+        found |= {key: Judged(*known) for key, *known in zip(*images.select(chunk).values(paths), strict=True)}
     return dict(sorted(found.items()))
-
-
-def _left_out(judged: _Judged, decision: str, above: float | None) -> Reason | None:
-    """Return why the decision can't be about this sample, None where it can."""
-    if judged.label is None:
-        return None if decision == RELABEL else _NO_LABEL
-    if judged.suggested is None:
-        return NO_SUGGESTION if decision == ACCEPT or above is not None else None
-    # Rounded, since a confidence of 0.95 comes back as 0.94999.
-    if above is not None and round(judged.confidence or 0.0, 4) < above:
-        return NOT_SURE
-    if decision == ACCEPT and judged.given is not None and judged.label not in (judged.given, judged.suggested):
-        return _CHANGED
-    return None

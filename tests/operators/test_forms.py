@@ -171,6 +171,15 @@ def test_boxes_of_detections_are_offered_and_a_view_of_patches_is_taken_as_such(
     assert (result["summary"]["images"], result["summary"]["unit"]) == (4, "patch")
 
 
+def test_the_labels_of_patches_are_judged_without_a_label_field_of_the_images(colours: fo.Dataset) -> None:
+    of_images = form_of("find_label_issues", colours)
+    of_patches = form_of("find_label_issues", colours, patches_field="boxes")
+
+    assert of_images["patches_field"]["default"] == "whole images"
+    assert {"label_field", "fine_tune"} <= set(of_images)
+    assert not {"label_field", "fine_tune"} & set(of_patches)
+
+
 def test_splits_and_group_fields_are_offered_for_clean_splits(colours: fo.Dataset) -> None:
     colours.set_values("patient", ["p1"] * 42)
 

@@ -161,3 +161,16 @@ def test_misspelt_parameter_is_refused_with_the_right_names(colours: fo.Dataset)
 
     assert "unknown parameter 'treshold'" in message
     assert "threshold" in message.split("takes")[1]
+
+
+def test_label_issues_of_a_view_of_patches_can_be_shown_as_patches(colours: fo.Dataset) -> None:
+    box = [0.25, 0.25, 0.5, 0.5]
+    parts = [fo.Detection(label=found.label, bounding_box=box) for found in colours.values("ground_truth")]
+    colours.set_values("boxes", [fo.Detections(detections=[part]) for part in parts])
+
+    result = execute("find_label_issues", colours.to_patches("boxes"))
+
+    shown = fo.DatasetView._build(colours, result["show"]["view"])
+    assert result["summary"]["unit"] == "patch"
+    assert result["show"]["label"] == "Show the flagged patches"
+    assert shown.values("boxes.label_issue") == [True] * result["summary"]["flagged"]

@@ -12,6 +12,7 @@ from fiftyone.operators.executor import ExecutionError
 
 from tests.conftest import save_label_issues
 from tests.label_sets import make_judged
+from tests.patch_labels import judge_patches
 
 from .test_actions import execute, form_of, in_the_app
 
@@ -155,3 +156,22 @@ def test_changes_of_several_labels_an_image_are_said_in_numbers_made_and_taken_b
     assert form["plan"]["view"]["label"] == "Changes 2 labels: 1 cat added, 1 fox added."
     assert accepted[:3] == [["cat", "dog", "fox"], ["cat"], ["fox"]]
     assert judged_sets.values(path) == before
+
+
+def test_in_a_view_of_patches_the_labels_of_these_are_decided_about(colours: fo.Dataset) -> None:
+    made = judge_patches(colours.limit(0).clone())
+    flagged = made.to_patches("objects").match(fo.ViewField("objects.label_issue") == True)  # noqa: E712
+    context = in_the_app(NAME, made, flagged.values("id")[:1])
+    context.request_params["view"] = flagged._serialize()
+    operator = foo.get_operator(f"@winnow/curation/{NAME}")
+
+    form = operator.resolve_type(context, "inputs").to_json()["type"]["properties"]
+    result = operator.execute(context)
+
+    labels = made.values("objects.detections.label", unwind=True)
+    made.delete()
+    assert form["plan"]["view"]["label"] == "Changes 1 label: 1 cat → dog."
+    assert form["what"]["type"]["values"] == ["selected", "label issues"]
+    assert "relabel" not in form["decision"]["type"]["values"]
+    assert "error" not in result
+    assert labels == ["dog", "cat", "dog", "dog", "fox"]

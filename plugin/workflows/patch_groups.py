@@ -1,0 +1,41 @@
+"""Which patches must not vouch for each other, and may not be on both sides of a held-out fold."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..curation.probe import FOLDS
+from ..datasets.patches import Patches
+from ..datasets.samples import Samples
+from ..datasets.views import Collection, every_image
+from .findings import read_findings
+
+_CLASSES_TOLD = 5
+
+
+def patch_groups(view: Collection, patches: Patches, samples: Samples) -> tuple[np.ndarray, list[str]]:
+    """Return (m,) int, the patches that must not vouch for each other, -1 = none; and sentences for the user.
+
+    Patches of one image share light, background and the hand that labelled them, and often overlap: what was learned
+    from one of them would know the others better than it will ever know a new image, so that they share a fold and do
+    not vote on each other, and neither do those of near-duplicate images. A class that hardly any image has could not
+    be judged like that at all: with the image held out, nothing would be left of the class, and all its labels would
+    look wrong. Its patches stand alone.
+    """
+    sample_ids, of_patch = np.unique(patches.sample_ids.astype(str), return_inverse=True)
+    duplicates = read_findings(every_image(view), sample_ids).groups
+    image = np.where(duplicates >= 0, duplicates, duplicates.max(initial=-1) + 1 + np.arange(len(sample_ids)))
+    groups, rare = image[of_patch].astype(np.int64), []
+    for number, name in enumerate(samples.classes):
+        own = samples.labels == number
+        if 0 < len(np.unique(groups[own & (groups >= 0)])) < FOLDS:
+            groups[own] = -1
+            rare.append(name)
+    if not rare:
+        return groups, []
+    more = len(rare) - _CLASSES_TOLD
+    named = ", ".join(rare[:_CLASSES_TOLD]) + (f" and {more:,} more" if more > 0 else "")
+    return groups, [
+        f"fewer than {FOLDS} images show {named}: these labels were judged by patches of the same image too, so that "
+        "an error which an image repeats may have been missed"
+    ]
