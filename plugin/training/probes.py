@@ -1,13 +1,27 @@
-"""The linear layer that training starts from, for one label an image and for several."""
+"""The linear layer that training starts from: logistic regression on embeddings, for one label an image and for several.
+
+Curation judges labels by a ridge regression that takes seconds (`curation.probe`); a classifier is worth the longer
+descent to the likeliest weights. The penalty is chosen on held-out rows along a path from strong to weak, each solution
+being the start of the next (Friedman, Hastie and Tibshirani 2010, Journal of Statistical Software 33(1)).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, log_softmax
 
-from ..curation.probe import FOLDS, Probe, fit_probe
+from ..curation.probe import FOLDS, fit_temperature, stratified_folds
+from ..errors import DataError
 from ..progress import Progress, silent
+
+_PENALTIES = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)  # of the squared weights, beside the mean loss of a row
+_CHOSEN_ON_ALL_FOLDS = 5_000  # rows; with more of them, one held-out fold tells the penalties apart
+_BLOCK = 8_192
+_MOST_STEPS = 200
+_TOLERANCE = 1e-5  # of the mean loss; a step that gains less ends the descent
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,16 +32,17 @@ class LinearHead:
         weights: (d, k) float64.
         bias: (k,) float64.
         held_out: (n, k) float64. Out-of-fold logits of the rows that it was fitted on.
+        penalty: The chosen one.
     """
 
     weights: np.ndarray
     bias: np.ndarray
     held_out: np.ndarray
+    penalty: float
 
     def logits(self, vectors: np.ndarray) -> np.ndarray:
         """Return (m, k) float64 logits of (m, d) embeddings, whose length does not matter."""
-        length = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.divide(vectors, length, where=length > 0, out=np.zeros(vectors.shape)) @ self.weights + self.bias
+        return vectors @ self.weights / _lengths(vectors)[:, None] + self.bias
 
 
 def fit_head(
@@ -39,7 +54,7 @@ def fit_head(
     seed: int,
     progress: Progress = silent,
 ) -> LinearHead:
-    """Fit a linear classifier.
+    """Fit a linear classifier, without a copy of the vectors.
 
     Args:
         vectors: (n, d) float32.
@@ -50,27 +65,141 @@ def fit_head(
         progress: Told along the way.
 
     Raises:
-        DataError: One label an image: fewer than two classes, or too few images.
+        DataError: Too few images, or one label an image and fewer than two classes.
     """
-    if labels.ndim == 1:
-        probe = fit_probe(vectors, labels, n_classes, groups=groups, seed=seed, progress=progress)
-        return LinearHead(probe.weights, probe.bias, probe.held_out_logits(vectors))
-    weights, bias = np.zeros((vectors.shape[1], n_classes)), np.zeros(n_classes)
+    if labels.ndim == 1 and len(np.unique(labels)) < 2:
+        raise DataError("all labelled images have the same class; a classifier needs at least two classes.")
+    if len(labels) < 2 * FOLDS:
+        raise DataError(f"only {len(labels)} labelled images; at least {2 * FOLDS} are needed to judge any of them.")
+    targets = labels if labels.ndim == 2 else np.eye(n_classes)[labels]
+    problem = _Problem(vectors, targets.astype(np.float32), several=labels.ndim == 2)
+    folds = stratified_folds(strata_of(labels), groups, seed)
+    asked = range(FOLDS) if len(labels) <= _CHOSEN_ON_ALL_FOLDS else range(1)
+    solutions, penalty = _along_the_path(problem, folds, asked, progress)
+    start = solutions[0]
+    for fold in range(FOLDS):
+        if fold not in solutions:
+            solutions[fold] = problem.solve(start, penalty, (folds != fold).astype(np.float32))
+        progress("linear probe", FOLDS + fold + 1, 2 * FOLDS)
     held_out = np.zeros((len(labels), n_classes))
-    for column in range(n_classes):
-        rows = np.flatnonzero(np.isfinite(labels[:, column]))
-        present = labels[rows, column].astype(np.int64)
-        bias[column] = held_out[:, column] = np.log((present.sum() + 0.5) / (len(present) - present.sum() + 0.5))
-        if len(np.unique(present)) == 2 and len(present) >= 2 * FOLDS:
-            own = fit_probe(vectors[rows], present, 2, groups=groups[rows], seed=seed)
-            weights[:, column], bias[column] = _odds(own)
-            held_out[:, column] = LinearHead(weights, bias, held_out).logits(vectors)[:, column]
-            two = own.held_out_logits(vectors[rows])
-            held_out[rows, column] = two[:, 1] - two[:, 0]
-        progress("linear probe", column + 1, n_classes)
-    return LinearHead(weights, bias, held_out)
+    for fold, solution in solutions.items():
+        held_out[folds == fold] = problem.logits(solution, np.flatnonzero(folds == fold))
+    factor = temperature(held_out, labels)
+    weights, bias = problem.undone(problem.solve(start, penalty, np.ones(len(labels), np.float32)) * factor)
+    return LinearHead(weights, bias, held_out * factor, penalty)
 
 
-def _odds(probe: Probe) -> tuple[np.ndarray, float]:
-    """Return the (d,) weights and the bias of the log odds of the second of two classes."""
-    return probe.weights[:, 1] - probe.weights[:, 0], float(probe.bias[1] - probe.bias[0])
+def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the factor on (n, k) logits that makes (n,) or (n, k) labels likeliest; see `fit_temperature`."""
+    if labels.ndim == 1:
+        return fit_temperature(logits, labels)[0]
+    known = np.isfinite(labels)
+    # The odds of one class against none are a softmax of two.
+    pairs = np.stack([np.zeros(known.sum()), logits[known]], axis=1)
+    return fit_temperature(pairs, labels[known].astype(np.int64))[0]
+
+
+def strata_of(labels: np.ndarray) -> np.ndarray:
+    """Return (n,) int: what parts of the images should hold alike, the class, or the rarest of several."""
+    if labels.ndim == 1:
+        return labels
+    present = np.nan_to_num(labels) > 0
+    rarest = np.where(present, present.sum(axis=0), len(labels) + 1).argmin(axis=1)
+    return np.where(present.any(axis=1), rarest, labels.shape[1])
+
+
+class _Problem:
+    """Logistic regression on rows of length 1, standardised; a solution is (d + 1, k), its last row the bias."""
+
+    def __init__(self, vectors: np.ndarray, targets: np.ndarray, *, several: bool) -> None:
+        self._vectors, self._targets, self._several = vectors, targets, several
+        self._lengths = _lengths(vectors)
+        count, width = vectors.shape
+        total, squares = np.zeros(width), np.zeros(width)
+        for block in _blocks(count):
+            rows = (vectors[block] / self._lengths[block, None]).astype(np.float64)
+            total += rows.sum(axis=0)
+            squares += (rows**2).sum(axis=0)
+        self._centre = total / count
+        self._spread = np.sqrt(np.maximum(squares / count - self._centre**2, 0)) + 1e-6
+        self.start = np.zeros((width + 1, targets.shape[1]))
+
+    def solve(self, start: np.ndarray, penalty: float, row_weights: np.ndarray) -> np.ndarray:
+        """Return the weights that make the targets likeliest, from `start` on; (n,) rows of weight 0 are held out."""
+
+        def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = self._loss(flat.reshape(start.shape), penalty, row_weights)
+            return value, gradient.ravel()
+
+        options = {"maxiter": _MOST_STEPS, "ftol": _TOLERANCE, "gtol": 1e-6}
+        found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options)
+        return np.asarray(found.x).reshape(start.shape)
+
+    def logits(self, solution: np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
+        """Return (m, k) logits of some rows."""
+        weights, bias = self.undone(solution)
+        return self._vectors[rows] @ weights.astype(np.float32) / self._lengths[rows, None] + bias
+
+    def undone(self, solution: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (d, k) weights and (k,) bias for rows of length 1 that are not standardised."""
+        weights = solution[:-1] / self._spread[:, None]
+        return weights, solution[-1] - self._centre @ weights
+
+    def held_out_loss(self, solution: np.ndarray, rows: np.ndarray) -> float:
+        """Return the summed loss of some rows."""
+        return float(self._losses(self.logits(solution, rows), self._targets[rows])[0].sum())
+
+    def _loss(self, solution: np.ndarray, penalty: float, row_weights: np.ndarray) -> tuple[float, np.ndarray]:
+        count, total = float(row_weights.sum()), 0.0
+        moments, sums = np.zeros(solution[:-1].shape), np.zeros(solution.shape[1])
+        for block in _blocks(len(row_weights)):
+            losses, residuals = self._losses(self.logits(solution, block), self._targets[block])
+            weighted = residuals * row_weights[block, None]
+            total += float(losses @ row_weights[block])
+            scaled = (weighted / self._lengths[block, None]).astype(np.float32)
+            moments += self._vectors[block].T @ scaled
+            sums += weighted.sum(axis=0)
+        gradient = np.vstack([(moments - np.outer(self._centre, sums)) / self._spread[:, None], sums]) / count
+        gradient[:-1] += penalty * solution[:-1]
+        return total / count + penalty / 2 * float((solution[:-1] ** 2).sum()), gradient
+
+    def _losses(self, logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (b,) negative log-likelihoods and (b, k) their derivatives."""
+        if not self._several:
+            logs = log_softmax(logits, axis=1)
+            return -(targets * logs).sum(axis=1), np.exp(logs) - targets
+        known = np.isfinite(targets)
+        wanted = np.nan_to_num(targets)
+        losses = np.logaddexp(0, logits) - wanted * logits
+        return (losses * known).sum(axis=1), (expit(logits) - wanted) * known
+
+
+def _along_the_path(
+    problem: _Problem, folds: np.ndarray, asked: range, progress: Progress
+) -> tuple[dict[int, np.ndarray], float]:
+    """Return the solutions without each of the asked folds at the best penalty, and that penalty."""
+    solutions = {fold: problem.start for fold in asked}
+    best, chosen, kept = np.inf, _PENALTIES[0], solutions
+    for number, penalty in enumerate(_PENALTIES):
+        solutions = {
+            fold: problem.solve(solution, penalty, (folds != fold).astype(np.float32))
+            for fold, solution in solutions.items()
+        }
+        lost = sum(
+            problem.held_out_loss(solution, np.flatnonzero(folds == fold)) for fold, solution in solutions.items()
+        )
+        if lost >= best:
+            break  # weaker penalties only fit the noise more closely
+        best, chosen, kept = lost, penalty, solutions
+        progress("linear probe", (number + 1) * FOLDS // len(_PENALTIES), 2 * FOLDS)
+    return kept, chosen
+
+
+def _blocks(count: int) -> list[slice]:
+    return [slice(start, start + _BLOCK) for start in range(0, count, _BLOCK)]
+
+
+def _lengths(vectors: np.ndarray) -> np.ndarray:
+    """Return the (n,) lengths of rows, 1 for a row of zeros."""
+    lengths = np.linalg.norm(vectors, axis=1)
+    return np.where(lengths > 0, lengths, 1).astype(vectors.dtype)

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from ..curation.probe import fit_temperature, stratified_folds
+from ..curation.probe import stratified_folds
 from ..errors import DataError
 from ..progress import Progress, silent
 from ..vision.backbones import Backbone
@@ -33,7 +33,7 @@ from .choosing import chosen_metric, likelihood_loss, measure
 from .classifier import Classifier
 from .losses import log_prior
 from .network import ClassifierNetwork, set_drop_path
-from .probes import LinearHead, fit_head
+from .probes import LinearHead, fit_head, strata_of, temperature
 from .recipe import Recipe
 from .trainer import Outcome, fine_tune
 
@@ -75,14 +75,6 @@ class LabelledImages:
     def trusted(self) -> LabelledImages:
         """Return those that a probe is fitted on."""
         return self if self.weights is None else self[self.weights >= _TRUSTED]
-
-    def strata(self) -> np.ndarray:
-        """Return (n,) int: what parts of the images should hold alike, the class, or the rarest of several."""
-        if not self.multilabel:
-            return self.labels
-        present = np.nan_to_num(self.labels) > 0
-        rarest = np.where(present, present.sum(axis=0), len(self) + 1).argmin(axis=1)
-        return np.where(present.any(axis=1), rarest, self.labels.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +131,9 @@ def train(
         return task.probe_only(images, progress)
     fitting = images
     if validation is None or not len(validation):
-        folds = stratified_folds(images.strata(), images.groups, recipe.seed, round(1 / recipe.validation_share))
+        folds = stratified_folds(
+            strata_of(images.labels), images.groups, recipe.seed, round(1 / recipe.validation_share)
+        )
         fitting, validation = images[folds != 0], images[folds == 0]
     if not len(validation):
         raise DataError("too few images to set any aside for validation; train with preset 'probe'.")
@@ -302,16 +296,6 @@ class _Task:
             details=details,
         )
         return Trained(classifier, kept, self.metric, scored, outcome)
-
-
-def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the factor on (n, k) logits that makes (n,) or (n, k) labels likeliest; see `fit_temperature`."""
-    if labels.ndim == 1:
-        return fit_temperature(logits, labels)[0]
-    known = np.isfinite(labels)
-    # The odds of one class against none are a softmax of two.
-    pairs = np.stack([np.zeros(known.sum()), logits[known]], axis=1)
-    return fit_temperature(pairs, labels[known].astype(np.int64))[0]
 
 
 def training_set(images: LabelledImages, n_classes: int) -> TrainingSet:
