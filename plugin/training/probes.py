@@ -1,4 +1,4 @@
-"""The linear layer that training starts from: logistic regression on embeddings, for one label an image and for several.
+"""The linear layer that training starts from: logistic regression on embeddings, of one label an image or of several.
 
 Curation judges labels by a ridge regression that takes seconds (`curation.probe`); a classifier is worth the longer
 descent to the likeliest weights. The penalty is chosen on held-out rows along a path from strong to weak, each solution
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 
@@ -21,6 +22,7 @@ _PENALTIES = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)  # of the squared w
 _CHOSEN_ON_ALL_FOLDS = 5_000  # rows; with more of them, one held-out fold tells the penalties apart
 _BLOCK = 8_192
 _MOST_STEPS = 200
+_DOUBT = 0.05  # p (1 - p) of a class, on average
 _TOLERANCE = 1e-5  # of the mean loss; a step that gains less ends the descent
 
 
@@ -115,25 +117,40 @@ class _Problem:
         self._vectors, self._targets, self._several = vectors, targets, several
         self._lengths = _lengths(vectors)
         count, width = vectors.shape
-        total, squares = np.zeros(width), np.zeros(width)
+        total, products = np.zeros(width), np.zeros((width, width))
         for block in _blocks(count):
-            rows = (vectors[block] / self._lengths[block, None]).astype(np.float64)
+            rows = vectors[block] / self._lengths[block, None]
             total += rows.sum(axis=0)
-            squares += (rows**2).sum(axis=0)
+            products += rows.T @ rows
         self._centre = total / count
-        self._spread = np.sqrt(np.maximum(squares / count - self._centre**2, 0)) + 1e-6
+        covariance = products / count - np.outer(self._centre, self._centre)
+        self._spread = np.sqrt(np.maximum(np.diag(covariance), 0)) + 1e-6
+        self._correlation = covariance / np.outer(self._spread, self._spread)
         self.start = np.zeros((width + 1, targets.shape[1]))
 
     def solve(self, start: np.ndarray, penalty: float, row_weights: np.ndarray) -> np.ndarray:
-        """Return the weights that make the targets likeliest, from `start` on; (n,) rows of weight 0 are held out."""
+        """Return the weights that make the targets likeliest, from `start` on; (n,) rows of weight 0 are held out.
+
+        The descent goes in coordinates in which the curvature is about the same in every direction (as if all rows
+        were equally sure of their class: Boehning 1992), which takes a quarter of the steps.
+        """
+        curvature = _DOUBT * self._correlation + (penalty + 1e-8) * np.eye(len(self._correlation))
+        root = cholesky(curvature, lower=True)
 
         def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = self._loss(flat.reshape(start.shape), penalty, row_weights)
+            solution = flat.reshape(start.shape).copy()
+            solution[:-1] = solve_triangular(root, solution[:-1], lower=True, trans="T")
+            value, gradient = self._loss(solution, penalty, row_weights)
+            gradient[:-1] = solve_triangular(root, gradient[:-1], lower=True)
             return value, gradient.ravel()
 
+        begin = start.copy()
+        begin[:-1] = root.T @ start[:-1]
         options = {"maxiter": _MOST_STEPS, "ftol": _TOLERANCE, "gtol": 1e-6}
-        found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options)
-        return np.asarray(found.x).reshape(start.shape)
+        found = np.asarray(minimize(loss, begin.ravel(), jac=True, method="L-BFGS-B", options=options).x)
+        solution = found.reshape(start.shape)
+        solution[:-1] = solve_triangular(root, solution[:-1], lower=True, trans="T")
+        return solution
 
     def logits(self, solution: np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
         """Return (m, k) logits of some rows."""

@@ -165,7 +165,8 @@ trained = train(
     images, None, ["lying", "standing"], backbone, Preprocessing(input=backbone.input).with_size(48),
     Recipe(**asked["recipe"]), progress, states=Path(asked["states"]),
 )
-save_file(trained.classifier.network.state_dict(), asked["output"])
+weights = trained.classifier.network.state_dict()
+save_file({name: tensor.contiguous() for name, tensor in weights.items()}, asked["output"])
 """
 
 

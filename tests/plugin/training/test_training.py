@@ -8,9 +8,10 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from winnow.plugin.curation.probe import fit_probe, fit_temperature
+from winnow.plugin.curation.probe import fit_temperature
 from winnow.plugin.errors import DataError
 from winnow.plugin.training.classifier import load_classifier, save_classifier
+from winnow.plugin.training.probes import fit_head
 from winnow.plugin.training.recipe import Recipe, preset_recipe
 from winnow.plugin.training.training import LabelledImages, Trained, train
 from winnow.plugin.vision.backbones import Backbone, hash_weights
@@ -64,7 +65,7 @@ def test_the_probe_preset_learns_the_task(training: Training, stripes: LabelledI
 def test_the_network_with_the_probe_gives_the_probes_probabilities(training: Training, stripes: LabelledImages) -> None:
     trained = training(stripes, PROBE)
 
-    probe = fit_probe(stripes.vectors, stripes.labels, 2, groups=stripes.groups)
+    probe = fit_head(stripes.vectors, stripes.labels, 2, groups=stripes.groups, seed=0)
     expected = softmax(probe.logits(stripes.vectors), axis=1)
     np.testing.assert_allclose(training.probabilities(trained, stripes), expected, atol=1e-4)
 
