@@ -21,7 +21,7 @@ from winnow.plugin.progress import Progress
 from winnow.terminal import run_job
 
 COMMANDS = (
-    "curate", "embed", "duplicates", "leaks", "split", "label-issues", "train", "predict", "evaluate",
+    "curate", "embed", "duplicates", "leaks", "split", "label-issues", "train", "predict", "evaluate", "onnx",
     "actions", "undo", "demo", "app", "serve", "classifiers", "cache", "doctor", "install",
 )  # fmt: skip
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40)}
