@@ -10,11 +10,11 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError
@@ -29,6 +29,8 @@ from ..vision.engines import Engine, engine_for
 from ..vision.pipeline import Prepared, run_images
 from ..vision.preprocessing import Preprocessing
 from .network import ClassifierNetwork, create_classifier_network
+
+Item = TypeVar("Item")
 
 _FORMAT = 1
 DESCRIPTION, _WEIGHTS = "classifier.json", "model.safetensors"
@@ -109,11 +111,9 @@ class Classifier:
         progress: Progress = silent,
     ) -> tuple[np.ndarray, list[Failure]]:
         """Return (n, k) float32 calibrated logits, NaN where an image could not be read, and those images."""
-        if self._engine is None:
-            self._engine = engine_for(self.network, self.preprocessing.input, f"classifier-{self.version}")
         logits = np.full((len(images), len(self.classes)), np.nan, np.float32)
         failures: list[Failure] = []
-        for row, (read, output) in enumerate(run_images(images, self._read, self._engine, batch_size)):
+        for row, (read, output) in enumerate(self.run(images, self._read, batch_size)):
             if output is None:
                 failures.append(Failure(str(row), _name(images[row]), read.reason))
             else:
@@ -121,6 +121,14 @@ class Classifier:
             if (row + 1) % batch_size == 0 or row + 1 == len(images):
                 progress("predictions", row + 1, len(images))
         return logits, failures
+
+    def run(
+        self, items: Iterable[Item], read: Callable[[Item], Prepared], batch_size: int = 32
+    ) -> Iterator[tuple[Prepared, np.ndarray | None]]:
+        """Yield what `read` made of each item, with its (k,) float32 calibrated logits; see `pipeline.run_images`."""
+        if self._engine is None:
+            self._engine = engine_for(self.network, self.preprocessing.input, f"classifier-{self.version}")
+        return run_images(items, read, self._engine, batch_size)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return (n, k) probabilities of (n, k) logits: rows that sum to 1, or with several labels each by itself."""

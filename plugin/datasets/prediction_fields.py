@@ -1,0 +1,147 @@
+"""Writes predictions chunk by chunk: into a field of samples, or into an attribute of detections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import fiftyone as fo
+import numpy as np
+
+from .fields import add_label_attributes, empty_values, make_label_field
+from .patches import label_path
+from .views import Collection, dataset_of, every_image
+
+_UNCERTAINTY: dict[str, tuple[type[fo.Field], None]] = {
+    "entropy": (fo.FloatField, None),
+    "margin": (fo.FloatField, None),
+    "model_version": (fo.StringField, None),
+}
+
+
+class PredictionField(Protocol):
+    """Where predictions go. Making one makes the field, and raises FieldError where it cannot be written to.
+
+    Attributes:
+        path: The field, or the whole path of the attribute.
+    """
+
+    path: str
+
+    def write(self, rows: np.ndarray, labels: Sequence[fo.Label | None]) -> None:
+        """Write (m,) rows of what is predicted; None = no prediction."""
+
+    def empty_others(self, rows: np.ndarray) -> None:
+        """Take away what is left of an earlier run in the view, beside the (m,) rows that were written now."""
+
+
+class SampleField:
+    """A field of the samples of a view; see `PredictionField`.
+
+    Args:
+        view: The collection that the job runs on.
+        field: Name of the field.
+        kind: `fo.Classification` or `fo.Classifications`.
+        ids: (n,) object. Sample ids, by row.
+        classes: In the order of the logits, for those who read these.
+        label_field: Field that the job read labels from; it can't be written to.
+    """
+
+    def __init__(
+        self,
+        view: Collection,
+        field: str,
+        kind: type[fo.Label],
+        ids: np.ndarray,
+        classes: Sequence[str],
+        label_field: str | None,
+    ) -> None:
+        self.path, self._view, self._ids = field, view, ids
+        dataset = dataset_of(view)
+        labels = field if kind is fo.Classification else f"{field}.classifications"
+        make_label_field(dataset, field, kind, labels, label_field)
+        add_label_attributes(view, field, _UNCERTAINTY)
+        dataset.classes[field] = list(classes)
+        dataset.save()
+
+    def write(self, rows: np.ndarray, labels: Sequence[fo.Label | None]) -> None:
+        values = dict(zip(self._ids[rows].tolist(), labels, strict=True))
+        every_image(self._view).set_values(self.path, values, key_field="id")
+
+    def empty_others(self, rows: np.ndarray) -> None:
+        images = every_image(self._view)
+        held = images.exists(self.path).values("id")
+        stale = set(self._ids.tolist()).intersection(held).difference(self._ids[rows].tolist())
+        empty_values(images, self.path, sorted(stale))
+
+
+class PatchAttribute:
+    """An attribute of the detections of a view: a label within a label; see `PredictionField`.
+
+    Args:
+        view: The collection that the job runs on.
+        patches_field: Field of detections.
+        name: Name of the attribute.
+        kind: `fo.Classification` or `fo.Classifications`.
+        ids: (n,) object. Label ids, by row.
+        sample_ids: (n,) object. Ids of the samples that they belong to.
+    """
+
+    def __init__(
+        self,
+        view: Collection,
+        patches_field: str,
+        name: str,
+        kind: type[fo.Label],
+        ids: np.ndarray,
+        sample_ids: np.ndarray,
+    ) -> None:
+        labels = label_path(view, patches_field)
+        self.path, self._view, self._ids, self._sample_ids = f"{labels}.{name}", view, ids, sample_ids
+        self._ids_path = f"{labels}.id"
+        self._field, self._name = patches_field, name
+        add_label_attributes(view, labels, {name: (kind, None)})
+        add_label_attributes(view, self.path, _UNCERTAINTY)
+
+    def write(self, rows: np.ndarray, labels: Sequence[fo.Label | None]) -> None:
+        samples = every_image(self._view).select(np.unique(self._sample_ids[rows].astype(str)).tolist())
+        samples.set_label_values(self.path, dict(zip(self._ids[rows].tolist(), labels, strict=True)))
+
+    def empty_others(self, rows: np.ndarray) -> None:
+        images = every_image(self._view)
+        predicted = images.filter_labels(self._field, fo.ViewField(self._name).exists())
+        held = predicted.values(self._ids_path, unwind=True)
+        stale = set(self._ids.tolist()).intersection(held).difference(self._ids[rows].tolist())
+        if stale:
+            images.set_label_values(self.path, dict.fromkeys(sorted(stale)))
+
+
+def prediction_label(
+    names: Sequence[str],
+    confidences: Sequence[float],
+    *,
+    several: bool,
+    logits: np.ndarray | None,
+    entropy: float,
+    margin: float,
+    model_version: str,
+) -> fo.Label | None:
+    """Return one image's prediction.
+
+    Args:
+        names: Its classes: at most one, unless `several`.
+        confidences: Their probabilities.
+        several: Whether it is a `fo.Classifications`, which may be empty.
+        logits: (k,), or None to leave them out.
+        entropy: See `training.inference.uncertainty`.
+        margin: Likewise.
+        model_version: Of the classifier.
+
+    Returns:
+        None where an exclusive class was not decided for.
+    """
+    more = {"logits": logits, "entropy": entropy, "margin": margin, "model_version": model_version}
+    if several:
+        labels = [fo.Classification(label=n, confidence=c) for n, c in zip(names, confidences, strict=True)]
+        return fo.Classifications(classifications=labels, **more)
+    return fo.Classification(label=names[0], confidence=confidences[0], **more) if names else None

@@ -1,0 +1,152 @@
+"""Predictions for the boxes of detections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import pytest
+from fiftyone import ViewField
+from PIL import Image
+
+from tests.small_classifier import CLASSES, small_classifier
+from winnow.plugin.datasets.runs import delete_run, list_runs
+from winnow.plugin.errors import FieldError
+from winnow.plugin.training.classifier import save_classifier
+from winnow.plugin.workflows.predict import PATCHES_RUN, PredictParams, apply_classifier
+
+from .conftest import MakeDataset, truncated_png
+
+BOXES = {  # of each image: label -> box
+    "0.png": {"left half": [0, 0, 0.5, 1], "corner": [0.5, 0.5, 0.5, 0.5]},
+    "1.png": {"all": [0, 0, 1, 1], "flat": [0.2, 0.2, 0.3, 0]},
+    "2.png": {},
+    "cut off.png": {"unknown": [0.1, 0.1, 0.2, 0.2]},
+}
+GOOD = {"left half", "corner", "all"}
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_classifier(small_classifier(tmp_path_factory.mktemp("weights")), tmp_path_factory.mktemp("classifier"))
+
+
+@pytest.fixture
+def boxes(dataset: MakeDataset, image_folder: Callable[..., Path]) -> fo.Dataset:
+    """Return images with detections, one of them flat and one in a file that is cut off."""
+    made, folder = dataset(), image_folder(*BOXES)
+    (folder / "cut off.png").write_bytes(truncated_png())
+    for name, found in BOXES.items():
+        detections = [fo.Detection(label=label, bounding_box=box) for label, box in found.items()]
+        objects = fo.Detections(detections=detections) if detections else None
+        made.add_sample(fo.Sample(filepath=str(folder / name), objects=objects))
+    return made
+
+
+def predictions_of(dataset: fo.Dataset, name: str = "prediction") -> dict[str, Any]:
+    """Return what is predicted for each detection, read from the database anew."""
+    dataset.reload()
+    found = dataset.values(["objects.detections.label", f"objects.detections.{name}"], unwind=True)
+    return dict(zip(*found, strict=True))
+
+
+def test_a_patch_gets_the_prediction_of_its_crop_saved_as_a_file(
+    boxes: fo.Dataset, dataset: MakeDataset, classifier: Path, tmp_path: Path
+) -> None:
+    with Image.open(boxes.first().filepath) as image:
+        image.crop((0, 0, image.width // 2, image.height)).save(tmp_path / "crop.png")
+    cropped = dataset()
+    cropped.add_sample(fo.Sample(filepath=str(tmp_path / "crop.png")))
+    apply_classifier(cropped, PredictParams(classifier))
+
+    report = apply_classifier(boxes, PredictParams(classifier, patches_field="objects"))
+
+    found, expected = predictions_of(boxes)["left half"], cropped.first().prediction
+    assert report.prediction_field == "objects.detections.prediction"
+    assert (found.label, found.model_version) == (expected.label, report.version)
+    for name in ("confidence", "entropy", "margin"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), abs=1e-4)
+
+
+def test_patches_can_be_filtered_by_what_is_predicted(boxes: fo.Dataset, classifier: Path) -> None:
+    apply_classifier(boxes, PredictParams(classifier, patches_field="objects"))
+    wanted = predictions_of(boxes)["corner"].label
+
+    chosen = boxes.filter_labels("objects", ViewField("prediction.label") == wanted)
+
+    expected = {name for name, found in predictions_of(boxes).items() if found and found.label == wanted}
+    assert set(chosen.values("objects.detections.label", unwind=True)) == expected
+    assert set(boxes.distinct("objects.detections.prediction.label")) <= set(CLASSES)
+    assert "objects.detections.prediction.margin" in boxes.get_field_schema(flat=True)
+
+
+def test_boxes_that_show_nothing_are_reported_and_cost_only_themselves(boxes: fo.Dataset, classifier: Path) -> None:
+    report = apply_classifier(boxes, PredictParams(classifier, patches_field="objects"))
+
+    assert {label for label, found in predictions_of(boxes).items() if found is not None} == GOOD
+    assert "3 patches" in report.text()
+    assert sorted(failure.reason.split(" (")[0] for failure in report.failures)[-1] == "the box has no area"
+    assert [bool(reason) for reason in boxes.values("winnow_failure")] == [False, True, False, True]
+
+
+def test_a_view_of_patches_is_predicted_as_patches_and_others_keep_theirs(boxes: fo.Dataset, classifier: Path) -> None:
+    apply_classifier(boxes, PredictParams(classifier, patches_field="objects"))
+    before = {label: found and found.id for label, found in predictions_of(boxes).items()}
+    view = boxes.to_patches("objects").match(ViewField("objects.label").is_in(["corner", "all"]))
+
+    report = apply_classifier(view, PredictParams(classifier))
+
+    after = {label: found and found.id for label, found in predictions_of(boxes).items()}
+    assert (report.unit, len(report.paths)) == ("patch", 2)
+    assert {label for label, found in after.items() if found != before[label]} == {"corner", "all"}
+
+
+def test_a_patch_that_shows_nothing_any_more_loses_its_prediction(boxes: fo.Dataset, classifier: Path) -> None:
+    apply_classifier(boxes, PredictParams(classifier, patches_field="objects"))
+    corner = boxes.first().objects.detections[1]
+    boxes.set_label_values("objects.detections.bounding_box", {corner.id: [0.5, 0.5, 0, 0]})
+
+    apply_classifier(boxes, PredictParams(classifier, patches_field="objects"))
+
+    assert {label for label, found in predictions_of(boxes).items() if found is not None} == {"left half", "all"}
+
+
+def test_deleting_the_run_removes_the_predictions_from_the_labels(boxes: fo.Dataset, classifier: Path) -> None:
+    apply_classifier(boxes, PredictParams(classifier, patches_field="objects"))
+
+    delete_run(boxes, PATCHES_RUN)
+
+    assert not boxes.has_field("objects.detections.prediction")
+    assert boxes.first().objects.detections[0].label == "left half"
+    assert list_runs(boxes) == []
+
+
+def test_an_attribute_of_the_labels_that_is_not_ours_is_refused_before_the_work(
+    boxes: fo.Dataset, classifier: Path
+) -> None:
+    boxes.set_values("objects.detections.prediction", [["mine"] * len(found) for found in BOXES.values()])
+    steps: list[str] = []
+
+    with pytest.raises(FieldError, match=r"objects\.detections\.prediction"):
+        apply_classifier(
+            boxes, PredictParams(classifier, patches_field="objects"), lambda step, done, total: steps.append(step)
+        )
+
+    assert steps == []
+    assert predictions_of(boxes)["corner"] == "mine"
+
+
+def test_independent_classes_become_several_labels_of_a_patch(
+    boxes: fo.Dataset, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    several = replace(small_classifier(tmp_path), multilabel=True, thresholds=(0.0, 0.0, 2.0))
+    folder = save_classifier(several, tmp_path_factory.mktemp("several"))
+
+    apply_classifier(boxes, PredictParams(folder, patches_field="objects", prediction_field="kinds"))
+
+    found = predictions_of(boxes, "kinds")["all"]
+    assert [each.label for each in found.classifications] == list(CLASSES[:2])
+    assert found.model_version == several.version
