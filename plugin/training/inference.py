@@ -97,7 +97,7 @@ def _predictions(
     classifier: Classifier, rows: list[int], logits: list[np.ndarray], reasons: dict[int, str]
 ) -> ImagePredictions:
     outputs = np.array(logits, np.float32).reshape(len(rows), len(classifier.classes))
-    probabilities = classifier.probabilities_of(outputs)
+    probabilities = classifier.probabilities(outputs)
     return ImagePredictions(
         np.array(rows, np.int64), outputs, probabilities, _present(classifier, probabilities), reasons
     )

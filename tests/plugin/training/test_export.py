@@ -52,7 +52,7 @@ def test_any_number_of_images_get_the_classifiers_probabilities(
     probabilities, logits = outputs_of(exported, np.stack([classifier.preprocessing(path) for path in paths]))
 
     np.testing.assert_allclose(probabilities, classifier.predict(paths).probabilities, atol=1e-5)
-    np.testing.assert_allclose(classifier.probabilities_of(logits), probabilities, atol=1e-5)
+    np.testing.assert_allclose(classifier.probabilities(logits), probabilities, atol=1e-5)
 
 
 def test_metadata_tells_all_that_a_program_needs(exported: Path, classifier: Classifier) -> None:

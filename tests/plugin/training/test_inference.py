@@ -54,7 +54,7 @@ def test_chunks_together_are_the_predictions_of_the_classifier(
     assert [row for each in found for row in each.reasons] == [7]
     np.testing.assert_allclose(whole(found, "probabilities"), np.delete(expected, 7, axis=0), atol=1e-5)
     np.testing.assert_allclose(
-        classifier.probabilities_of(whole(found, "logits")), whole(found, "probabilities"), atol=1e-6
+        classifier.probabilities(whole(found, "logits")), whole(found, "probabilities"), atol=1e-6
     )
 
 
