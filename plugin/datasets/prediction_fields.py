@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import fiftyone as fo
 import numpy as np
+from bson import ObjectId
 
 from .fields import add_label_attributes, empty_values, make_label_field
 from .patches import label_path
 from .views import Collection, dataset_of, every_image
 
+# A label as the database keeps it: making a `fo.Classification` of each would take more time than all the writing.
+Document = dict[str, Any]
+
+_CLASSIFICATION: Document = fo.Classification().to_dict()
+_VECTOR = fo.VectorField()
 _UNCERTAINTY: dict[str, tuple[type[fo.Field], None]] = {
     "entropy": (fo.FloatField, None),
     "margin": (fo.FloatField, None),
@@ -28,8 +34,8 @@ class PredictionField(Protocol):
 
     path: str
 
-    def write(self, rows: np.ndarray, labels: Sequence[fo.Label | None]) -> None:
-        """Write (m,) rows of what is predicted; None = no prediction."""
+    def write(self, rows: np.ndarray, predictions: Sequence[Document | None]) -> None:
+        """Write what is predicted for (m,) rows; None = nothing. See `prediction_document`."""
 
     def empty_others(self, rows: np.ndarray) -> None:
         """Take away what is left of an earlier run in the view, beside the (m,) rows that were written now."""
@@ -64,9 +70,9 @@ class SampleField:
         dataset.classes[field] = list(classes)
         dataset.save()
 
-    def write(self, rows: np.ndarray, labels: Sequence[fo.Label | None]) -> None:
-        values = dict(zip(self._ids[rows].tolist(), labels, strict=True))
-        every_image(self._view).set_values(self.path, values, key_field="id")
+    def write(self, rows: np.ndarray, predictions: Sequence[Document | None]) -> None:
+        values = dict(zip(self._ids[rows].tolist(), predictions, strict=True))
+        every_image(self._view).set_values(self.path, values, key_field="id", validate=False)
 
     def empty_others(self, rows: np.ndarray) -> None:
         images = every_image(self._view)
@@ -103,9 +109,10 @@ class PatchAttribute:
         add_label_attributes(view, labels, {name: (kind, None)})
         add_label_attributes(view, self.path, _UNCERTAINTY)
 
-    def write(self, rows: np.ndarray, labels: Sequence[fo.Label | None]) -> None:
-        samples = every_image(self._view).select(np.unique(self._sample_ids[rows].astype(str)).tolist())
-        samples.set_label_values(self.path, dict(zip(self._ids[rows].tolist(), labels, strict=True)))
+    def write(self, rows: np.ndarray, predictions: Sequence[Document | None]) -> None:
+        where = zip(self._sample_ids[rows], self._ids[rows], predictions, strict=True)
+        values = [{"sample_id": sample, "label_id": label, "value": value} for sample, label, value in where]
+        every_image(self._view).set_label_values(self.path, values, validate=False)
 
     def empty_others(self, rows: np.ndarray) -> None:
         images = every_image(self._view)
@@ -116,7 +123,7 @@ class PatchAttribute:
             images.set_label_values(self.path, dict.fromkeys(sorted(stale)))
 
 
-def prediction_label(
+def prediction_document(
     names: Sequence[str],
     confidences: Sequence[float],
     *,
@@ -125,7 +132,7 @@ def prediction_label(
     entropy: float,
     margin: float,
     model_version: str,
-) -> fo.Label | None:
+) -> Document | None:
     """Return one image's prediction.
 
     Args:
@@ -140,8 +147,17 @@ def prediction_label(
     Returns:
         None where an exclusive class was not decided for.
     """
-    more = {"logits": logits, "entropy": entropy, "margin": margin, "model_version": model_version}
+    more = {
+        "logits": None if logits is None else _VECTOR.to_mongo(logits),
+        "entropy": entropy,
+        "margin": margin,
+        "model_version": model_version,
+    }
+    labels = [_classification(name, confidence) for name, confidence in zip(names, confidences, strict=True)]
     if several:
-        labels = [fo.Classification(label=n, confidence=c) for n, c in zip(names, confidences, strict=True)]
-        return fo.Classifications(classifications=labels, **more)
-    return fo.Classification(label=names[0], confidence=confidences[0], **more) if names else None
+        return fo.Classifications().to_dict() | {"classifications": labels} | more
+    return labels[0] | more if labels else None
+
+
+def _classification(name: str, confidence: float) -> Document:
+    return _CLASSIFICATION | {"_id": ObjectId(), "tags": [], "label": name, "confidence": confidence}

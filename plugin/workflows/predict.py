@@ -14,7 +14,7 @@ import numpy as np
 
 from ..datasets import runs
 from ..datasets.patches import read_patches
-from ..datasets.prediction_fields import PatchAttribute, PredictionField, SampleField, prediction_label
+from ..datasets.prediction_fields import Document, PatchAttribute, PredictionField, SampleField, prediction_document
 from ..datasets.samples import read_samples
 from ..datasets.views import Collection
 from ..failures import Failure
@@ -155,7 +155,7 @@ def apply_classifier(view: Collection, params: PredictParams, progress: Progress
         classifier, targets.paths, targets.boxes, batch_size=params.batch_size, progress=progress
     )
     for chunk in chunks:
-        targets.field.write(chunk.rows, list(_labels(classifier, chunk, with_logits=params.logits)))
+        targets.field.write(chunk.rows, list(_documents(classifier, chunk, with_logits=params.logits)))
         found.add(chunk)
     report = found.report()
     targets.field.empty_others(found.rows)
@@ -197,12 +197,12 @@ def _kind(classifier: Classifier) -> type[fo.Label]:
     return fo.Classifications if classifier.multilabel else fo.Classification
 
 
-def _labels(classifier: Classifier, chunk: ImagePredictions, *, with_logits: bool) -> Iterator[fo.Label | None]:
+def _documents(classifier: Classifier, chunk: ImagePredictions, *, with_logits: bool) -> Iterator[Document | None]:
     """Yield what is written for each image of a chunk."""
     entropy, margin = uncertainty(chunk.probabilities, multilabel=classifier.multilabel)
     for row, present in enumerate(chunk.present):
         columns = np.flatnonzero(present)
-        yield prediction_label(
+        yield prediction_document(
             [classifier.classes[column] for column in columns],
             chunk.probabilities[row, columns].tolist(),
             several=classifier.multilabel,
