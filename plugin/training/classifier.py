@@ -35,6 +35,7 @@ Item = TypeVar("Item")
 _FORMAT = 1
 DESCRIPTION, _WEIGHTS = "classifier.json", "model.safetensors"
 LOGS = "logs"  # folder in a classifier's: the curves of its training
+EXPORTED = "model.onnx"  # what `training.export` may have made of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,6 +182,7 @@ def save_classifier(classifier: Classifier, directory: Path) -> Path:
             save_file(tensors, Path(temporary) / _WEIGHTS)
             text = json.dumps(description, indent=2, ensure_ascii=False)
             (Path(temporary) / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+            (directory / EXPORTED).unlink(missing_ok=True)  # an earlier classifier's would pass for this one's
             for name in (_WEIGHTS, DESCRIPTION):
                 os.replace(Path(temporary) / name, directory / name)
     except OSError as cause:

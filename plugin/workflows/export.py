@@ -11,7 +11,7 @@ from PIL import Image
 
 from ..datasets.views import Collection, check_images
 from ..progress import Progress, silent
-from ..training.classifier import load_classifier
+from ..training.classifier import EXPORTED, load_classifier
 from ..training.export import OnnxExport, export_onnx_classifier
 from .planting import SHEETS, SIDE
 from .wording import counted
@@ -79,7 +79,7 @@ def export_classifier(view: Collection | None, params: ExportParams, progress: P
     progress("export", 0, 1)
     folder = Path(params.classifier).expanduser()
     classifier = load_classifier(folder)
-    output = folder / "model.onnx" if params.output is None else Path(params.output).expanduser()
+    output = folder / EXPORTED if params.output is None else Path(params.output).expanduser()
     exported = export_onnx_classifier(classifier, output, _embedded_images() if view is None else _images(view))
     progress("export", 1, 1)
     return ExportReport(exported, classifier.version)

@@ -17,6 +17,7 @@ from ..datasets.patches import read_patches
 from ..datasets.prediction_fields import Document, PatchAttribute, PredictionField, SampleField, prediction_document
 from ..datasets.samples import read_samples
 from ..datasets.views import Collection
+from ..errors import DataError
 from ..failures import Failure
 from ..progress import Progress, silent
 from ..training.classifier import Classifier, load_classifier
@@ -49,6 +50,10 @@ class PredictParams:
     patches_field: str = WHOLE_IMAGES
     logits: bool = False
     batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise DataError(f"batch_size must be at least 1, got {self.batch_size}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -184,6 +184,14 @@ def test_saving_again_replaces_the_classifier(classifier: Classifier, folder: Pa
     assert load_classifier(folder).classes == ("a", "b")
 
 
+def test_saving_again_removes_what_was_exported_of_the_earlier_classifier(classifier: Classifier, folder: Path) -> None:
+    (folder / "model.onnx").touch()
+
+    save_classifier(replace(classifier, classes=("a", "b")), folder)
+
+    assert sorted(path.name for path in folder.iterdir()) == ["classifier.json", "model.safetensors"]
+
+
 def test_a_folder_with_other_files_is_not_written_to(classifier: Classifier, tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").touch()
 

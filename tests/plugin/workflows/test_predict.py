@@ -16,7 +16,7 @@ from tests.small_classifier import small_classifier
 from winnow.plugin.datasets.predictions import read_predictions
 from winnow.plugin.datasets.runs import delete_run, load_run
 from winnow.plugin.datasets.samples import read_samples
-from winnow.plugin.errors import ClassifierError, FieldError, JobCancelled
+from winnow.plugin.errors import ClassifierError, DataError, FieldError, JobCancelled
 from winnow.plugin.training.classifier import save_classifier
 from winnow.plugin.workflows import predict
 from winnow.plugin.workflows.predict import RUN, PredictParams, PredictReport, apply_classifier
@@ -218,6 +218,11 @@ def test_a_field_of_the_user_is_refused_before_the_work(garments: MakeDataset, s
         )
 
     assert steps == []
+
+
+def test_a_batch_of_no_images_is_refused() -> None:
+    with pytest.raises(DataError, match="batch_size must be at least 1, got 0"):
+        PredictParams("classifier", batch_size=0)
 
 
 def test_unlabelled_images_are_predicted_too(garments: MakeDataset, classifier: Path) -> None:

@@ -150,3 +150,18 @@ def test_independent_classes_become_several_labels_of_a_patch(
     found = predictions_of(boxes, "kinds")["all"]
     assert [each.label for each in found.classifications] == list(CLASSES[:2])
     assert found.model_version == several.version
+
+
+def test_one_box_an_image_works_too(dataset: MakeDataset, image_folder: Callable[..., Path], classifier: Path) -> None:
+    made, folder = dataset(), image_folder("a.png", "b.png")
+    box = fo.Detection(label="thing", bounding_box=[0, 0, 0.5, 0.5])
+    made.add_sample(fo.Sample(filepath=str(folder / "a.png"), thing=box))
+    made.add_sample(fo.Sample(filepath=str(folder / "b.png")))
+
+    for _ in range(2):
+        report = apply_classifier(made, PredictParams(classifier, patches_field="thing"))
+
+    made.reload()
+    assert (report.prediction_field, len(report.paths)) == ("thing.prediction", 1)
+    assert made.first().thing.prediction.label in CLASSES
+    assert made.last().thing is None
