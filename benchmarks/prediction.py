@@ -23,7 +23,7 @@ from .report import Target, finish
 
 _ROUNDS = 3
 _WRITTEN = 20_000  # predictions a round and side; both sides' time grows linearly
-_PREDICTED, _PEER_IMAGES = 512, 96
+_PREDICTED, _PEER_IMAGES = 512, 64
 _SIZE = 224
 
 

@@ -154,14 +154,14 @@ def check_value_field(view: Collection, field: str, *, kind: Kind) -> None:
 
 
 def add_label_attributes(
-    view: Collection, path: str, attributes: Mapping[str, tuple[type[fo.Field | fo.Label], type[fo.Field] | None]]
+    view: Collection, path: str, attributes: Mapping[str, tuple[type[fo.Field], type[fo.Field] | None]]
 ) -> list[str]:
     """Make attributes of labels, marked as Winnow's, where they do not exist: all of them or, on an error, none.
 
     Args:
         view: Any collection of the dataset.
         path: Where the labels lie in a sample.
-        attributes: Name -> type (of a label: a label within the label), and type of the elements of a list.
+        attributes: Name -> type, and type of the elements of a list.
 
     Returns:
         The names of those that are new.
@@ -172,17 +172,11 @@ def add_label_attributes(
     new = [name for name, (kind, _) in attributes.items() if check_label_attribute(view, path, name, kind)]
     for name in new:
         kind, subfield = attributes[name]
-        if issubclass(kind, fo.Label):
-            holds: dict[str, type] = {"ftype": fo.EmbeddedDocumentField, "embedded_doc_type": kind}
-        else:
-            holds = {"ftype": kind} | ({"subfield": subfield} if subfield else {})
-        dataset_of(view).add_sample_field(f"{path}.{name}", **holds, info={_MARK: True})
+        dataset_of(view).add_sample_field(f"{path}.{name}", kind, subfield=subfield, info={_MARK: True})
     return new
 
 
-def check_label_attribute(
-    view: Collection, path: str, name: str, kind: type[fo.Field | fo.Label] = fo.VectorField
-) -> bool:
+def check_label_attribute(view: Collection, path: str, name: str, kind: type[fo.Field] = fo.VectorField) -> bool:
     """Make sure that an attribute can be made, to be called before long work; return whether it is new.
 
     Raises:

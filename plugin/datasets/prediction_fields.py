@@ -1,4 +1,4 @@
-"""Writes predictions chunk by chunk: into a field of samples, or into an attribute of detections."""
+"""Writes predictions chunk by chunk: into a field of samples, or into attributes of detections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import fiftyone as fo
 import numpy as np
 from bson import ObjectId
 
-from .fields import add_label_attributes, empty_values, make_label_field
+from .fields import add_label_attributes, empty_values, is_own, make_label_field
 from .patches import label_path
 from .views import Collection, dataset_of, every_image
 
@@ -29,10 +29,12 @@ class PredictionField(Protocol):
     """Where predictions go. Making one makes the field, and raises FieldError where it cannot be written to.
 
     Attributes:
-        path: The field, or the whole path of the attribute.
+        path: Where the predicted class is found: the field, or the whole path of an attribute.
+        fields: All that is written, by whole paths.
     """
 
     path: str
+    fields: tuple[str, ...]
 
     def write(self, rows: np.ndarray, predictions: Sequence[Document | None]) -> None:
         """Write what is predicted for (m,) rows; None = nothing. See `prediction_document`."""
@@ -63,6 +65,7 @@ class SampleField:
         label_field: str | None,
     ) -> None:
         self.path, self._view, self._ids = field, view, ids
+        self.fields: tuple[str, ...] = (field,)
         dataset = dataset_of(view)
         labels = field if kind is fo.Classification else f"{field}.classifications"
         make_label_field(dataset, field, kind, labels, label_field)
@@ -81,14 +84,17 @@ class SampleField:
         empty_values(images, self.path, sorted(stale))
 
 
-class PatchAttribute:
-    """An attribute of the detections of a view: a label within a label; see `PredictionField`.
+class PatchAttributes:
+    """Attributes of the detections of a view: NAME, NAME_confidence, NAME_entropy and so on; see `PredictionField`.
+
+    They are numbers, texts and lists of these, since the App's sidebar offers no filter for a label within a label.
 
     Args:
         view: The collection that the job runs on.
         patches_field: Field of detections.
-        name: Name of the attribute.
-        kind: `fo.Classification` or `fo.Classifications`.
+        name: Name of the attribute with the class, of several ones a list.
+        several: Whether there may be several.
+        logits: Whether logits are written.
         ids: (n,) object. Label ids, by row.
         sample_ids: (n,) object. Ids of the samples that they belong to.
     """
@@ -98,29 +104,52 @@ class PatchAttribute:
         view: Collection,
         patches_field: str,
         name: str,
-        kind: type[fo.Label],
+        *,
+        several: bool,
+        logits: bool,
         ids: np.ndarray,
         sample_ids: np.ndarray,
     ) -> None:
         labels = label_path(view, patches_field)
         self.path, self._view, self._ids, self._sample_ids = f"{labels}.{name}", view, ids, sample_ids
-        self._ids_path = f"{labels}.id"
-        self._field, self._name = patches_field, name
-        add_label_attributes(view, labels, {name: (kind, None)})
-        add_label_attributes(view, self.path, _UNCERTAINTY)
+        self._field, self._name, self._ids_path = patches_field, name, f"{labels}.id"
+        attributes: dict[str, tuple[type[fo.Field], type[fo.Field] | None]] = {
+            name: (fo.ListField, fo.StringField) if several else (fo.StringField, None),
+            f"{name}_confidence": (fo.ListField, fo.FloatField) if several else (fo.FloatField, None),
+            **{f"{name}_{part}": kind for part, kind in _UNCERTAINTY.items()},
+        }
+        if logits or is_own(view, f"{labels}.{name}_logits"):  # those of an earlier run are not to stay
+            attributes[f"{name}_logits"] = (fo.VectorField, None)
+        add_label_attributes(view, labels, attributes)
+        self.fields = tuple(f"{labels}.{attribute}" for attribute in attributes)
 
     def write(self, rows: np.ndarray, predictions: Sequence[Document | None]) -> None:
-        where = zip(self._sample_ids[rows], self._ids[rows], predictions, strict=True)
-        values = [{"sample_id": sample, "label_id": label, "value": value} for sample, label, value in where]
-        every_image(self._view).set_label_values(self.path, values, validate=False)
+        parts = [_parts(prediction) for prediction in predictions]
+        for field in self.fields:
+            part = field.removeprefix(self.path)
+            where = zip(self._sample_ids[rows], self._ids[rows], parts, strict=True)
+            values = [{"sample_id": key, "label_id": label, "value": of.get(part)} for key, label, of in where]
+            every_image(self._view).set_label_values(field, values, validate=False)
 
     def empty_others(self, rows: np.ndarray) -> None:
         images = every_image(self._view)
-        predicted = images.filter_labels(self._field, fo.ViewField(self._name).exists())
+        predicted = images.filter_labels(self._field, fo.ViewField(f"{self._name}_model_version").exists())
         held = predicted.values(self._ids_path, unwind=True)
         stale = set(self._ids.tolist()).intersection(held).difference(self._ids[rows].tolist())
-        if stale:
-            images.set_label_values(self.path, dict.fromkeys(sorted(stale)))
+        for field in self.fields if stale else ():
+            images.set_label_values(field, dict.fromkeys(sorted(stale)))
+
+
+def _parts(prediction: Document | None) -> Document:
+    """Return the values of a prediction by the end of their attribute's name."""
+    if prediction is None:
+        return {}
+    several = prediction.get("classifications")
+    found: Document = {f"_{part}": prediction[part] for part in _UNCERTAINTY}
+    found["_logits"] = _VECTOR.to_python(prediction["logits"])
+    for end, key in (("", "label"), ("_confidence", "confidence")):
+        found[end] = prediction[key] if several is None else [each[key] for each in several]
+    return found
 
 
 def prediction_document(

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..datasets import runs
 from ..datasets.patches import read_patches
-from ..datasets.prediction_fields import Document, PatchAttribute, PredictionField, SampleField, prediction_document
+from ..datasets.prediction_fields import Document, PatchAttributes, PredictionField, SampleField, prediction_document
 from ..datasets.samples import read_samples
 from ..datasets.views import Collection
 from ..errors import DataError
@@ -37,7 +37,8 @@ class PredictParams:
 
     Attributes:
         classifier: Folder of the classifier.
-        prediction_field: Field for the predictions; for patches, attribute of the detections.
+        prediction_field: Field for the predictions; for patches, attribute of the detections with the class, beside
+            which stand NAME_confidence, NAME_entropy and so on.
         patches_field: Field of detections whose boxes are predicted; "whole images" = these are, unless the view shows
             patches.
         logits: Store them too: k numbers an image, from which label issues know what the classifier thinks of every
@@ -150,7 +151,7 @@ def apply_classifier(view: Collection, params: PredictParams, progress: Progress
             PATCHES_RUN if patches_field else RUN,
             method="apply_classifier",
             params=settings,
-            fields=[targets.field.path],
+            fields=targets.field.fields,
             summary=summary,
         )
 
@@ -186,20 +187,24 @@ class _Targets:
 
 def _images(view: Collection, classifier: Classifier, params: PredictParams) -> _Targets:
     samples = read_samples(view)
-    kind, field = _kind(classifier), params.prediction_field
-    written = SampleField(view, field, kind, samples.ids, classifier.classes, samples.label_field)
+    kind = fo.Classifications if classifier.multilabel else fo.Classification
+    written = SampleField(view, params.prediction_field, kind, samples.ids, classifier.classes, samples.label_field)
     return _Targets(samples.ids, samples.paths, written)
 
 
 def _patches(view: Collection, patches_field: str, classifier: Classifier, params: PredictParams) -> _Targets:
     patches = read_patches(view, patches_field)
     ids, sample_ids = patches.ids, patches.sample_ids
-    written = PatchAttribute(view, patches_field, params.prediction_field, _kind(classifier), ids, sample_ids)
+    written = PatchAttributes(
+        view,
+        patches_field,
+        params.prediction_field,
+        several=classifier.multilabel,
+        logits=params.logits,
+        ids=ids,
+        sample_ids=sample_ids,
+    )
     return _Targets(ids, patches.paths, written, patches.boxes, sample_ids)
-
-
-def _kind(classifier: Classifier) -> type[fo.Label]:
-    return fo.Classifications if classifier.multilabel else fo.Classification
 
 
 def _documents(classifier: Classifier, chunk: ImagePredictions, *, with_logits: bool) -> Iterator[Document | None]:
