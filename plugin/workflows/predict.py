@@ -13,7 +13,7 @@ import fiftyone as fo
 import numpy as np
 
 from ..datasets import runs
-from ..datasets.patches import read_patches
+from ..datasets.patches import Patches, read_patches
 from ..datasets.prediction_fields import Document, PatchAttributes, PredictionField, SampleField, prediction_document
 from ..datasets.samples import read_samples
 from ..datasets.views import Collection
@@ -157,19 +157,17 @@ def apply_classifier(view: Collection, params: PredictParams, progress: Progress
 
     save({"images": 0})  # what a stopped job leaves can be deleted with its run
     found = _Found(targets, classifier)
-    chunks = predict_in_chunks(
-        classifier, targets.paths, targets.boxes, batch_size=params.batch_size, progress=progress
-    )
+    boxes = None if targets.patches is None else targets.patches.boxes
+    chunks = predict_in_chunks(classifier, targets.paths, boxes, batch_size=params.batch_size, progress=progress)
     for chunk in chunks:
         targets.field.write(chunk.rows, list(_documents(classifier, chunk, with_logits=params.logits)))
         found.add(chunk)
     report = found.report()
     targets.field.empty_others(found.rows)
-    if targets.sample_ids is None:
+    if targets.patches is None:
         mark_failures(view, {failure.id: failure.reason for failure in report.failures})
     else:
-        of_label = dict(zip(targets.ids, targets.sample_ids, strict=True))
-        mark_patches(view, str(patches_field), of_label, report.failures)
+        mark_patches(view, targets.patches, report.failures)
     save({**report.summary(), "failures": len(report.failures)})
     return report
 
@@ -181,8 +179,7 @@ class _Targets:
     ids: np.ndarray
     paths: np.ndarray
     field: PredictionField
-    boxes: np.ndarray | None = None
-    sample_ids: np.ndarray | None = None
+    patches: Patches | None = None
 
 
 def _images(view: Collection, classifier: Classifier, params: PredictParams) -> _Targets:
@@ -194,17 +191,16 @@ def _images(view: Collection, classifier: Classifier, params: PredictParams) -> 
 
 def _patches(view: Collection, patches_field: str, classifier: Classifier, params: PredictParams) -> _Targets:
     patches = read_patches(view, patches_field)
-    ids, sample_ids = patches.ids, patches.sample_ids
     written = PatchAttributes(
         view,
         patches_field,
         params.prediction_field,
         several=classifier.multilabel,
         logits=params.logits,
-        ids=ids,
-        sample_ids=sample_ids,
+        ids=patches.ids,
+        sample_ids=patches.sample_ids,
     )
-    return _Targets(ids, patches.paths, written, patches.boxes, sample_ids)
+    return _Targets(patches.ids, patches.paths, written, patches)
 
 
 def _documents(classifier: Classifier, chunk: ImagePredictions, *, with_logits: bool) -> Iterator[Document | None]:
@@ -258,5 +254,5 @@ class _Found:
             version=classifier.version,
             prediction_field=targets.field.path,
             failures=tuple(Failure(targets.ids[row], targets.paths[row], reason) for row, reason in reasons),
-            unit="image" if targets.boxes is None else "patch",
+            unit="image" if targets.patches is None else "patch",
         )
