@@ -21,7 +21,7 @@ from .isolation import isolate
 from .mixed_files import write_mixed_files
 from .report import Target, finish
 
-_ROUNDS = 3
+_ROUNDS = 2
 _WRITTEN = 20_000  # predictions a round and side; both sides' time grows linearly
 _PREDICTED, _PEER_IMAGES = 512, 64
 _SIZE = 224
