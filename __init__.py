@@ -32,6 +32,8 @@ _PUBLIC = {
     "TrainParams": "plugin.workflows.train",
     "apply_classifier": "plugin.workflows.predict",
     "PredictParams": "plugin.workflows.predict",
+    "export_classifier": "plugin.workflows.export",
+    "ExportParams": "plugin.workflows.export",
     "evaluate_predictions": "plugin.workflows.evaluate",
     "EvaluateParams": "plugin.workflows.evaluate",
     "curate": "plugin.workflows.curate",

@@ -98,6 +98,11 @@ ClassifierName = Annotated[
 PredictionsFile = Annotated[
     Path | None, typer.Option("--output", callback=_in_a_folder, help="Also write path,label,confidence here.")
 ]
+Logits = Annotated[bool, typer.Option("--logits", help="Store what is thought of every class with each prediction.")]
+ExportedClassifier = Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="Folder of a classifier.")]
+OnnxFile = Annotated[
+    Path, typer.Argument(metavar="FILE", show_default=False, callback=_in_a_folder, help="Where to, NAME.onnx.")
+]
 DemoFolder = Annotated[Path | None, typer.Option("--folder", help="Where to make the working copy.")]
 Fractions = Annotated[str | None, typer.Option("--fractions", help="'train=0.8,validation=0.1,test=0.1'.")]
 GroupBy = Annotated[

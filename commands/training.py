@@ -1,4 +1,4 @@
-"""`winnow train`, `predict` and `evaluate`: from labels to a classifier, and what it is worth."""
+"""`winnow train`, `predict`, `evaluate` and `onnx`: from labels to a classifier, and what it is worth."""
 
 from __future__ import annotations
 
@@ -57,6 +57,8 @@ def predict(
     classifier: opt.ClassifierFolder,
     output: opt.PredictionsFile = None,
     prediction_field: opt.PredictionField = None,
+    patches: opt.PatchesField = None,
+    logits: opt.Logits = False,
     batch_size: opt.BatchSize = None,
     group_slice: opt.GroupSlice = None,
     label_delimiter: opt.Delimiter = None,
@@ -68,8 +70,8 @@ def predict(
     def job(progress: Progress) -> Report:
         from ..plugin.workflows.predict import PredictParams, apply_classifier
 
-        given = given_options(prediction_field=prediction_field, batch_size=batch_size)
-        params = PredictParams(classifier=classifier, **given)
+        given = given_options(prediction_field=prediction_field, patches_field=patches, batch_size=batch_size)
+        params = PredictParams(classifier=classifier, logits=logits, **given)
         report = apply_classifier(open_collection(target, label_delimiter, group_slice), params, progress)
         if output is not None:
             report.write_csv(output, root_of(target))
@@ -96,5 +98,18 @@ def evaluate(
         given = given_options(prediction_field=prediction_field, label_field=label_field, split_field=split_field)
         collection = open_collection(target, label_delimiter, group_slice)
         return evaluate_predictions(collection, EvaluateParams(**given), progress)
+
+    run_job(job, as_json=json, debug=debug)
+
+
+def onnx(
+    classifier: opt.ExportedClassifier, output: opt.OnnxFile, json: opt.Json = False, debug: opt.Debug = False
+) -> None:
+    """Write a classifier as an ONNX file, for programs without Winnow."""
+
+    def job(progress: Progress) -> Report:
+        from ..plugin.workflows.export import ExportParams, export_classifier
+
+        return export_classifier(None, ExportParams(classifier, output), progress)
 
     run_job(job, as_json=json, debug=debug)

@@ -10,6 +10,7 @@ from .classifiers_panel import ClassifiersPanel
 from .compute_embeddings import ComputeEmbeddings
 from .decide_duplicates import DecideDuplicates
 from .delete_samples import DeleteSamples
+from .export_classifier import ExportClassifier
 from .find_duplicates import FindDuplicates
 from .find_label_issues import FindLabelIssues
 from .find_leaks import FindLeaks
@@ -32,6 +33,7 @@ OPERATORS = (
     FindLabelIssues,
     TrainClassifier,
     ApplyClassifier,
+    ExportClassifier,
     DecideDuplicates,
     ReviewLabelIssues,
     TagFindings,

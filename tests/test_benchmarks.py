@@ -93,6 +93,18 @@ def test_label_issues_benchmark_judges_each_kind_of_noise() -> None:
     assert report["several classes an image"]["recall"] > 0.2
 
 
+def test_prediction_benchmark_finds_no_skew_and_compares_with_fiftyone() -> None:
+    command = [sys.executable, "-m", "benchmarks.prediction", "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert len(report["targets"]) == 6
+    assert all(target["met"] for target in report["targets"] if "difference" in target["name"])
+    assert report["predicting"]["same_label"] >= 0.9
+
+
 @pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} names no folder with CIFAR-10 and its list of leaks")
 def test_leakage_benchmark_reports_its_targets() -> None:
     command = [sys.executable, "-m", "benchmarks.leakage", "--data", os.environ[DATA], "--quick", "--json"]

@@ -14,14 +14,16 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from tests.small_classifier import small_classifier
 from winnow import __version__
 from winnow.__main__ import app
 from winnow.plugin.errors import DataError
 from winnow.plugin.progress import Progress
+from winnow.plugin.training.classifier import save_classifier
 from winnow.terminal import run_job
 
 COMMANDS = (
-    "curate", "embed", "duplicates", "leaks", "split", "label-issues", "train", "predict", "evaluate",
+    "curate", "embed", "duplicates", "leaks", "split", "label-issues", "train", "predict", "evaluate", "onnx",
     "actions", "undo", "demo", "app", "serve", "classifiers", "cache", "doctor", "install",
 )  # fmt: skip
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40)}
@@ -422,6 +424,16 @@ def test_trained_classifier_predicts_and_is_evaluated(images: Path, tmp_path: Pa
     assert len(rows) == 33
     assert (images / rows[0]["path"]).is_file()
     assert not Path(rows[0]["path"]).is_absolute()
+
+
+def test_classifier_is_exported(tmp_path: Path) -> None:
+    folder = save_classifier(small_classifier(tmp_path), tmp_path / "classifier")
+
+    result = winnow("onnx", folder, tmp_path / "model.onnx", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    assert last_json(result.stdout)["file"] == str(tmp_path / "model.onnx")
+    assert (tmp_path / "model.onnx").is_file()
 
 
 def test_images_added_to_the_folder_join_the_same_dataset(images: Path) -> None:

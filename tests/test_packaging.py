@@ -37,6 +37,7 @@ OPERATORS = [
     "@winnow/curation/compute_embeddings",
     "@winnow/curation/decide_duplicates",
     "@winnow/curation/delete_samples",
+    "@winnow/curation/export_classifier",
     "@winnow/curation/find_duplicates",
     "@winnow/curation/find_label_issues",
     "@winnow/curation/find_leaks",

@@ -91,7 +91,7 @@ def write_labels(
     _check_lengths(ids, confidences)
     _check_lengths(ids, labels if given is None else given)
     dataset = dataset_of(view)
-    _make_label_field(dataset, field, fo.Classification, field, label_field)
+    make_label_field(dataset, field, fo.Classification, field, label_field)
     if given is None:
         _replace(view, field, ids, list(zip(labels, confidences, strict=True)), _classification)
         return
@@ -126,16 +126,18 @@ def write_label_lists(
     """
     _check_lengths(ids, labels)
     dataset = dataset_of(view)
-    _make_label_field(dataset, field, fo.Classifications, f"{field}.classifications", label_field)
+    make_label_field(dataset, field, fo.Classifications, f"{field}.classifications", label_field)
     for path, declared in ((field, of_lists), (f"{field}.classifications", attributes)):
         add_label_attributes(view, path, {name: (kind, None) for name, kind in declared.items()})
     _replace(view, field, ids, labels, lambda value: value)
 
 
-def _make_label_field(
-    dataset: fo.Dataset, field: str, kind: type[fo.Label], path: str, label_field: str | None
-) -> None:
-    """Make a field of labels, which lie at `path`, and index label and confidence, where it does not exist."""
+def make_label_field(dataset: fo.Dataset, field: str, kind: type[fo.Label], path: str, label_field: str | None) -> None:
+    """Make a field of labels, which lie at `path`, and index label and confidence, where it does not exist.
+
+    Raises:
+        FieldError: As for `write_values`.
+    """
     if _check_writable(dataset, field, kind, label_field):
         dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=kind, info={_MARK: True})
         dataset.create_index(f"{path}.label")
@@ -277,10 +279,11 @@ def _replace(
             {str(key): convert(value) for key, value in zip(ids[part], values[part], strict=True)},
             key_field="id",
         )
-    _empty(images, field, sorted(stale))
+    empty_values(images, field, sorted(stale))
 
 
-def _empty(images: Collection, field: str, ids: list[str]) -> None:
+def empty_values(images: Collection, field: str, ids: list[str]) -> None:
+    """Set a field of Winnow's to None for these samples."""
     for start in range(0, len(ids), _CHUNK):
         images.set_values(field, dict.fromkeys(ids[start : start + _CHUNK]), key_field="id")
 

@@ -10,11 +10,11 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError
@@ -30,9 +30,12 @@ from ..vision.pipeline import Prepared, run_images
 from ..vision.preprocessing import Preprocessing
 from .network import ClassifierNetwork, create_classifier_network
 
+Item = TypeVar("Item")
+
 _FORMAT = 1
 DESCRIPTION, _WEIGHTS = "classifier.json", "model.safetensors"
 LOGS = "logs"  # folder in a classifier's: the curves of its training
+EXPORTED = "model.onnx"  # what `training.export` may have made of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +63,7 @@ class Classifier:
         classes: Names in the order of the outputs.
         preprocessing: How a file becomes the network's input.
         multilabel: Outputs are independent (sigmoid) instead of exclusive (softmax).
+        thresholds: k probabilities from which each class is decided for (see `calibration.decide`), or None.
         details: What a reader may want to know: recipe, metrics, fingerprint of the training data, versions.
     """
 
@@ -69,13 +73,22 @@ class Classifier:
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     multilabel: bool = False
+    thresholds: tuple[float, ...] | None = None
     details: dict[str, Any] = field(default_factory=dict)
     _engine: Engine | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        if self.thresholds is not None:
+            self.thresholds = tuple(float(threshold) for threshold in self.thresholds)
+            if len(self.thresholds) != len(self.classes):
+                raise ValueError(f"{len(self.thresholds)} thresholds, but {len(self.classes)} classes")
+
     @cached_property
     def version(self) -> str:
-        """What predictions carry everywhere: a hash of weights, classes and preprocessing, which no longer change."""
+        """What predictions carry everywhere: a hash of all that decides them, which no longer changes."""
         parts = [hash_weights(self.network), *self.classes, json.dumps(self.preprocessing.to_dict(), sort_keys=True)]
+        if self.thresholds is not None:
+            parts.append(json.dumps(self.thresholds))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
     def use_engine(self, engine: Engine) -> None:
@@ -99,11 +112,9 @@ class Classifier:
         progress: Progress = silent,
     ) -> tuple[np.ndarray, list[Failure]]:
         """Return (n, k) float32 calibrated logits, NaN where an image could not be read, and those images."""
-        if self._engine is None:
-            self._engine = engine_for(self.network, self.preprocessing.input, f"classifier-{self.version}")
         logits = np.full((len(images), len(self.classes)), np.nan, np.float32)
         failures: list[Failure] = []
-        for row, (read, output) in enumerate(run_images(images, self._read, self._engine, batch_size)):
+        for row, (read, output) in enumerate(self.run(images, self._read, batch_size)):
             if output is None:
                 failures.append(Failure(str(row), _name(images[row]), read.reason))
             else:
@@ -111,6 +122,14 @@ class Classifier:
             if (row + 1) % batch_size == 0 or row + 1 == len(images):
                 progress("predictions", row + 1, len(images))
         return logits, failures
+
+    def run(
+        self, items: Iterable[Item], read: Callable[[Item], Prepared], batch_size: int = 32
+    ) -> Iterator[tuple[Prepared, np.ndarray | None]]:
+        """Yield what `read` made of each item, with its (k,) float32 calibrated logits; see `pipeline.run_images`."""
+        if self._engine is None:
+            self._engine = engine_for(self.network, self.preprocessing.input, f"classifier-{self.version}")
+        return run_images(items, read, self._engine, batch_size)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return (n, k) probabilities of (n, k) logits: rows that sum to 1, or with several labels each by itself."""
@@ -153,6 +172,7 @@ def save_classifier(classifier: Classifier, directory: Path) -> Path:
         "architecture": classifier.architecture,
         "width": classifier.width,
         "preprocessing": classifier.preprocessing.to_dict(),
+        **({} if classifier.thresholds is None else {"thresholds": list(classifier.thresholds)}),
         **classifier.details,
     }
     check_folder(directory)
@@ -162,6 +182,7 @@ def save_classifier(classifier: Classifier, directory: Path) -> Path:
             save_file(tensors, Path(temporary) / _WEIGHTS)
             text = json.dumps(description, indent=2, ensure_ascii=False)
             (Path(temporary) / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+            (directory / EXPORTED).unlink(missing_ok=True)  # an earlier classifier's would pass for this one's
             for name in (_WEIGHTS, DESCRIPTION):
                 os.replace(Path(temporary) / name, directory / name)
     except OSError as cause:
@@ -187,7 +208,8 @@ def load_classifier(directory: Path) -> Classifier:
         classes = tuple(description["classes"])
         network = create_classifier_network(description["architecture"], description["width"], len(classes))
         network.load_state_dict(tensors)
-        known = {"format", "version", "classes", "multilabel", "architecture", "width", "preprocessing"}
+        known = {"format", "version", "classes", "multilabel", "architecture", "width", "preprocessing", "thresholds"}
+        thresholds = description.get("thresholds")
         classifier = Classifier(
             network=network,
             architecture=description["architecture"],
@@ -195,6 +217,7 @@ def load_classifier(directory: Path) -> Classifier:
             classes=classes,
             preprocessing=Preprocessing.from_dict(description["preprocessing"]),
             multilabel=description["multilabel"],
+            thresholds=None if thresholds is None else tuple(thresholds),
             details={key: value for key, value in description.items() if key not in known},
         )
         unchanged = classifier.version == description["version"]
@@ -204,7 +227,8 @@ def load_classifier(directory: Path) -> Classifier:
         ) from cause
     if not unchanged:
         raise ClassifierError(
-            f"the classifier in '{directory}' is damaged: weights, classes or preprocessing are not the saved ones."
+            f"the classifier in '{directory}' is damaged: weights, classes, preprocessing or thresholds are not the "
+            "saved ones."
         )
     return classifier
 

@@ -75,21 +75,26 @@ class TorchEngine:
 
 def export_onnx(network: nn.Module, fitted: Input, path: Path) -> None:
     """Write the network with its normalisation as an ONNX file: `images` (n, size, size, 3) uint8 -> `outputs`."""
+    write_onnx(ImageNetwork(network, fitted), fitted.size, path, ("outputs",))
+
+
+def write_onnx(model: nn.Module, size: int, path: Path, outputs: tuple[str, ...]) -> None:
+    """Write a model of (n, size, size, 3) uint8 `images`, of any number, as an ONNX file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    example = torch.zeros(2, fitted.size, fitted.size, 3, dtype=torch.uint8)
+    example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / "model.onnx"
         with warnings.catch_warnings():  # deprecations inside torch's exporter: nothing that a user could act on
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                ImageNetwork(network, fitted).eval(),
+                model.eval(),
                 (example,),
                 made,
                 dynamo=True,
                 external_data=False,
                 dynamic_shapes={"images": {0: torch.export.Dim("n")}},
                 input_names=["images"],
-                output_names=["outputs"],
+                output_names=list(outputs),
                 verbose=False,
             )
         os.replace(made, path)

@@ -128,14 +128,20 @@ def embed_boxes(
         *(Failure(patches.ids[row], patches.paths[row], faults[row]) for row in np.flatnonzero(faults != "")),
         *made.found.failures,
     )
-    _mark_samples(view, patches, failures)
+    mark_patches(view, patches, failures)
     check_any(made.found.ids, failures, "patches")
     save_vectors(view, PATCHES_RUN, params, made)
     return made, failures
 
 
-def _mark_samples(view: Collection, patches: Patches, failures: tuple[Failure, ...]) -> None:
-    """Write what is wrong with the patches of a sample, where failures of images are looked for."""
+def mark_patches(view: Collection, patches: Patches, failures: tuple[Failure, ...]) -> None:
+    """Write what is wrong with the patches of a sample, where failures of images are looked for.
+
+    Args:
+        view: The collection that the job ran on.
+        patches: What was looked at; their samples lose an earlier mark.
+        failures: By label id.
+    """
     of_label = dict(zip(patches.ids, patches.sample_ids, strict=True))
     reasons: dict[str, list[str]] = defaultdict(list)
     for failure in failures:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 SHEETS = Path(__file__).parents[2] / "examples" / "fashion_mnist"
-_SIDE = 28
+SIDE = 28
 _COPIES = 90
 _WRONG_LABELS = 0.05
 _UNREADABLE = 3
@@ -85,8 +85,8 @@ def _read_sheets() -> list[_Image]:
     for sheet in sorted(SHEETS.glob("*/*.png")):
         with Image.open(sheet) as opened:
             pixels = np.asarray(opened)
-        rows, columns = pixels.shape[0] // _SIDE, pixels.shape[1] // _SIDE
-        tiles = pixels.reshape(rows, _SIDE, columns, _SIDE).swapaxes(1, 2).reshape(-1, _SIDE, _SIDE)
+        rows, columns = pixels.shape[0] // SIDE, pixels.shape[1] // SIDE
+        tiles = pixels.reshape(rows, SIDE, columns, SIDE).swapaxes(1, 2).reshape(-1, SIDE, SIDE)
         split, name = sheet.parent.name, sheet.stem
         prefix = f"{split}-{name.replace(' ', '-')}"
         images += [_Image(tile, split, name, name, f"{prefix}-{i:03d}.png") for i, tile in enumerate(tiles)]
@@ -102,12 +102,12 @@ def _copy(image: _Image, number: int, rng: np.random.Generator) -> _Image:
         return _Image(image.pixels, split, image.true, image.true, f"{stem}.jpg", image)
     if edit == 1:
         left, top = (int(offset) for offset in rng.integers(1, 3, 2))
-        box = (left, top, _SIDE - (3 - left), _SIDE - (3 - top))
-        cropped = Image.fromarray(image.pixels).crop(box).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
+        box = (left, top, SIDE - (3 - left), SIDE - (3 - top))
+        cropped = Image.fromarray(image.pixels).crop(box).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
         return _Image(np.asarray(cropped), split, image.true, image.true, f"{stem}.png", image)
     down, right = (int(shift) for shift in rng.choice([-2, 2], 2))
     padded = np.pad(image.pixels, 2, mode="constant")
-    moved = padded[2 - down : 2 - down + _SIDE, 2 - right : 2 - right + _SIDE]
+    moved = padded[2 - down : 2 - down + SIDE, 2 - right : 2 - right + SIDE]
     return _Image(moved, split, image.true, image.true, f"{stem}.png", image)
 
 

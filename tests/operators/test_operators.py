@@ -11,7 +11,9 @@ import fiftyone.operators as foo
 import pytest
 from fiftyone.operators.executor import ExecutionError
 
+from tests.small_classifier import small_classifier
 from winnow.plugin.home import winnow_home
+from winnow.plugin.training.classifier import save_classifier
 
 
 def execute(name: str, target: fo.Dataset | fo.DatasetView, /, **params: Any) -> dict[str, Any]:
@@ -88,6 +90,39 @@ def test_trained_classifier_can_be_applied(colours: fo.Dataset) -> None:
         for prediction, label in zip(*colours.values(["prediction.label", "ground_truth.label"]), strict=True)
     ]
     assert sum(right) > 0.9 * len(right)
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> str:
+    """Return the folder of a classifier of a small network."""
+    return str(save_classifier(small_classifier(tmp_path), tmp_path / "classifier"))
+
+
+def test_apply_classifier_shows_what_it_is_least_sure_of(colours: fo.Dataset, classifier: str) -> None:
+    result = execute("apply_classifier", colours, classifier=classifier, logits=True)
+
+    assert colours.exists("prediction.logits").count() == len(colours)
+    assert result["show"]["label"] == "Show the least sure first"
+
+
+def test_apply_classifier_predicts_the_patches_of_a_view(colours: fo.Dataset, classifier: str) -> None:
+    box = fo.Detection(label="middle", bounding_box=[0.25, 0.25, 0.5, 0.5])
+    colours.set_values("boxes", [fo.Detections(detections=[box.copy()]) for _ in range(len(colours))])
+
+    result = execute("apply_classifier", colours.limit(5).to_patches("boxes"), classifier=classifier)
+
+    assert result["summary"]["unit"] == "patch"
+    assert colours.count("boxes.detections.prediction") == 5
+
+
+def test_export_classifier_writes_a_file_that_was_checked_on_images_of_the_view(
+    colours: fo.Dataset, classifier: str, tmp_path: Path
+) -> None:
+    result = execute("export_classifier", colours.limit(7), classifier=classifier, output=str(tmp_path / "c.onnx"))
+
+    assert (tmp_path / "c.onnx").is_file()
+    assert result["summary"]["checked_images"] == 7
+    assert result["summary"]["largest_difference"] <= 1e-4
 
 
 def test_operator_works_on_the_given_view_only(colours: fo.Dataset) -> None:

@@ -12,31 +12,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.small_classifier import SIZE, small_backbone
+
 if TYPE_CHECKING:
     from winnow.plugin.training.training import LabelledImages
     from winnow.plugin.vision.backbones import Backbone
     from winnow.plugin.vision.preprocessing import Preprocessing
 
-SIZE = 48
-
 
 @pytest.fixture(scope="session")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
     """Return an EfficientNet of 100,000 random weights whose normalisation statistics fit its activations."""
-    import timm
-    import torch
-    from safetensors.torch import save_file
-
-    from winnow.plugin.vision.backbones import load_backbone
-
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(0)
-        network = timm.create_model("test_efficientnet", num_classes=0).train()
-        for _ in range(20):
-            network(torch.nn.functional.interpolate(torch.randn(8, 3, 8, 8), size=SIZE))
-    save_file(network.state_dict(), path)
-    return load_backbone("test_efficientnet", path)
+    return small_backbone(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="session")

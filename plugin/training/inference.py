@@ -1,0 +1,141 @@
+"""A classifier over any number of images, or of boxes in them: some thousand at a time, in bounded memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import entr
+
+from ..errors import UnreadableImageError
+from ..progress import Progress, silent
+from ..vision.boxes import box_faults, crop
+from ..vision.pipeline import Prepared
+from .calibration import decide
+from .classifier import Classifier
+
+CHUNK = 2_048  # images; with 1,000 classes their logits take 8 MB, and at 200 images a second ten seconds
+_PRESENT = 0.5  # of several independent classes, where no thresholds are stored
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePredictions:
+    """What a classifier says of some of the images, in order.
+
+    Attributes:
+        rows: (m,) int64. Which of the images.
+        logits: (m, k) float32, calibrated.
+        probabilities: (m, k) float32; each row sums to 1, or holds independent probabilities.
+        present: (m, k) bool. The classes that are decided for: of exclusive ones at most one.
+        reasons: Row -> why an image between these got no prediction.
+    """
+
+    rows: np.ndarray
+    logits: np.ndarray
+    probabilities: np.ndarray
+    present: np.ndarray
+    reasons: dict[int, str]
+
+
+def predict_in_chunks(
+    classifier: Classifier,
+    paths: Sequence[str] | np.ndarray,
+    boxes: np.ndarray | None = None,
+    *,
+    batch_size: int = 32,
+    chunk: int = CHUNK,
+    progress: Progress = silent,
+) -> Iterator[ImagePredictions]:
+    """Yield the predictions of image files, `chunk` images at a time, while threads go on with the next ones.
+
+    Args:
+        classifier: Stays unchanged.
+        paths: n files. One that cannot be read costs only itself.
+        boxes: (n, 4) float64: what to look at in each file, see `vision.boxes`; None = the whole image. A file whose
+            boxes follow each other is read about once.
+        batch_size: Most images a forward pass; predictions do not depend on it (beyond 1e-4).
+        chunk: Images that are yielded together.
+        progress: Told after each batch; raising from it ends the work, and the chunks before it stay whole.
+    """
+    read = _Reader(classifier, paths, boxes)
+    rows: list[int] = []
+    logits: list[np.ndarray] = []
+    reasons: dict[int, str] = {}
+    for row, (prepared, output) in enumerate(classifier.run(range(len(paths)), read, batch_size)):
+        if output is None:
+            reasons[row] = prepared.reason
+        elif not np.isfinite(output).all():
+            reasons[row] = "the classifier gives NaN or infinity for it, though it can be decoded"
+        else:
+            rows.append(row)
+            logits.append(output)
+        is_last = row + 1 == len(paths)
+        if is_last or (row + 1) % batch_size == 0:
+            progress("predictions", row + 1, len(paths))
+        if is_last or (row + 1) % chunk == 0:
+            yield _predictions(classifier, rows, logits, reasons)
+            rows, logits, reasons = [], [], {}
+
+
+def uncertainty(probabilities: np.ndarray, *, multilabel: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Return how unsure a classifier is: the (n,) entropy and the (n,) margin of (n, k) probabilities.
+
+    Exclusive classes: Shannon's entropy divided by log k, 0 = certain and 1 = all classes alike; and the largest
+    probability less the second. Independent ones: the mean entropy of the k decisions, each divided by log 2; and the
+    margin |2 p - 1| of the least certain of them. (Settles, Active Learning Literature Survey, 2009, section 3.1.)
+    """
+    p = probabilities.astype(np.float64)
+    if multilabel:
+        return (entr(p) + entr(1 - p)).mean(axis=1) / np.log(2), np.abs(2 * p - 1).min(axis=1)
+    top = np.partition(p, -2, axis=1)[:, -2:]
+    return entr(p).sum(axis=1) / np.log(p.shape[1]), top[:, 1] - top[:, 0]
+
+
+def _predictions(
+    classifier: Classifier, rows: list[int], logits: list[np.ndarray], reasons: dict[int, str]
+) -> ImagePredictions:
+    outputs = np.array(logits, np.float32).reshape(len(rows), len(classifier.classes))
+    probabilities = classifier.probabilities(outputs)
+    return ImagePredictions(
+        np.array(rows, np.int64), outputs, probabilities, _present(classifier, probabilities), reasons
+    )
+
+
+def _present(classifier: Classifier, probabilities: np.ndarray) -> np.ndarray:
+    """Return the (m, k) bool of the classes that are decided for."""
+    k = len(classifier.classes)
+    if classifier.multilabel:
+        return decide(probabilities, classifier.thresholds or [_PRESENT] * k, multilabel=True)
+    return decide(probabilities, classifier.thresholds or [0.0] * k)[:, None] == np.arange(k)
+
+
+class _Reader:
+    """Reads a row's image, or the box in it; called in threads."""
+
+    def __init__(self, classifier: Classifier, paths: Sequence[str] | np.ndarray, boxes: np.ndarray | None) -> None:
+        preprocessing = classifier.preprocessing
+        # A reduced image would be too small for its boxes.
+        self._preprocessing = preprocessing if boxes is None else preprocessing.without_draft()
+        self._paths, self._boxes = paths, boxes
+        self._faults = None if boxes is None else box_faults(boxes)
+        self._in_hand = threading.local()
+
+    def __call__(self, row: int) -> Prepared:
+        try:
+            if self._boxes is None or self._faults is None:
+                return Prepared(self._preprocessing(str(self._paths[row])))
+            if self._faults[row]:
+                return Prepared(reason=self._faults[row])
+            return Prepared(self._preprocessing.input.fit(crop(self._image(str(self._paths[row])), self._boxes[row])))
+        except UnreadableImageError as error:
+            return Prepared(reason=error.reason)
+
+    def _image(self, path: str) -> np.ndarray:
+        """Return the pixels that the thread has in hand where they are this file's: the next box may lie in it too."""
+        if getattr(self._in_hand, "path", None) != path:
+            self._in_hand.path = self._in_hand.pixels = None  # two large images at a time would be one too many
+            self._in_hand.pixels = self._preprocessing.read(path)
+            self._in_hand.path = path
+        return self._in_hand.pixels
