@@ -60,6 +60,7 @@ class Classifier:
         classes: Names in the order of the outputs.
         preprocessing: How a file becomes the network's input.
         multilabel: Outputs are independent (sigmoid) instead of exclusive (softmax).
+        thresholds: k probabilities from which each class is decided for (see `calibration.decide`), or None.
         details: What a reader may want to know: recipe, metrics, fingerprint of the training data, versions.
     """
 
@@ -69,13 +70,22 @@ class Classifier:
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     multilabel: bool = False
+    thresholds: tuple[float, ...] | None = None
     details: dict[str, Any] = field(default_factory=dict)
     _engine: Engine | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        if self.thresholds is not None:
+            self.thresholds = tuple(float(threshold) for threshold in self.thresholds)
+            if len(self.thresholds) != len(self.classes):
+                raise ValueError(f"{len(self.thresholds)} thresholds, but {len(self.classes)} classes")
+
     @cached_property
     def version(self) -> str:
-        """What predictions carry everywhere: a hash of weights, classes and preprocessing, which no longer change."""
+        """What predictions carry everywhere: a hash of all that decides them, which no longer changes."""
         parts = [hash_weights(self.network), *self.classes, json.dumps(self.preprocessing.to_dict(), sort_keys=True)]
+        if self.thresholds is not None:
+            parts.append(json.dumps(self.thresholds))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
     def use_engine(self, engine: Engine) -> None:
@@ -153,6 +163,7 @@ def save_classifier(classifier: Classifier, directory: Path) -> Path:
         "architecture": classifier.architecture,
         "width": classifier.width,
         "preprocessing": classifier.preprocessing.to_dict(),
+        **({} if classifier.thresholds is None else {"thresholds": list(classifier.thresholds)}),
         **classifier.details,
     }
     check_folder(directory)
@@ -187,7 +198,8 @@ def load_classifier(directory: Path) -> Classifier:
         classes = tuple(description["classes"])
         network = create_classifier_network(description["architecture"], description["width"], len(classes))
         network.load_state_dict(tensors)
-        known = {"format", "version", "classes", "multilabel", "architecture", "width", "preprocessing"}
+        known = {"format", "version", "classes", "multilabel", "architecture", "width", "preprocessing", "thresholds"}
+        thresholds = description.get("thresholds")
         classifier = Classifier(
             network=network,
             architecture=description["architecture"],
@@ -195,6 +207,7 @@ def load_classifier(directory: Path) -> Classifier:
             classes=classes,
             preprocessing=Preprocessing.from_dict(description["preprocessing"]),
             multilabel=description["multilabel"],
+            thresholds=None if thresholds is None else tuple(thresholds),
             details={key: value for key, value in description.items() if key not in known},
         )
         unchanged = classifier.version == description["version"]
@@ -204,7 +217,8 @@ def load_classifier(directory: Path) -> Classifier:
         ) from cause
     if not unchanged:
         raise ClassifierError(
-            f"the classifier in '{directory}' is damaged: weights, classes or preprocessing are not the saved ones."
+            f"the classifier in '{directory}' is damaged: weights, classes, preprocessing or thresholds are not the "
+            "saved ones."
         )
     return classifier
 

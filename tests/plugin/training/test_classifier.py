@@ -66,7 +66,7 @@ def test_a_loaded_classifier_gives_the_same_probabilities(
 def test_a_loaded_classifier_knows_what_the_saved_one_knew(classifier: Classifier, folder: Path) -> None:
     loaded = load_classifier(folder)
 
-    names = ("version", "classes", "preprocessing", "architecture", "width", "multilabel", "details")
+    names = ("version", "classes", "preprocessing", "architecture", "width", "multilabel", "thresholds", "details")
     assert {name: getattr(loaded, name) for name in names} == {name: getattr(classifier, name) for name in names}
 
 
@@ -154,11 +154,26 @@ def test_the_version_tells_classifiers_apart(classifier: Classifier) -> None:
     resized = replace(classifier, preprocessing=classifier.preprocessing.with_size(64))
     retrained = replace(classifier, network=copy.deepcopy(classifier.network))
     retrained.network.scale_logits(2)
+    stricter = replace(classifier, thresholds=(0.5, 0.9))
 
-    versions = [one.version for one in (classifier, renamed, resized, retrained, replace(classifier))]
+    versions = [one.version for one in (classifier, renamed, resized, retrained, stricter, replace(classifier))]
 
-    assert len(set(versions)) == 4
+    assert len(set(versions)) == 5
     assert versions[0] == versions[-1]
+
+
+def test_thresholds_are_saved(classifier: Classifier, tmp_path: Path) -> None:
+    strict = replace(classifier, thresholds=(0.8125, 2))
+
+    loaded = load_classifier(save_classifier(strict, tmp_path / "strict"))
+
+    assert loaded.thresholds == (0.8125, 2.0)
+    assert loaded.version == strict.version
+
+
+def test_as_many_thresholds_as_classes_are_needed(classifier: Classifier) -> None:
+    with pytest.raises(ValueError, match="1 thresholds, but 2 classes"):
+        replace(classifier, thresholds=(0.5,))
 
 
 def test_saving_again_replaces_the_classifier(classifier: Classifier, folder: Path) -> None:
@@ -238,6 +253,8 @@ def test_a_single_changed_weight_is_noticed(folder: Path) -> None:
         {"preprocessing": {}},
         {"preprocessing": "none"},
         {"multilabel": ...},
+        {"thresholds": [0.5, 0.5]},
+        {"thresholds": "high"},
         {"version": ...},
     ],
     ids=str,
