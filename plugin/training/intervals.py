@@ -35,8 +35,8 @@ def score_intervals(labels: np.ndarray, predicted: np.ndarray, seed: int) -> tup
         sizes = np.unique(labels, return_counts=True)[1]
         balanced = exact_interval(len(sizes) ** 2 / (1 / sizes).sum(), all_right=bool(right.all()))
         return exact_interval(len(labels), all_right=bool(right.all())), balanced, balanced
-    cells = _Cells(labels, predicted)
-    accuracy, balanced, f1 = percentile_intervals(cells.scores, cells.counts, seed)
+    cells, counts = np.unique(np.stack([labels, predicted]), axis=1, return_counts=True)
+    accuracy, balanced, f1 = percentile_intervals(KindScores(*cells), counts, seed)
     return accuracy, balanced, f1
 
 
@@ -64,29 +64,30 @@ def exact_interval(images: float, *, all_right: bool) -> Interval:
     return (bound, 1.0) if all_right else (0.0, 1 - bound)
 
 
-class _Cells:
-    """The cells of a confusion matrix that hold images."""
+class KindScores:
+    """Scores of images of m kinds, by how many there are of each.
+
+    Args:
+        labels: (m,) int. Of the kinds.
+        predicted: (m,) int.
+    """
 
     def __init__(self, labels: np.ndarray, predicted: np.ndarray) -> None:
-        self._images = len(labels)
         classes, numbers = np.unique(np.concatenate([labels, predicted]), return_inverse=True)
-        truth, guess = numbers[: len(labels)], numbers[len(labels) :]
-        codes, self.counts = np.unique(truth * len(classes) + guess, return_counts=True)
-        row, column = np.divmod(codes, len(classes))
-        place, ones, shape = np.arange(len(codes)), np.ones(len(codes)), (len(codes), len(classes))
-        self._by_label = csr_array((ones, (place, row)), shape=shape)
-        self._by_prediction = csr_array((ones, (place, column)), shape=shape)
-        self._hits = csr_array(((row == column).astype(float), (place, row)), shape=shape)
+        place, ones, shape = np.arange(len(labels)), np.ones(len(labels)), (len(labels), len(classes))
+        self._by_label = csr_array((ones, (place, numbers[: len(labels)])), shape=shape)
+        self._by_prediction = csr_array((ones, (place, numbers[len(labels) :])), shape=shape)
+        self._hits = csr_array(((labels == predicted).astype(float), (place, numbers[: len(labels)])), shape=shape)
 
-    def scores(self, counts: np.ndarray) -> np.ndarray:
-        """Return (r, 3) accuracy, balanced accuracy and macro F1 of (r, cells) counts."""
+    def __call__(self, counts: np.ndarray) -> np.ndarray:
+        """Return (r, 3) accuracy, balanced accuracy and macro F1 of (r, m) counts."""
         support, predicted, hits = (counts @ sums for sums in (self._by_label, self._by_prediction, self._hits))
         labelled, occurs = support > 0, support + predicted > 0
         recall = np.divide(hits, support, out=np.zeros_like(hits), where=labelled)
         f1 = np.divide(2 * hits, support + predicted, out=np.zeros_like(hits), where=occurs)
         return np.stack(
             [
-                hits.sum(axis=1) / self._images,
+                hits.sum(axis=1) / counts.sum(axis=1),
                 recall.sum(axis=1) / labelled.sum(axis=1),
                 f1.sum(axis=1) / occurs.sum(axis=1),
             ],
