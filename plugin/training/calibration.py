@@ -8,7 +8,7 @@ import numpy as np
 
 NEVER = 2.0  # a threshold above every probability: the class is never decided for
 
-_DECIMALS = 4  # scores are rounded before any cut, so that engines that differ in the last bits decide alike
+DECIMALS = 4  # scores are rounded before any cut, so that engines that differ in the last bits decide alike
 
 
 def expected_calibration_error(confidences: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
@@ -48,7 +48,7 @@ def decide(probabilities: np.ndarray, thresholds: Sequence[float], *, multilabel
     least = np.asarray(thresholds, np.float64)
     if least.shape != probabilities.shape[1:]:
         raise ValueError(f"{len(least)} thresholds for probabilities of shape {probabilities.shape}")
-    rounded = np.round(np.asarray(probabilities, np.float64), _DECIMALS)
+    rounded = np.round(np.asarray(probabilities, np.float64), DECIMALS)
     if multilabel:
         return rounded >= least
     known = np.isfinite(probabilities).all(axis=1)
