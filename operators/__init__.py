@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 from .apply_classifier import ApplyClassifier
 from .cancel_job import CancelJob
 from .classifiers_panel import ClassifiersPanel
+from .compare_predictions import ComparePredictions
 from .compute_embeddings import ComputeEmbeddings
 from .decide_duplicates import DecideDuplicates
 from .delete_samples import DeleteSamples
+from .evaluate_predictions import EvaluatePredictions
 from .find_duplicates import FindDuplicates
 from .find_label_issues import FindLabelIssues
 from .find_leaks import FindLeaks
 from .label_report_panel import LabelReportPanel
 from .move_to_split import MoveToSplit
 from .review_label_issues import ReviewLabelIssues
+from .set_thresholds import SetThresholds
 from .split_dataset import SplitDataset
 from .tag_findings import TagFindings
 from .train_classifier import TrainClassifier
@@ -32,6 +35,9 @@ OPERATORS = (
     FindLabelIssues,
     TrainClassifier,
     ApplyClassifier,
+    EvaluatePredictions,
+    ComparePredictions,
+    SetThresholds,
     DecideDuplicates,
     ReviewLabelIssues,
     TagFindings,

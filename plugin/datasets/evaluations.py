@@ -12,6 +12,11 @@ from .views import Collection, dataset_of
 _MOST = 200_000  # ids that a view can hold: MongoDB's documents end at 16 MB
 
 
+def evaluation_key(prediction_field: str) -> str:
+    """Return the name of the evaluation of a field of predictions, and of the field of what is right."""
+    return f"{prediction_field}_evaluation"
+
+
 def write_evaluation(
     view: Collection, key: str, ids: np.ndarray, *, prediction_field: str, label_field: str, classes: Sequence[str]
 ) -> str | None:

@@ -9,8 +9,9 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from ..errors import FieldError
-from .multi_labels import read_multi_labels
-from .samples import Samples
+from .fields import GIVEN, is_own
+from .multi_labels import multi_label_fields, read_multi_labels
+from .samples import Samples, label_fields
 from .stored_predictions import class_order, prediction_chunks, survey_predictions
 from .views import Collection, dataset_of, describe_field
 
@@ -107,6 +108,29 @@ def read_multi_label_outputs(view: Collection, field: str, ids: np.ndarray, labe
             predicted[row, [column_of[name] for name in claimed[sample_id] if name]] = 1
     probabilities, notes = _read_independent(view, field, ids, classes, order)
     return MultiLabelOutputs(classes, given, predicted, probabilities, notes)
+
+
+def output_fields(view: Collection, label_field: str | None, *, several: bool = False) -> list[str]:
+    """Return the fields that may hold predictions, Winnow's own first.
+
+    Args:
+        view: The collection.
+        label_field: Field of the labels; None = the first of those that Winnow did not write.
+        several: Whether fields of several labels an image count.
+    """
+    labels = label_field or next(iter([*label_fields(view), *multi_label_fields(view)]), None)
+    kinds = (fo.Classification, fo.Classifications) if several else (fo.Classification,)
+    fields = [
+        name
+        for name, field in view.get_field_schema().items()
+        if name != labels and getattr(field, "document_type", None) in kinds and not _suggests(view, name)
+    ]
+    return sorted(fields, key=lambda name: (not is_own(view, name), name))
+
+
+def _suggests(view: Collection, field: str) -> bool:
+    """Whether the field holds suggestions for wrong labels, which are no predictions."""
+    return view.get_field(f"{field}.{GIVEN}") is not None
 
 
 def check_predictions(view: Collection, field: str, kind: type[fo.Label]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..datasets import runs
-from ..datasets.evaluations import write_evaluation
+from ..datasets.evaluations import evaluation_key, write_evaluation
 from ..datasets.model_outputs import ModelOutputs, read_outputs
 from ..datasets.multi_labels import multi_label_field
 from ..datasets.samples import Samples, read_samples
@@ -193,7 +193,7 @@ def evaluate_rows(
         return found.images, found.accuracy, found.interval
 
     scored = score_slices(view, samples.ids, slices, clean, score)
-    key, refused = f"{prediction_field}_evaluation", None
+    key, refused = evaluation_key(prediction_field), None
     if samples.label_field is not None:
         refused = write_evaluation(
             view,

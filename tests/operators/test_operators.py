@@ -12,6 +12,7 @@ import pytest
 from fiftyone.operators.executor import ExecutionError
 
 from winnow.plugin.home import winnow_home
+from winnow.plugin.training.classifier import load_classifier
 
 
 def execute(name: str, target: fo.Dataset | fo.DatasetView, /, **params: Any) -> dict[str, Any]:
@@ -88,6 +89,46 @@ def test_trained_classifier_can_be_applied(colours: fo.Dataset) -> None:
         for prediction, label in zip(*colours.values(["prediction.label", "ground_truth.label"]), strict=True)
     ]
     assert sum(right) > 0.9 * len(right)
+
+
+def store_predictions(made: fo.Dataset, field: str, wrong: int) -> None:
+    """Store predictions of which the first ones of the test split are wrong."""
+    for place, sample in enumerate(made.match_tags("test")):
+        label = "grey" if place < wrong else sample.ground_truth.label
+        sample[field] = fo.Classification(label=label, confidence=0.9)
+        sample.save()
+
+
+def test_evaluate_predictions_tells_slices_and_shows_what_is_wrong(colours: fo.Dataset) -> None:
+    store_predictions(colours, "model", wrong=3)
+
+    result = execute("evaluate_predictions", colours, prediction_field="model", slices=["ground_truth"])
+
+    assert result["summary"]["accuracy_given_test"] == 0.75
+    assert result["summary"]["slices"][0]["value"] == "blue"
+    assert result["show"]["label"] == "Show the wrong predictions"
+    assert colours.count_values("model_evaluation")[False] == 3
+
+
+def test_compare_predictions_shows_what_one_alone_has_right(colours: fo.Dataset) -> None:
+    store_predictions(colours, "old", wrong=7)
+    store_predictions(colours, "new", wrong=1)
+
+    result = execute("compare_predictions", colours, prediction_field="new", other_field="old")
+
+    assert result["summary"]["better"] == "new"
+    assert result["show"]["label"] == "Show what one alone has right"
+    assert colours.count_values("prediction_comparison")["only new"] == 6
+
+
+def test_set_thresholds_writes_them_into_the_classifier(colours: fo.Dataset) -> None:
+    execute("train_classifier", colours, preset="probe", name="colours")
+    folder = next(winnow_home().glob("**/colours*/classifier.json")).parent
+
+    result = execute("set_thresholds", colours, classifier=str(folder), recall=0.5)
+
+    assert result["summary"]["version"] == load_classifier(folder).version
+    assert len(load_classifier(folder).thresholds or ()) == 3
 
 
 def test_operator_works_on_the_given_view_only(colours: fo.Dataset) -> None:
