@@ -83,9 +83,14 @@ class Classifier:
     @cached_property
     def version(self) -> str:
         """What predictions carry everywhere: a hash of all that decides them, which no longer changes."""
+        if self.thresholds is None:
+            return self._outputs_version
+        return hashlib.sha256((self._outputs_version + json.dumps(self.thresholds)).encode()).hexdigest()[:12]
+
+    @cached_property
+    def _outputs_version(self) -> str:
+        """What the probabilities depend on, and an engine with them: all but the thresholds."""
         parts = [hash_weights(self.network), *self.classes, json.dumps(self.preprocessing.to_dict(), sort_keys=True)]
-        if self.thresholds is not None:
-            parts.append(json.dumps(self.thresholds))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
     def use_engine(self, engine: Engine) -> None:
@@ -110,7 +115,7 @@ class Classifier:
     ) -> tuple[np.ndarray, list[Failure]]:
         """Return (n, k) float32 calibrated logits, NaN where an image could not be read, and those images."""
         if self._engine is None:
-            self._engine = engine_for(self.network, self.preprocessing.input, f"classifier-{self.version}")
+            self._engine = engine_for(self.network, self.preprocessing.input, f"classifier-{self._outputs_version}")
         logits = np.full((len(images), len(self.classes)), np.nan, np.float32)
         failures: list[Failure] = []
         for row, (read, output) in enumerate(run_images(images, self._read, self._engine, batch_size)):
