@@ -56,14 +56,20 @@ class MultiLabelOutputs:
     notes: tuple[str, ...]
 
 
-def read_outputs(view: Collection, field: str, samples: Samples) -> ModelOutputs:
+def read_outputs(view: Collection, field: str, samples: Samples, judged: np.ndarray | None = None) -> ModelOutputs:
     """Read predictions of one class an image, whoever made them.
+
+    Args:
+        view: The collection.
+        field: Field of the predictions.
+        samples: The n samples.
+        judged: (n,) bool. Samples whose probabilities are wanted, which are slow to read; None = of none.
 
     Raises:
         FieldError: There is no such field, or it does not hold `fo.Classification`.
     """
     check_predictions(view, field, fo.Classification)
-    order, probabilities, notes = _read_probabilities(view, field, samples)
+    order, probabilities, notes = ((), None, []) if judged is None else _read_logits(view, field, samples, judged)
     found_ids, labels, confidences = view.values(["id", f"{field}.label", f"{field}.confidence"])
     by_id = dict(zip(found_ids, zip(labels, confidences, strict=True), strict=True))
     number = {name: index for index, name in enumerate(dict.fromkeys([*order, *samples.classes]))}
@@ -149,25 +155,26 @@ def check_predictions(view: Collection, field: str, kind: type[fo.Label]) -> Non
         )
 
 
-def _read_probabilities(
-    view: Collection, field: str, samples: Samples
+def _read_logits(
+    view: Collection, field: str, samples: Samples, judged: np.ndarray
 ) -> tuple[tuple[str, ...], np.ndarray | None, list[str]]:
     """Return the model's classes in the order of its outputs, (n, w) probabilities from its logits, and notes."""
-    if not view.exists(f"{field}.logits").limit(1).count():
+    rows = np.flatnonzero(judged)
+    if not len(rows) or not view.exists(f"{field}.logits").limit(1).count():
         return (), None, []
     try:
-        survey = survey_predictions(view, field, samples.ids)
+        survey = survey_predictions(view, field, samples.ids[rows])
         order = class_order(view, field, samples, survey)
     except FieldError as error:
         return (), None, [f"the probabilities are not judged: {error}"]
     if not order:
         return (), None, []
     probabilities = np.full((len(samples), len(order)), np.nan, np.float32)
-    for chunk in prediction_chunks(view, field, samples.ids):
+    for chunk in prediction_chunks(view, field, samples.ids[rows]):
         held = [place for place, logits in enumerate(chunk.logits) if logits is not None]
         if held:
             values = np.array([chunk.logits[place] for place in held], np.float64)
-            probabilities[chunk.rows[held]] = values if survey.are_probabilities else softmax(values, axis=1)
+            probabilities[rows[chunk.rows[held]]] = values if survey.are_probabilities else softmax(values, axis=1)
     return order, probabilities, []
 
 

@@ -182,7 +182,7 @@ def evaluate_rows(
     seed: int = 0,
 ) -> EvaluateReport:
     """Measure on the samples where (n,) `rows` is true; ids in `left_out` are left out of the clean figure too."""
-    outputs = read_outputs(view, prediction_field, samples)
+    outputs = read_outputs(view, prediction_field, samples, rows)
     findings = read_findings(view, samples.ids)
     clean = rows & ~findings.leaked & ~np.isin(samples.ids, list(left_out))
     given = _measured(outputs, rows, seed)
