@@ -53,7 +53,7 @@ def test_a_threshold_for_each_class_is_needed() -> None:
 def test_the_calibration_error_is_that_of_the_definition() -> None:
     rng = np.random.default_rng(0)
     confidences = np.append(rng.random(500), [0, 1, 1 / 15])
-    right = rng.random(503) < 0.5
+    right = rng.random(503) < confidences
 
     expected = 0.0
     for place in range(15):

@@ -79,6 +79,24 @@ def test_a_precision_needs_as_many_right_decisions_as_make_it_likely(images: int
     assert found.abstained == (1 if reason else 0)
 
 
+@pytest.mark.parametrize(("images", "reason"), [(134, REACHED), (135, NOT_REACHED)])
+def test_starts_share_the_level(images: int, reason: str) -> None:
+    labels = np.arange(images) < 3  # no more wrong ones come by chance in 9 of 100 classes that are not precise
+
+    found = thresholds_for(np.tile([0.9, 0.1], (images, 1)), 1 * labels, precision=0.95)
+
+    assert found.reasons[0] == reason
+
+
+def test_thresholds_below_one_that_fails_are_not_tried() -> None:
+    confidences = np.linspace(0.99, 0.6, 32)
+    probabilities = np.stack([confidences, 1 - confidences], axis=1)
+    first_wrong, last_wrong = 1 * (np.arange(32) == 0), 1 * (np.arange(32) == 31)
+
+    assert thresholds_for(probabilities, last_wrong, precision=0.8).values[0] == pytest.approx(0.6)
+    assert thresholds_for(probabilities, first_wrong, precision=0.8).values[0] == NEVER
+
+
 def test_a_class_that_is_not_precise_enough_is_never_decided_for() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(2, size=2000)
