@@ -268,6 +268,16 @@ def test_slices_are_measured_and_the_worst_comes_first(predicted: Callable[..., 
     assert "| camera | new | 4 | 25.0% |" in report.text()
 
 
+def test_a_slice_of_a_single_wrong_image_does_not_lead(predicted: Callable[..., fo.Dataset]) -> None:
+    rows = [*[("cat", "cat", None)] * 10, *[("cat", "dog", None)] * 10, ("cat", "dog", None)]
+    made = predicted(*rows)
+    made.set_values("camera", ["a"] * 20 + ["rare"])
+
+    report = evaluate_predictions(made, EvaluateParams(slices=("camera",)))
+
+    assert [each.value for each in report.slices] == ["a", "rare"]
+
+
 def test_slices_leave_out_leaked_images_and_other_splits(predicted: Callable[..., fo.Dataset]) -> None:
     made = predicted(("cat", "cat", "test"), ("dog", "cat", "test"), ("dog", "dog", "test"), ("cat", "cat", "train"))
     made.set_values("width", [1.5, 2.5, 3.5, 4.5])

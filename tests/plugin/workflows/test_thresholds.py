@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import fiftyone as fo
@@ -10,7 +11,7 @@ import pytest
 from winnow.plugin.datasets.runs import load_run
 from winnow.plugin.errors import DataError
 from winnow.plugin.training.calibration import NEVER, decide
-from winnow.plugin.training.classifier import load_classifier
+from winnow.plugin.training.classifier import load_classifier, save_classifier
 from winnow.plugin.workflows.thresholds import RUN, ThresholdParams, ThresholdReport, set_thresholds
 from winnow.plugin.workflows.train import TrainParams, train_classifier
 
@@ -101,3 +102,18 @@ def test_labels_of_another_kind_are_an_error(garments: MakeDataset, trained: Pat
 
     with pytest.raises(DataError, match="gives one label an image, but the labels are several labels"):
         set_thresholds(made, ThresholdParams(trained, recall=0.9, label_field="several"))
+
+
+def test_independent_classes_are_chosen_for_one_by_one(garments: MakeDataset, own: Path) -> None:
+    save_classifier(replace(load_classifier(own), multilabel=True), own)
+    made = garments("test/*/*")
+    made.set_values("several", [fo.Classifications(classifications=[each]) for each in made.values("ground_truth")])
+
+    report = set_thresholds(made, ThresholdParams(own, recall=0.7, label_field="several"))
+
+    probabilities = load_classifier(own).predict(made.values("filepath")).probabilities
+    claimed = decide(probabilities, report.thresholds.values, multilabel=True)
+    present = np.array(made.values("ground_truth.label"))[:, None] == np.array(CLASSES)
+    assert set(report.thresholds.reasons) == {""}
+    np.testing.assert_allclose(report.thresholds.recall, (claimed & present).sum(axis=0) / 11)
+    assert (report.thresholds.recall >= 0.7).all()
