@@ -15,7 +15,7 @@ except ModuleNotFoundError:
     sys.exit(f"winnow: typer is not installed. Run: {sys.executable} -m pip install fiftyone-winnow")
 
 from . import __version__
-from .commands import cache, classifiers, curation, history, service, training, upkeep, whole_job
+from .commands import cache, classifiers, curation, evaluation, history, service, training, upkeep, whole_job
 
 app = typer.Typer(
     name="winnow",
@@ -45,6 +45,8 @@ app.command()(training.train)
 app.command()(training.predict)
 app.command()(training.evaluate)
 app.command()(training.onnx)
+app.command()(evaluation.compare)
+app.command()(evaluation.thresholds)
 app.command()(history.actions)
 app.command()(history.undo)
 app.command()(whole_job.demo)

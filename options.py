@@ -95,6 +95,17 @@ ClassifierFolder = Annotated[Path, typer.Option("--classifier", help="Folder of 
 ClassifierName = Annotated[
     str, typer.Argument(metavar="NAME", show_default=False, help="Name, version or folder of a classifier.")
 ]
+SliceBy = Annotated[
+    list[str] | None,
+    typer.Option("--slice-by", help="Field by whose values to measure as well, such as metadata.width; may repeat."),
+]
+OtherField = Annotated[str, typer.Option("--with", help="Field of the predictions to compare with.")]
+Precision = Annotated[
+    float | None, typer.Option("--precision", min=0, max=1, help="Share of the decisions for a class that are right.")
+]
+Recall = Annotated[
+    float | None, typer.Option("--recall", min=0, max=1, help="Share of a class's images that are decided for it.")
+]
 PredictionsFile = Annotated[
     Path | None, typer.Option("--output", callback=_in_a_folder, help="Also write path,label,confidence here.")
 ]

@@ -187,7 +187,9 @@ def _tuning(data: Images, home: Path, *, quick: bool) -> tuple[list[Target], dic
         found[name] = {
             "kept": trained.kept,
             "accuracy": float((logits.argmax(axis=1) == few.test_labels).mean()),
-            "ece": expected_calibration_error(probabilities, few.test_labels),
+            "ece": expected_calibration_error(
+                probabilities.max(axis=1), probabilities.argmax(axis=1) == few.test_labels
+            ),
         }
     fitted = round(len(images) * (1 - recipe.validation_share))
     rate = recipe.epochs * fitted / spent["fine-tuning"]

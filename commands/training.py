@@ -85,6 +85,7 @@ def evaluate(
     prediction_field: opt.PredictionField = None,
     label_field: opt.LabelField = None,
     split_field: opt.SplitField = None,
+    slice_by: opt.SliceBy = None,
     group_slice: opt.GroupSlice = None,
     label_delimiter: opt.Delimiter = None,
     json: opt.Json = False,
@@ -96,8 +97,8 @@ def evaluate(
         from ..plugin.workflows.evaluate import EvaluateParams, evaluate_predictions
 
         given = given_options(prediction_field=prediction_field, label_field=label_field, split_field=split_field)
-        collection = open_collection(target, label_delimiter, group_slice)
-        return evaluate_predictions(collection, EvaluateParams(**given), progress)
+        params = EvaluateParams(slices=tuple(slice_by or ()), **given)
+        return evaluate_predictions(open_collection(target, label_delimiter, group_slice), params, progress)
 
     run_job(job, as_json=json, debug=debug)
 

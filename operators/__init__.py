@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from .apply_classifier import ApplyClassifier
 from .cancel_job import CancelJob
 from .classifiers_panel import ClassifiersPanel
+from .compare_predictions import ComparePredictions
 from .compute_embeddings import ComputeEmbeddings
 from .decide_duplicates import DecideDuplicates
 from .delete_samples import DeleteSamples
+from .evaluate_predictions import EvaluatePredictions
 from .export_classifier import ExportClassifier
 from .find_duplicates import FindDuplicates
 from .find_label_issues import FindLabelIssues
@@ -17,6 +19,7 @@ from .find_leaks import FindLeaks
 from .label_report_panel import LabelReportPanel
 from .move_to_split import MoveToSplit
 from .review_label_issues import ReviewLabelIssues
+from .set_thresholds import SetThresholds
 from .split_dataset import SplitDataset
 from .tag_findings import TagFindings
 from .train_classifier import TrainClassifier
@@ -34,6 +37,9 @@ OPERATORS = (
     TrainClassifier,
     ApplyClassifier,
     ExportClassifier,
+    EvaluatePredictions,
+    ComparePredictions,
+    SetThresholds,
     DecideDuplicates,
     ReviewLabelIssues,
     TagFindings,

@@ -10,6 +10,7 @@ import fiftyone as fo
 from fiftyone.operators import types
 
 from ..plugin.datasets import jobs
+from ..plugin.datasets.model_outputs import output_fields
 from ..plugin.datasets.multi_labels import multi_label_fields
 from ..plugin.datasets.patches import label_path, patch_fields, shown_patches
 from ..plugin.datasets.predictions import prediction_fields
@@ -155,6 +156,27 @@ class Form:
                 "Your own predictions",
                 "Of a model that was not trained on these images; labels are judged by them as well.",
             )
+
+    def outputs(self, name: str, label: str, *, several: bool = False, other_than: str | None = None) -> str | None:
+        """Offer the fields with predictions, whoever made them; return the chosen one, None where there is none.
+
+        Args:
+            name: Name of the parameter.
+            label: What the field is here.
+            several: Whether the job can work on several labels an image too.
+            other_than: A field that is not offered.
+        """
+        fields = output_fields(self.view, self.ctx.params.get("label_field"), several=several)
+        offered = [field for field in fields if field != other_than]
+        if not offered:
+            self.problem(
+                name + "_problem",
+                f"Dataset '{self.dataset.name}' has no {'other ' if other_than else ''}field of predictions",
+                "Run `Winnow: apply a classifier` first, into a field of its own.",
+            )
+            return None
+        self.choice(name, offered, label, "Field of the predictions.", default=offered[0])
+        return self.ctx.params.get(name) or offered[0]
 
     def split_field(self, name: str = "split_field", *, required: int = 1) -> list[str]:
         """Offer where the splits come from, show what is found there, and return the names of the splits.

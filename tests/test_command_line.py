@@ -24,6 +24,7 @@ from winnow.terminal import run_job
 
 COMMANDS = (
     "curate", "embed", "duplicates", "leaks", "split", "label-issues", "train", "predict", "evaluate", "onnx",
+    "compare", "thresholds",
     "actions", "undo", "demo", "app", "serve", "classifiers", "cache", "doctor", "install",
 )  # fmt: skip
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40)}
@@ -94,6 +95,9 @@ def test_version_is_told() -> None:
         ["embed"],
         ["embed", "target", "--batch-size", "0"],
         ["predict", "target"],
+        ["compare", "target"],
+        ["thresholds", "target", "--precision", "0.9"],
+        ["thresholds", "target", "--classifier", "folder", "--recall", "1.5"],
         ["duplicates", "target", "--pairs", "/no/such/folder/pairs.csv"],
     ],
 )
@@ -414,11 +418,12 @@ def test_trained_classifier_predicts_and_is_evaluated(images: Path, tmp_path: Pa
     predicted = winnow(
         "predict", images, "--classifier", tmp_path / "classifier", "--output", tmp_path / "predictions.csv"
     )
-    evaluated = winnow("evaluate", images, "--json")
+    evaluated = winnow("evaluate", images, "--slice-by", "ground_truth", "--json")
 
     assert trained.exit_code == 0, trained.stderr
     assert predicted.exit_code == 0, predicted.stderr
     assert evaluated.exit_code == 0, evaluated.stderr
+    assert {each["value"] for each in last_json(evaluated.stdout)["slices"]} == {"green", "red"}
     rows = list(csv.DictReader((tmp_path / "predictions.csv").open(encoding="utf-8")))
     assert list(rows[0]) == ["path", "label", "confidence"]
     assert len(rows) == 33
@@ -434,6 +439,21 @@ def test_classifier_is_exported(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     assert last_json(result.stdout)["file"] == str(tmp_path / "model.onnx")
     assert (tmp_path / "model.onnx").is_file()
+
+
+def test_a_classifier_gets_thresholds_and_is_compared_with_what_it_was(images: Path, tmp_path: Path) -> None:
+    classifier = ("--classifier", tmp_path / "classifier")
+    winnow("train", images, "--output", tmp_path / "classifier", "--preset", "probe")
+    winnow("predict", images, *classifier)
+
+    stricter = winnow("thresholds", images, *classifier, "--precision", "0.5", "--json")
+    winnow("predict", images, *classifier, "--prediction-field", "careful")
+    compared = winnow("compare", images, "--prediction-field", "careful", "--with", "prediction", "--json")
+
+    assert stricter.exit_code == 0, stricter.stderr
+    assert last_json(stricter.stdout)["goal"] == "precision of 50.0%"
+    assert compared.exit_code == 0, compared.stderr
+    assert last_json(compared.stdout)["fields"] == ["careful", "prediction"]
 
 
 def test_images_added_to_the_folder_join_the_same_dataset(images: Path) -> None:

@@ -224,6 +224,13 @@ def is_own(view: Collection, field: str) -> bool:
     return found is not None and _MARK in (found.info or {})
 
 
+def mark_own(view: Collection, field: str) -> None:
+    """Mark a field that FiftyOne has just made for Winnow as Winnow's."""
+    found = dataset_of(view).get_field(field)
+    found.info = {**(found.info or {}), _MARK: True}
+    found.save()
+
+
 def _check_lengths(ids: Sequence[str] | np.ndarray, values: Sequence[Any] | np.ndarray) -> None:
     if len(ids) != len(values):
         raise ValueError(f"{len(ids)} ids, but {len(values)} values")

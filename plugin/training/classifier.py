@@ -86,9 +86,14 @@ class Classifier:
     @cached_property
     def version(self) -> str:
         """What predictions carry everywhere: a hash of all that decides them, which no longer changes."""
+        if self.thresholds is None:
+            return self._outputs_version
+        return hashlib.sha256((self._outputs_version + json.dumps(self.thresholds)).encode()).hexdigest()[:12]
+
+    @cached_property
+    def _outputs_version(self) -> str:
+        """What the probabilities depend on, and an engine with them: all but the thresholds."""
         parts = [hash_weights(self.network), *self.classes, json.dumps(self.preprocessing.to_dict(), sort_keys=True)]
-        if self.thresholds is not None:
-            parts.append(json.dumps(self.thresholds))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
     def use_engine(self, engine: Engine) -> None:
@@ -128,7 +133,7 @@ class Classifier:
     ) -> Iterator[tuple[Prepared, np.ndarray | None]]:
         """Yield what `read` made of each item, with its (k,) float32 calibrated logits; see `pipeline.run_images`."""
         if self._engine is None:
-            self._engine = engine_for(self.network, self.preprocessing.input, f"classifier-{self.version}")
+            self._engine = engine_for(self.network, self.preprocessing.input, f"classifier-{self._outputs_version}")
         return run_images(items, read, self._engine, batch_size)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:

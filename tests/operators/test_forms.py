@@ -10,6 +10,7 @@ import pytest
 from fiftyone.operators.executor import ExecutionContext, Executor
 
 from winnow.plugin.datasets import jobs
+from winnow.plugin.datasets.fields import write_labels
 
 
 def form_of(name: str, dataset: fo.Dataset, *, selected: list[str] | None = None, **params: Any) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def test_fields_of_several_labels_an_image_are_offered_after_those_of_one(colour
 def test_jobs_for_one_label_an_image_do_not_offer_fields_of_several(colours: fo.Dataset) -> None:
     colours.add_sample_field("all_things", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classifications)
 
-    assert form_of("train_classifier", colours)["label_field"]["type"]["values"] == ["ground_truth"]
+    assert form_of("compare_predictions", colours)["label_field"]["type"]["values"] == ["ground_truth"]
 
 
 def test_splits_found_in_tags_are_shown_with_their_sizes(colours: fo.Dataset) -> None:
@@ -218,3 +219,25 @@ def test_the_last_run_tells_what_other_thresholds_would_flag(name: str, colours:
 
     assert "pairs_at" not in before
     assert after["pairs_at"]["view"]["label"].startswith("Pairs of the last run from a score of 0.95: ")
+
+
+def test_fields_of_predictions_are_offered_winnows_own_first_without_labels_and_suggestions(
+    colours: fo.Dataset,
+) -> None:
+    ids = colours.values("id")
+    colours.set_values("elsewhere", [fo.Classification(label="red")] * len(ids))
+    write_labels(colours, "prediction", ids, ["red"] * len(ids), [0.9] * len(ids))
+    write_labels(colours, "suggested_label", ids[:1], ["red"], [0.9], given=["blue"])
+
+    form = form_of("evaluate_predictions", colours)
+    pair = form_of("compare_predictions", colours)
+
+    assert form["prediction_field"]["type"]["values"] == ["prediction", "elsewhere"]
+    assert pair["other_field"]["type"]["values"] == ["elsewhere"]
+
+
+def test_without_predictions_the_form_says_what_to_do(colours: fo.Dataset) -> None:
+    form = form_of("evaluate_predictions", colours)
+
+    assert form["prediction_field_problem"]["invalid"]
+    assert "apply a classifier" in form["prediction_field_problem"]["view"]["description"]

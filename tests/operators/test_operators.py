@@ -13,7 +13,7 @@ from fiftyone.operators.executor import ExecutionError
 
 from tests.small_classifier import small_classifier
 from winnow.plugin.home import winnow_home
-from winnow.plugin.training.classifier import save_classifier
+from winnow.plugin.training.classifier import load_classifier, save_classifier
 
 
 def execute(name: str, target: fo.Dataset | fo.DatasetView, /, **params: Any) -> dict[str, Any]:
@@ -123,6 +123,46 @@ def test_export_classifier_writes_a_file_that_was_checked_on_images_of_the_view(
     assert (tmp_path / "c.onnx").is_file()
     assert result["summary"]["checked_images"] == 7
     assert result["summary"]["largest_difference"] <= 1e-4
+
+
+def store_predictions(made: fo.Dataset, field: str, wrong: int) -> None:
+    """Store predictions of which the first ones of the test split are wrong."""
+    for place, sample in enumerate(made.match_tags("test")):
+        label = "grey" if place < wrong else sample.ground_truth.label
+        sample[field] = fo.Classification(label=label, confidence=0.9)
+        sample.save()
+
+
+def test_evaluate_predictions_tells_slices_and_shows_what_is_wrong(colours: fo.Dataset) -> None:
+    store_predictions(colours, "model", wrong=3)
+
+    result = execute("evaluate_predictions", colours, prediction_field="model", slices=["ground_truth"])
+
+    assert result["summary"]["accuracy_given_test"] == 0.75
+    assert result["summary"]["slices"][0]["value"] == "blue"
+    assert result["show"]["label"] == "Show the wrong predictions"
+    assert colours.count_values("model_evaluation")[False] == 3
+
+
+def test_compare_predictions_shows_what_one_alone_has_right(colours: fo.Dataset) -> None:
+    store_predictions(colours, "old", wrong=7)
+    store_predictions(colours, "new", wrong=1)
+
+    result = execute("compare_predictions", colours, prediction_field="new", other_field="old")
+
+    assert result["summary"]["better"] == "new"
+    assert result["show"]["label"] == "Show what one alone has right"
+    assert colours.count_values("prediction_comparison")["only new"] == 6
+
+
+def test_set_thresholds_writes_them_into_the_classifier(colours: fo.Dataset) -> None:
+    execute("train_classifier", colours, preset="probe", name="colours")
+    folder = next(winnow_home().glob("**/colours*/classifier.json")).parent
+
+    result = execute("set_thresholds", colours, classifier=str(folder), recall=0.5)
+
+    assert result["summary"]["version"] == load_classifier(folder).version
+    assert len(load_classifier(folder).thresholds or ()) == 3
 
 
 def test_operator_works_on_the_given_view_only(colours: fo.Dataset) -> None:

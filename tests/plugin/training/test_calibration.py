@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from winnow.plugin.training.calibration import NEVER, decide
+from winnow.plugin.training.calibration import NEVER, decide, expected_calibration_error
 
 
 def test_the_likeliest_class_is_decided_for_where_it_reaches_its_threshold() -> None:
@@ -48,3 +48,21 @@ def test_no_images_are_decided_about() -> None:
 def test_a_threshold_for_each_class_is_needed() -> None:
     with pytest.raises(ValueError, match="1 thresholds"):
         decide(np.zeros((3, 2)), (0.5,))
+
+
+def test_the_calibration_error_is_that_of_the_definition() -> None:
+    rng = np.random.default_rng(0)
+    confidences = np.append(rng.random(500), [0, 1, 1 / 15])
+    right = rng.random(503) < confidences
+
+    expected = 0.0
+    for place in range(15):
+        low, high = place / 15, (place + 1) / 15
+        inside = (confidences > low) & (confidences <= high) if place else confidences <= high
+        expected += abs(right[inside].mean() - confidences[inside].mean()) * inside.sum() / 503
+
+    assert expected_calibration_error(confidences, right) == pytest.approx(expected)
+
+
+def test_without_predictions_there_is_no_calibration_error() -> None:
+    assert np.isnan(expected_calibration_error(np.zeros(0), np.zeros(0, bool)))

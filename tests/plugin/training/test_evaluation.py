@@ -5,8 +5,17 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score, top_k_accuracy_score
 
 from winnow.plugin.training.evaluation import evaluate
+
+
+def made(classes: int, n: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n,) labels and the (n, classes) probabilities of a model that is often right."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(classes, size=n)
+    logits = rng.normal(size=(n, classes)) + 1.5 * np.eye(classes)[labels]
+    return labels, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
 
 
 def test_only_images_with_label_and_prediction_count() -> None:
@@ -78,3 +87,94 @@ def test_a_class_that_only_predictions_name_raises_no_warning() -> None:
         found = evaluate(np.array([0, 1, 0, 1]), np.array([0, 1, 2, 1]))
 
     assert found.balanced_accuracy == pytest.approx(0.75)
+
+
+def test_metrics_of_probabilities_equal_scikit_learns() -> None:
+    labels, probabilities = made(8)
+
+    found = evaluate(labels, probabilities.argmax(axis=1), probabilities=probabilities)
+
+    assert found.roc_auc == pytest.approx(roc_auc_score(labels, probabilities, multi_class="ovr"))
+    assert found.top_k == pytest.approx(top_k_accuracy_score(labels, probabilities, k=5))
+    assert found.average_precision == pytest.approx(average_precision_score(np.eye(8)[labels], probabilities))
+
+
+@pytest.mark.parametrize(("classes", "k"), [(2, 0), (3, 2), (5, 2), (6, 5)])
+def test_top_k_looks_at_as_many_classes_as_make_sense(classes: int, k: int) -> None:
+    labels, probabilities = made(classes)
+
+    found = evaluate(labels, probabilities.argmax(axis=1), probabilities=probabilities)
+
+    assert found.k == k
+    assert math.isnan(found.top_k) == (k == 0)
+
+
+def test_of_equally_likely_classes_the_first_ones_are_the_top() -> None:
+    labels = np.array([0, 1, 2, 3, 4, 5])
+
+    found = evaluate(labels, labels, probabilities=np.full((6, 6), 1 / 6))
+
+    assert found.top_k == pytest.approx(5 / 6)
+
+
+def test_a_class_that_the_model_does_not_know_is_wrong_everywhere_and_has_no_curve() -> None:
+    labels, probabilities = made(6)
+    strange = np.where(np.arange(len(labels)) < 30, 6, labels)
+
+    found = evaluate(strange, probabilities.argmax(axis=1), probabilities=probabilities)
+
+    top = top_k_accuracy_score(labels[30:], probabilities[30:], k=5)
+    areas = [roc_auc_score(strange == column, probabilities[:, column]) for column in range(6)]
+    assert found.top_k == pytest.approx(top * (len(labels) - 30) / len(labels))
+    assert found.roc_auc == pytest.approx(np.mean(areas))
+
+
+def test_images_without_probabilities_count_for_accuracy_alone() -> None:
+    labels, probabilities = made(6)
+    predicted, few = probabilities.argmax(axis=1), np.arange(len(labels)) % 2 == 0
+
+    found = evaluate(labels, predicted, probabilities=np.where(few[:, None], probabilities, np.nan))
+
+    assert found.accuracy == (labels == predicted).mean()
+    assert found.roc_auc == evaluate(labels[few], predicted[few], probabilities=probabilities[few]).roc_auc
+
+
+def test_confidences_alone_give_the_calibration_error() -> None:
+    labels, predicted = np.array([0, 0, 0, 0, 1]), np.array([0, 0, 0, 1, 1])
+
+    found = evaluate(labels, predicted, confidences=np.array([0.9, 0.9, 0.9, 0.9, np.nan]))
+
+    assert found.calibration_error == pytest.approx(0.15)
+    assert math.isnan(found.roc_auc)
+
+
+def test_coverage_is_the_share_of_labelled_images_with_a_prediction() -> None:
+    found = evaluate(np.array([0, 1, 1, 0, -1]), np.array([0, -1, -1, -1, 0]))
+
+    assert found.coverage == 0.25
+
+
+def test_intervals_of_means_over_classes_hold_the_truth_about_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(1)
+    shares, recall = np.array([0.6, 0.3, 0.1]), np.array([0.9, 0.8, 0.6])
+    held = np.zeros(2)
+    for seed in range(100):
+        labels = rng.choice(3, 400, p=shares)
+        predicted = np.where(rng.random(400) < recall[labels], labels, (labels + 1) % 3)
+        found = evaluate(labels, predicted, seed)
+        right, claimed = shares * recall, shares * recall + np.roll(shares * (1 - recall), 1)
+        truths = (recall.mean(), (2 * right / (shares + claimed)).mean())
+        intervals = (found.balanced_interval, found.f1_interval)
+        held += [low <= truth <= high for (low, high), truth in zip(intervals, truths, strict=True)]
+
+    assert (held >= 90).all()
+    assert held.sum() < 200
+
+
+def test_the_rarer_a_class_the_more_is_doubted_that_all_are_right() -> None:
+    even, rare = np.array([0, 1] * 50), np.array([0] * 99 + [1])
+
+    narrow, wide = evaluate(even, even), evaluate(rare, rare)
+
+    assert narrow.balanced_interval == narrow.interval == wide.interval
+    assert wide.balanced_interval[0] == pytest.approx(0.025 ** (1 / (4 / (1 / 99 + 1))))

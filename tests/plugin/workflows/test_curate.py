@@ -46,6 +46,7 @@ def test_every_step_leaves_a_run(report: CurateReport, shared: fo.Dataset) -> No
         "find_label_issues",
         "train_classifier",
         "apply_classifier",
+        "evaluate_predictions",
     ]
 
 

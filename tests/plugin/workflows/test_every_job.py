@@ -18,6 +18,7 @@ from winnow.plugin.workflows.evaluate import EvaluateParams, evaluate_prediction
 from winnow.plugin.workflows.label_issues import LabelIssueParams, find_label_issues
 from winnow.plugin.workflows.leaks import LeakParams, find_leaks
 from winnow.plugin.workflows.predict import PredictParams, apply_classifier
+from winnow.plugin.workflows.thresholds import ThresholdParams, set_thresholds
 from winnow.plugin.workflows.train import TrainParams, train_classifier
 
 
@@ -43,13 +44,14 @@ def run(name: str, view: fo.DatasetView, classifier: str, progress: Callable = s
         "train": (train_classifier, TrainParams(preset="probe")),
         "predict": (apply_classifier, PredictParams(classifier)),
         "evaluate": (evaluate_predictions, EvaluateParams()),
+        "thresholds": (set_thresholds, ThresholdParams(classifier, recall=0.5)),
         "curate": (curate, CurateParams(preset="probe")),
     }
     job, params = jobs[name]
     return job(view, params, progress)
 
 
-JOBS = ["embed", "duplicates", "leaks", "label issues", "train", "predict", "evaluate", "curate"]
+JOBS = ["embed", "duplicates", "leaks", "label issues", "train", "predict", "evaluate", "thresholds", "curate"]
 
 
 @pytest.mark.parametrize("name", JOBS)
