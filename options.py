@@ -92,6 +92,12 @@ RecipeFile = Annotated[
     Path | None, typer.Option("--recipe", exists=True, dir_okay=False, help="YAML file with settings of a recipe.")
 ]
 ClassifierFolder = Annotated[Path, typer.Option("--classifier", help="Folder of a trained classifier.")]
+ChosenClassifier = Annotated[
+    str | None,
+    typer.Option(
+        "--classifier", help="Folder, name or version of a classifier; default: the one in use, or the newest."
+    ),
+]
 ClassifierName = Annotated[
     str, typer.Argument(metavar="NAME", show_default=False, help="Name, version or folder of a classifier.")
 ]

@@ -54,7 +54,7 @@ def train(
 
 def predict(
     target: opt.Target,
-    classifier: opt.ClassifierFolder,
+    classifier: opt.ChosenClassifier = None,
     output: opt.PredictionsFile = None,
     prediction_field: opt.PredictionField = None,
     patches: opt.PatchesField = None,

@@ -18,6 +18,7 @@ from .find_label_issues import FindLabelIssues
 from .find_leaks import FindLeaks
 from .label_report_panel import LabelReportPanel
 from .move_to_split import MoveToSplit
+from .preview_augmentation import PreviewAugmentation
 from .review_label_issues import ReviewLabelIssues
 from .set_thresholds import SetThresholds
 from .split_dataset import SplitDataset
@@ -34,6 +35,7 @@ OPERATORS = (
     FindLeaks,
     SplitDataset,
     FindLabelIssues,
+    PreviewAugmentation,
     TrainClassifier,
     ApplyClassifier,
     ExportClassifier,

@@ -15,7 +15,7 @@ class ApplyClassifier(WorkflowOperator):
     title = "apply a classifier"
     summary = "Write a trained classifier's predictions into a field"
     icon = "auto_awesome"
-    next_step = ("find_label_issues", "find label issues")
+    next_step = ("evaluate_predictions", "evaluate the predictions")
     takes_patches = True
 
     def workflow(self) -> tuple[type, Workflow]:

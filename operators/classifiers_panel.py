@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..plugin.workflows.classifiers import ClassifierEntry
 
 _JOB = "train_classifier"
+_EVERY = 5_000  # milliseconds between two looks at a training that is going on
 _COLUMNS = {
     "state": "",
     "name": "Classifier",
@@ -38,7 +39,7 @@ class ClassifiersPanel(foo.Panel):
             category=foo.Categories.CURATE,
             surfaces="grid",
             help_markdown="The classifiers that were trained on this dataset, running ones included. Click a row for "
-            "its curves; *Reload* reads them again while a training is going on.",
+            "its curves; those of a training that is going on are drawn live.",
         )
 
     def on_load(self, ctx: Any) -> None:
@@ -83,6 +84,8 @@ class ClassifiersPanel(foo.Panel):
                 table.add_column(name, label=label)
             panel.list("entries", types.Object(), view=table)
             self._draw(panel, _chosen(ctx, entries))
+            if any(not entry.version for entry in entries):
+                panel.view("timer", types.TimerView(interval=_EVERY, on_interval=self.reload))
         panel.btn("train", "Train", on_click=f"{self.plugin_name}/{_JOB}", prompt=True, icon="model_training")
         panel.btn("reload", "Reload", on_click=self.reload, icon="refresh")
         return types.Property(panel, view=COLUMN)

@@ -14,12 +14,14 @@ _SHOWN = "recipe_group"
 _ASIDE = ("preset", "seed")  # parts of the form of their own
 
 
-def add_recipe(form: Form) -> None:
-    """Offer the settings of a recipe, a group at a time."""
+def add_recipe(form: Form, groups: tuple[str, ...] = tuple(_GROUPS)) -> None:
+    """Offer the settings of a recipe, a group at a time where there are several."""
     preset = PRESETS.get(str(form.chosen("preset")), Recipe())
-    labels = {"none": "as the preset says", **_GROUPS}
-    form.choice(_SHOWN, list(labels), "Recipe", "Settings to look at and to change.", labels=labels, default="none")
-    chosen = form.ctx.params.get(_SHOWN)
+    chosen = groups[0]
+    if len(groups) > 1:
+        labels = {"none": "as the preset says", **{name: _GROUPS[name] for name in groups}}
+        form.choice(_SHOWN, list(labels), "Recipe", "Settings to look at and to change.", labels=labels, default="none")
+        chosen = form.ctx.params.get(_SHOWN)
     for setting in describe_settings():
         about, filled = setting.metadata, form.ctx.params.get(setting.name) not in (None, "")
         if setting.name not in _ASIDE and (about["group"] == chosen or filled):

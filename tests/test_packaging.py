@@ -46,6 +46,7 @@ OPERATORS = [
     "@winnow/curation/find_leaks",
     "@winnow/curation/label_report",
     "@winnow/curation/move_to_split",
+    "@winnow/curation/preview_augmentation",
     "@winnow/curation/review_label_issues",
     "@winnow/curation/set_thresholds",
     "@winnow/curation/split_dataset",

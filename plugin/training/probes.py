@@ -35,12 +35,14 @@ class LinearHead:
         bias: (k,) float64.
         held_out: (n, k) float64. Out-of-fold logits of the rows that it was fitted on.
         penalty: The chosen one.
+        factor: What calibration multiplied the logits by.
     """
 
     weights: np.ndarray
     bias: np.ndarray
     held_out: np.ndarray
     penalty: float
+    factor: float
 
     def logits(self, vectors: np.ndarray) -> np.ndarray:
         """Return (m, k) float64 logits of (m, d) embeddings, whose length does not matter."""
@@ -88,7 +90,7 @@ def fit_head(
         held_out[folds == fold] = problem.logits(solution, np.flatnonzero(folds == fold))
     factor = temperature(held_out, labels)
     weights, bias = problem.undone(problem.solve(start, penalty, np.ones(len(labels), np.float32)) * factor)
-    return LinearHead(weights, bias, held_out * factor, penalty)
+    return LinearHead(weights, bias, held_out * factor, penalty, factor)
 
 
 def temperature(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -170,7 +170,7 @@ class _Task:
         head, own = self.fit(images, progress), images.trusted()
         moved = head.held_out - self._adjustment(own)
         scored = {"probe": measure(self.metric, own.labels, moved)}
-        return self._finished(self.network(head, own, adjusted=True), "probe", scored, None, own)
+        return self._finished(self.network(head, own, adjusted=True), "probe", scored, None, own, head.factor)
 
     def network(self, head: LinearHead, images: LabelledImages, *, adjusted: bool) -> ClassifierNetwork:
         """Return the backbone with the probe as its last layer, for `adjusted` with rare classes moved up."""
@@ -231,10 +231,11 @@ class _Task:
             "fine-tuned": measure(self.metric, truth, logits),
         }
         if scored["fine-tuned"] >= scored["probe"]:
-            tuned.scale_logits(temperature(logits, truth))
-            return self._finished(tuned, "fine-tuned", scored, outcome, fitting)
+            factor = temperature(logits, truth)
+            tuned.scale_logits(factor)
+            return self._finished(tuned, "fine-tuned", scored, outcome, fitting, factor)
         whole, own = self.fit(images, progress), images.trusted()
-        return self._finished(self.network(whole, own, adjusted=True), "probe", scored, outcome, own)
+        return self._finished(self.network(whole, own, adjusted=True), "probe", scored, outcome, own, whole.factor)
 
     def key(self, fitting: LabelledImages, validation: LabelledImages) -> str:
         """Return what names a run: another input gives another name."""
@@ -271,8 +272,10 @@ class _Task:
         scored: dict[str, float],
         outcome: Outcome | None,
         images: LabelledImages,
+        factor: float,
     ) -> Trained:
         details: dict[str, Any] = {
+            "temperature": 1 / factor,  # the logits are divided by it already
             "recipe": self.recipe.to_dict(),
             "kept": kept,
             "metric": self.metric,

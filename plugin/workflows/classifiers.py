@@ -159,6 +159,19 @@ def find_classifier(view: Collection, name: str | None) -> ClassifierEntry:
     return chosen[0]
 
 
+def classifier_folder(view: Collection, asked: Path | str | None) -> Path:
+    """Return the folder of a classifier that is asked for by folder, name or version; see `find_classifier`.
+
+    Raises:
+        ClassifierError: There is no such one.
+    """
+    if asked is not None:
+        folder = Path(asked).expanduser()
+        if folder.exists() or len(folder.parts) > 1:
+            return folder  # what is wrong with it is said where it is loaded
+    return find_classifier(view, None if asked is None else str(asked)).folder
+
+
 def promote_classifier(view: Collection, name: str) -> Promoted:
     """Make a classifier the one in use: predictions take it where no other is named.
 

@@ -22,6 +22,7 @@ from ..failures import Failure
 from ..progress import Progress, silent
 from ..training.classifier import Classifier, load_classifier
 from ..training.inference import ImagePredictions, predict_in_chunks, uncertainty
+from .classifiers import classifier_folder
 from .pairs import relative_path
 from .patch_vectors import WHOLE_IMAGES, chosen_patches, mark_patches
 from .vectors import mark_failures
@@ -36,7 +37,7 @@ class PredictParams:
     """Settings of `apply_classifier`.
 
     Attributes:
-        classifier: Folder of the classifier.
+        classifier: Folder, name or version of the classifier; None = the one in use, else the newest of the dataset.
         prediction_field: Field for the predictions; for patches, attribute of the detections with the class, beside
             which stand NAME_confidence, NAME_entropy and so on.
         patches_field: Field of detections whose boxes are predicted; "whole images" = these are, unless the view shows
@@ -46,7 +47,7 @@ class PredictParams:
         batch_size: Images a forward pass.
     """
 
-    classifier: Path | str
+    classifier: Path | str | None = None
     prediction_field: str = "prediction"
     patches_field: str = WHOLE_IMAGES
     logits: bool = False
@@ -129,21 +130,24 @@ class PredictReport:
                     writer.writerow([name, "", ""])
 
 
-def apply_classifier(view: Collection, params: PredictParams, progress: Progress = silent) -> PredictReport:
+def apply_classifier(
+    view: Collection, params: PredictParams = PredictParams(), progress: Progress = silent
+) -> PredictReport:
     """Predict the classes of each image of a collection, or of each patch.
 
     Predictions are written some thousand at a time, so that memory does not grow with them; those that a stopped job
     has written stay, and tell by their `model_version` whose they are.
 
     Raises:
-        ClassifierError: No classifier in the folder.
+        ClassifierError: There is no such classifier.
         DataError, FieldError: See `datasets.samples.read_samples`, `datasets.patches.read_patches` and
             `datasets.fields.write_labels`; raised before the work.
     """
-    classifier = load_classifier(Path(params.classifier).expanduser())
+    folder = classifier_folder(view, params.classifier)
+    classifier = load_classifier(folder)
     patches_field = chosen_patches(view, params.patches_field)
     targets = _patches(view, patches_field, classifier, params) if patches_field else _images(view, classifier, params)
-    settings = {**asdict(params), "classifier": str(params.classifier), "version": classifier.version}
+    settings = {**asdict(params), "classifier": str(folder), "version": classifier.version}
 
     def save(summary: dict[str, Any]) -> None:
         runs.save_run(
