@@ -21,6 +21,7 @@ def train(
     recipe: opt.RecipeFile = None,
     label_field: opt.LabelField = None,
     split_field: opt.SplitField = None,
+    patches: opt.PatchesField = None,
     group_slice: opt.GroupSlice = None,
     label_delimiter: opt.Delimiter = None,
     seed: opt.Seed = None,
@@ -38,6 +39,7 @@ def train(
         given = given_options(
             label_field=label_field,
             split_field=split_field,
+            patches_field=patches,
             preset=preset,
             recipe_file=recipe,
             output=output,

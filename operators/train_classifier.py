@@ -13,6 +13,7 @@ class TrainClassifier(WorkflowOperator):
     summary = "Train on the training split without the flagged labels, and measure on the test split"
     icon = "model_training"
     next_step = ("apply_classifier", "apply the classifier")
+    takes_patches = True
 
     def workflow(self) -> tuple[type, Workflow]:
         from ..plugin.workflows.train import TrainParams, train_classifier
@@ -20,7 +21,8 @@ class TrainClassifier(WorkflowOperator):
         return TrainParams, train_classifier
 
     def fill(self, form: Form) -> None:
-        form.label_field(several=True)
+        if not form.patches("What is learnt"):
+            form.label_field(several=True)
         form.split_field()
         form.preset()
         form.text("name", "Name", "Name of the classifier; empty: the dataset's.")

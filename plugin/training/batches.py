@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..errors import UnreadableImageError
 from ..vision.ahead import work_ahead
 from ..vision.preprocessing import Preprocessing
+from .reading import ImageReader
 from .recipe import Recipe
 
 _AHEAD = 3  # batches that are read before they are needed
@@ -26,12 +26,14 @@ class TrainingSet:
             present, absent and not annotated.
         weights: (n,) float32. How much each image counts; 1 is usual.
         multilabel: Which of the two kinds of targets.
+        boxes: (n, 4) float64: what to look at in each file, see `vision.boxes`; None = the whole image.
     """
 
     paths: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
     multilabel: bool = False
+    boxes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -100,11 +102,7 @@ def read_batches(
     per_epoch = batches_an_epoch(len(data), recipe)
     size = preprocessing.input.size
 
-    def read(row: int) -> np.ndarray | None:
-        try:
-            return preprocessing(data.paths[row])
-        except UnreadableImageError:
-            return None
+    read = ImageReader(preprocessing, data.paths, data.boxes)
 
     def parts() -> Iterator[tuple[int, int, np.ndarray]]:
         for epoch in range(start // per_epoch, recipe.epochs):
@@ -116,7 +114,8 @@ def read_batches(
 
     images = work_ahead(read, (int(row) for *_, rows in parts() for row in rows), window=_AHEAD * recipe.batch_size)
     for epoch, number, rows in parts():
-        read_rows = [(row, image) for row, image in zip(rows, images, strict=False) if image is not None]
+        taken = zip(rows, images, strict=False)
+        read_rows = [(row, image.pixels) for row, image in taken if image.pixels is not None]
         if not read_rows:
             blank, nothing = np.zeros((1, size, size, 3), np.uint8), np.zeros((1, data.targets.shape[1]), np.float32)
             yield Batch(epoch, number, torch.from_numpy(blank), torch.from_numpy(nothing), torch.zeros(1))

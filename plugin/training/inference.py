@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import entr
 
-from ..errors import UnreadableImageError
 from ..progress import Progress, silent
-from ..vision.boxes import box_faults, crop
-from ..vision.pipeline import Prepared
 from .calibration import decide
 from .classifier import Classifier
+from .reading import ImageReader
 
 CHUNK = 2_048  # images; with 1,000 classes their logits take 8 MB, and at 200 images a second ten seconds
 _PRESENT = 0.5  # of several independent classes, where no thresholds are stored
@@ -59,7 +56,7 @@ def predict_in_chunks(
         chunk: Images that are yielded together.
         progress: Told after each batch; raising from it ends the work, and the chunks before it stay whole.
     """
-    read = _Reader(classifier, paths, boxes)
+    read = ImageReader(classifier.preprocessing, paths, boxes)
     rows: list[int] = []
     logits: list[np.ndarray] = []
     reasons: dict[int, str] = {}
@@ -109,33 +106,3 @@ def _present(classifier: Classifier, probabilities: np.ndarray) -> np.ndarray:
     if classifier.multilabel:
         return decide(probabilities, classifier.thresholds or [_PRESENT] * k, multilabel=True)
     return decide(probabilities, classifier.thresholds or [0.0] * k)[:, None] == np.arange(k)
-
-
-class _Reader:
-    """Reads a row's image, or the box in it; called in threads."""
-
-    def __init__(self, classifier: Classifier, paths: Sequence[str] | np.ndarray, boxes: np.ndarray | None) -> None:
-        preprocessing = classifier.preprocessing
-        # A reduced image would be too small for its boxes.
-        self._preprocessing = preprocessing if boxes is None else preprocessing.without_draft()
-        self._paths, self._boxes = paths, boxes
-        self._faults = None if boxes is None else box_faults(boxes)
-        self._in_hand = threading.local()
-
-    def __call__(self, row: int) -> Prepared:
-        try:
-            if self._boxes is None or self._faults is None:
-                return Prepared(self._preprocessing(str(self._paths[row])))
-            if self._faults[row]:
-                return Prepared(reason=self._faults[row])
-            return Prepared(self._preprocessing.input.fit(crop(self._image(str(self._paths[row])), self._boxes[row])))
-        except UnreadableImageError as error:
-            return Prepared(reason=error.reason)
-
-    def _image(self, path: str) -> np.ndarray:
-        """Return the pixels that the thread has in hand where they are this file's: the next box may lie in it too."""
-        if getattr(self._in_hand, "path", None) != path:
-            self._in_hand.path = self._in_hand.pixels = None  # two large images at a time would be one too many
-            self._in_hand.pixels = self._preprocessing.read(path)
-            self._in_hand.path = path
-        return self._in_hand.pixels

@@ -31,6 +31,7 @@ from .batches import TrainingSet
 from .checkpoint import Checkpoint, remove_old
 from .choosing import chosen_metric, likelihood_loss, measure
 from .classifier import Classifier
+from .inference import predict_in_chunks
 from .losses import log_prior
 from .network import ClassifierNetwork, set_drop_path
 from .probes import LinearHead, fit_head, strata_of, temperature
@@ -51,6 +52,7 @@ class LabelledImages:
         groups: (n,) int64. Duplicates of each other share a number >= 0.
         weights: (n,) float32. How much each counts in fine-tuning; None = all alike. The probe leaves out those below
             .5.
+        boxes: (n, 4) float64: what to look at in each file, see `vision.boxes`; None = the whole image.
     """
 
     paths: np.ndarray
@@ -58,11 +60,14 @@ class LabelledImages:
     vectors: np.ndarray
     groups: np.ndarray
     weights: np.ndarray | None = None
+    boxes: np.ndarray | None = None
 
     def __getitem__(self, rows: np.ndarray) -> LabelledImages:
         """Return the images at these rows (numbers or a mask)."""
-        weights = None if self.weights is None else self.weights[rows]
-        return LabelledImages(self.paths[rows], self.labels[rows], self.vectors[rows], self.groups[rows], weights)
+        weights, boxes = (None if column is None else column[rows] for column in (self.weights, self.boxes))
+        return LabelledImages(
+            self.paths[rows], self.labels[rows], self.vectors[rows], self.groups[rows], weights, boxes
+        )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -259,11 +264,13 @@ class _Task:
         """Return (m, k) logits of the images that can be read, and (n,) bool: which ones those are."""
         judged = Classifier(network, self.backbone.architecture, self.backbone.width, self.classes, self.preprocessing)
         judged.use_engine(TorchEngine(network, self.preprocessing.input))
-        logits, _ = judged.logits(images.paths.tolist(), progress=progress)
+        logits = np.full((len(images), len(self.classes)), np.nan)
+        for found in predict_in_chunks(judged, images.paths, images.boxes, progress=progress):
+            logits[found.rows] = found.logits
         readable = np.isfinite(logits).all(axis=1)
         if not readable.any():
             raise DataError("no validation image can be read any more. Check that their files are where they were.")
-        return logits[readable].astype(np.float64), readable
+        return logits[readable], readable
 
     def _finished(
         self,
@@ -306,7 +313,11 @@ def training_set(images: LabelledImages, n_classes: int) -> TrainingSet:
     targets = images.labels if images.multilabel else np.eye(n_classes)[images.labels]
     weights = np.ones(len(images)) if images.weights is None else images.weights
     return TrainingSet(
-        images.paths, targets.astype(np.float32), weights.astype(np.float32), multilabel=images.multilabel
+        images.paths,
+        targets.astype(np.float32),
+        weights.astype(np.float32),
+        multilabel=images.multilabel,
+        boxes=images.boxes,
     )
 
 

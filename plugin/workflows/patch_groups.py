@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..curation.probe import FOLDS
-from ..datasets.patches import Patches
+from ..datasets import runs
+from ..datasets.patches import Patches, label_path
 from ..datasets.samples import Samples
 from ..datasets.views import Collection, every_image
-from .findings import read_findings
+from .findings import PATCH_ISSUES_RUN, Findings, read_findings
 
 _CLASSES_TOLD = 5
 
@@ -39,3 +40,30 @@ def patch_groups(view: Collection, patches: Patches, samples: Samples) -> tuple[
         f"fewer than {FOLDS} images show {named}: these labels were judged by patches of the same image too, so that "
         "an error which an image repeats may have been missed"
     ]
+
+
+def read_patch_findings(view: Collection, patches: Patches, samples: Samples) -> Findings:
+    """Return what is known of m patches: their groups, leaks of their images, and flagged labels.
+
+    Args:
+        view: The collection.
+        patches: The patches.
+        samples: The same as samples; see `datasets.patch_samples`.
+    """
+    groups, notes = patch_groups(view, patches, samples)
+    of_images = read_findings(every_image(view), patches.sample_ids)
+    is_issue, quality = np.zeros(len(patches), bool), np.full(len(patches), np.nan, np.float32)
+    run = next((each for each in runs.list_runs(view) if each.key == PATCH_ISSUES_RUN), None)
+    path = label_path(view, patches.field)
+    if run is not None and run.params["patches_field"] == patches.field and view.has_field(run.fields[1]):
+        images = every_image(view)
+        ids, flagged, qualities = (
+            images.values(column, unwind=True) for column in (f"{path}.id", run.fields[1], run.fields[0])
+        )
+        known = {key: (flag, value) for key, flag, value in zip(ids, flagged, qualities, strict=True)}
+        for row, key in enumerate(patches.ids):
+            flag, value = known.get(key, (None, None))
+            is_issue[row], quality[row] = flag is True, np.nan if value is None else value
+    else:
+        notes.append(f"label issues have not been looked for in the patches of '{patches.field}'")
+    return Findings(groups, of_images.leaked, is_issue, quality, tuple(notes))

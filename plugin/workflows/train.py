@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..datasets import runs
+from ..datasets.patches import Patches
 from ..datasets.samples import Samples
 from ..datasets.views import Collection, dataset_of
 from ..errors import DataError
@@ -23,6 +24,8 @@ from ..training.recipe import Recipe, RecipeChanges, changed_recipe, preset_reci
 from ..training.training import LabelledImages, Trained, train
 from .findings import read_findings
 from .multi_label_issues import field_of_several
+from .patch_groups import read_patch_findings
+from .patch_vectors import WHOLE_IMAGES, chosen_patches, embed_patches
 from .training_rows import Labels, Selection, audit_classes, read_labels, select_rows
 from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
@@ -38,6 +41,8 @@ class TrainParams:
     Attributes:
         label_field: Field of the labels, `fo.Classification` or `fo.Classifications`; None = detected.
         split_field: Field of the splits, or "tags"; None = detected.
+        patches_field: Field of detections whose boxes and labels are learnt instead, each box as an image of its own;
+            "whole images" = those are, unless the view shows patches.
         preset: "probe" (a linear layer on the embeddings, seconds), "quick" (a short fine-tuning from there) or
             "strong" (a long one).
         recipe_file: YAML with settings of a recipe, instead of a preset.
@@ -52,6 +57,7 @@ class TrainParams:
 
     label_field: str | None = None
     split_field: str | None = None
+    patches_field: str = WHOLE_IMAGES
     preset: str = "quick"
     recipe_file: Path | str | None = None
     changes: Any = _AS_IT_IS  # mypy does not know classes that are made of others
@@ -74,6 +80,7 @@ class TrainReport:
     label_issues: str
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]
+    unit: str = "image"
 
     def summary(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -89,6 +96,7 @@ class TrainReport:
             "epochs": outcome.epochs if outcome else 0,
             "best_epoch": outcome.best_epoch if outcome else 0,
             "training_images": int(self.selection.train.sum()),
+            "unit": self.unit,
             "training_fingerprint": self.trained.classifier.details["training_fingerprint"],
             "label_issues": self.label_issues,
             "excluded_label_issues": {name: count for name, (count, _) in self.selection.excluded.items()},
@@ -102,10 +110,10 @@ class TrainReport:
         """Return markdown for a person."""
         classifier, selection = self.trained.classifier, self.selection
         scores = ", ".join(f"{name} {value:.1%}" for name, value in self.trained.validation.items())
+        trained_on, metric = counted(int(selection.train.sum()), *self._units()), self.trained.metric.replace("_", " ")
         lines = [
-            f"**Classifier `{classifier.version}`** for {len(classifier.classes)} classes, trained on "
-            f"{counted(int(selection.train.sum()), 'image')}; {self.trained.metric.replace('_', ' ')} on validation "
-            f"images: {scores}; kept: {self.trained.kept}.",
+            f"**Classifier `{classifier.version}`** for {len(classifier.classes)} classes, trained on {trained_on}; "
+            f"{metric} on validation images: {scores}; kept: {self.trained.kept}.",
             f"Saved in `{self.classifier_dir}`.",
         ]
         if outcome := self.trained.outcome:
@@ -119,7 +127,11 @@ class TrainReport:
         if selection.leaked:
             lines.append(f"- Training images left out because an evaluation split repeats them: {selection.leaked}")
         lines += [f"- {note}" for note in (*self.samples.notes, *self.notes)]
-        return "\n".join([*lines, *failure_lines(self.failures), "", "Next: apply it, and evaluate its predictions."])
+        failed = failure_lines(self.failures, *self._units())
+        return "\n".join([*lines, *failed, "", "Next: apply it, and evaluate its predictions."])
+
+    def _units(self) -> tuple[str, str]:
+        return (self.unit, "images" if self.unit == "image" else "patches")
 
 
 def train_classifier(view: Collection, params: TrainParams = TrainParams(), progress: Progress = silent) -> TrainReport:
@@ -133,10 +145,16 @@ def train_classifier(view: Collection, params: TrainParams = TrainParams(), prog
         ClassifierError: The output folder holds something else.
     """
     recipe, _ = check_params(view, params)
+    vectors = VectorParams(backbone=recipe.backbone, image_size=recipe.image_size)
+    if (patches_field := chosen_patches(view, params.patches_field)) is not None:
+        patches = embed_patches(
+            view, patches_field, vectors, split_field=params.split_field, need_labels=True, progress=progress
+        )
+        return train_on(view, patches.embedded, params, progress, patches.patches)
     several = field_of_several(view, params.label_field)
     embedded = embed_collection(
         view,
-        VectorParams(backbone=recipe.backbone, image_size=recipe.image_size),
+        vectors,
         label_field=None if several else params.label_field,
         split_field=params.split_field,
         need_labels=several is None,
@@ -145,13 +163,19 @@ def train_classifier(view: Collection, params: TrainParams = TrainParams(), prog
     return train_on(view, embedded, params, progress)
 
 
-def train_on(view: Collection, embedded: Embedded, params: TrainParams, progress: Progress) -> TrainReport:
-    """Train on vectors that are at hand."""
+def train_on(
+    view: Collection, embedded: Embedded, params: TrainParams, progress: Progress, patches: Patches | None = None
+) -> TrainReport:
+    """Train on vectors that are at hand: of images, or of these patches, row for row."""
     recipe, output = check_params(view, params)
     recipe = replace(recipe, backbone=embedded.backbone.name)
     samples = embedded.samples
-    labels = read_labels(view, samples, field_of_several(view, params.label_field))
-    findings = read_findings(view, samples.ids, labels.field)
+    if patches is None:
+        labels = read_labels(view, samples, field_of_several(view, params.label_field))
+        findings = read_findings(view, samples.ids, labels.field)
+    else:
+        labels = read_labels(view, samples, None)
+        findings = read_patch_findings(view, patches, samples)
     selection = select_rows(
         labels,
         samples.splits,
@@ -164,7 +188,12 @@ def train_on(view: Collection, embedded: Embedded, params: TrainParams, progress
     _check_enough(present, labels, several_needed=1 if labels.several else 2)
     classes = [labels.classes[index] for index in present]  # a class that cannot be learnt is no output
     images = LabelledImages(
-        samples.paths, _recoded(labels, present), embedded.vectors, findings.groups, selection.weights
+        samples.paths,
+        _recoded(labels, present),
+        embedded.vectors,
+        findings.groups,
+        selection.weights,
+        None if patches is None else patches.boxes,
     )
     learnable = labels.several or np.isin(labels.values, present)
     validation = images[selection.validation & learnable]
@@ -189,7 +218,15 @@ def train_on(view: Collection, embedded: Embedded, params: TrainParams, progress
     if missing := sorted(set(labels.classes) - set(classes)):
         notes.append(f"classes without a training image, so never predicted: {', '.join(missing)}")
     report = TrainReport(
-        folder, trained, samples, labels, selection, params.label_issues, embedded.failures, tuple(notes)
+        folder,
+        trained,
+        samples,
+        labels,
+        selection,
+        params.label_issues,
+        embedded.failures,
+        tuple(notes),
+        "image" if patches is None else "patch",
     )
     changed = {name: value for name, value in asdict(params.changes).items() if value is not None}
     runs.save_run(
