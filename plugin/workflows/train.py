@@ -102,6 +102,7 @@ class TrainReport:
             "excluded_label_issues": {name: count for name, (count, _) in self.selection.excluded.items()},
             "excluded_leaks": self.selection.leaked,
             "evaluated_on": self.selection.evaluated_on,
+            "images_by_class": self._images_by_class(),
             "failures": len(self.failures),
             "notes": [*self.samples.notes, *self.notes],
         }
@@ -129,6 +130,19 @@ class TrainReport:
         lines += [f"- {note}" for note in (*self.samples.notes, *self.notes)]
         failed = failure_lines(self.failures, *self._units())
         return "\n".join([*lines, *failed, "", "Next: apply it, and evaluate its predictions."])
+
+    def _images_by_class(self) -> dict[str, dict[str, int]]:
+        """Return how many images of each class were trained, validated and tested on."""
+        sides = {
+            "train": self.selection.train,
+            "validation": self.selection.validation,
+            self.selection.evaluated_on: self.selection.evaluation,
+        }
+        counts = {side: self.labels.counts(rows) for side, rows in sides.items() if rows.any()}
+        return {
+            name: {side: int(found[number]) for side, found in counts.items()}
+            for number, name in enumerate(self.labels.classes)
+        }
 
     def _units(self) -> tuple[str, str]:
         return (self.unit, "images" if self.unit == "image" else "patches")

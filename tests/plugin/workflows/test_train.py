@@ -40,6 +40,14 @@ def test_saved_classifier_knows_its_classes(report: TrainReport) -> None:
     assert classifier.version == report.summary()["version"]
 
 
+def test_how_many_images_of_each_class_were_used_is_told(report: TrainReport) -> None:
+    used = report.summary()["images_by_class"]
+
+    assert set(used) == set(CLASSES)
+    assert sum(counts["train"] for counts in used.values()) == report.summary()["training_images"]
+    assert all(counts["test"] >= PER_SPLIT["test"] for counts in used.values())
+
+
 def test_leaked_training_images_are_left_out(report: TrainReport, shared: fo.Dataset) -> None:
     leaked = shared.match(fo.ViewField("split") == "train").count("leak_score")
 
