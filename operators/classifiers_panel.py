@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.operators as foo
@@ -15,15 +16,7 @@ if TYPE_CHECKING:
 
 _JOB = "train_classifier"
 _EVERY = 5_000  # milliseconds between two looks at a training that is going on
-_COLUMNS = {
-    "state": "",
-    "name": "Classifier",
-    "trained": "Trained",
-    "images": "Images",
-    "classes": "Classes",
-    "kept": "Kept",
-    "score": "Validation",
-}
+_COLUMNS = {"name": "Classifier", "state": "", "score": "Validation", "kept": "Kept", "trained": "Trained"}
 _COLOURS = {"loss": "#9a9a9a", "validation": "#ff6d04"}
 
 
@@ -82,7 +75,7 @@ class ClassifiersPanel(foo.Panel):
             table = types.TableView(on_click_row=self.on_row)
             for name, label in _COLUMNS.items():
                 table.add_column(name, label=label)
-            panel.list("entries", types.Object(), view=table)
+            panel.list(_table(entries), types.Object(), view=table)
             self._draw(panel, _chosen(ctx, entries))
             if any(not entry.version for entry in entries):
                 panel.view("timer", types.TimerView(interval=_EVERY, on_interval=self.reload))
@@ -91,7 +84,9 @@ class ClassifiersPanel(foo.Panel):
         return types.Property(panel, view=COLUMN)
 
     def _draw(self, panel: types.Object, entry: ClassifierEntry) -> None:
-        state = f"version `{entry.version}`" if entry.version else "still in training, or broken off"
+        state = "still in training, or broken off"
+        if entry.version:
+            state = f"version `{entry.version}`, {entry.classes} classes, trained on {entry.training_images:,} images"
         panel.md(f"**{entry.name}**, {state}\n\n`{entry.folder}`", name="head")
         if entry.curves():
             layout = {
@@ -102,7 +97,7 @@ class ClassifiersPanel(foo.Panel):
                 "yaxis2": {"title": {"text": "validation"}, "overlaying": "y", "side": "right", "showgrid": False},
                 "legend": {"orientation": "h", "y": 1.15},
             }
-            panel.plot("curves", layout=layout, config=PLOT_CONFIG)
+            panel.plot(_plot(entry), layout=layout, config=PLOT_CONFIG)
         elif entry.version:
             panel.md("A linear probe: it has no curves.", name="no_curves")
         if entry.version and not entry.promoted:
@@ -111,9 +106,10 @@ class ClassifiersPanel(foo.Panel):
 
     def _fill(self, ctx: Any) -> None:
         entries = _entries(ctx)
-        ctx.panel.set_data("entries", [_row(entry) for entry in entries])
         if entries:
-            ctx.panel.set_data("curves", _traces(_chosen(ctx, entries).curves()))
+            entry = _chosen(ctx, entries)
+            ctx.panel.set_data(_table(entries), [_row(each) for each in entries])
+            ctx.panel.set_data(_plot(entry), _traces(entry.curves()))
 
     def _act(self, ctx: Any, action: Any) -> None:
         entry = _chosen(ctx, _entries(ctx))
@@ -138,16 +134,23 @@ def _chosen(ctx: Any, entries: list[ClassifierEntry]) -> ClassifierEntry:
     return next((entry for entry in entries if str(entry.folder) == asked), entries[0])
 
 
+# The App lays new data over what it had under a name, so that a shorter list would keep the end of a longer one.
+def _table(entries: list[ClassifierEntry]) -> str:
+    return f"entries_{len(entries)}"
+
+
+def _plot(entry: ClassifierEntry) -> str:
+    return f"curves_{hashlib.sha256(str(entry.folder).encode()).hexdigest()[:8]}"
+
+
 def _row(entry: ClassifierEntry) -> dict[str, str]:
     score = "" if entry.validation is None else f"{entry.validation:.1%} {entry.metric.replace('_', ' ')}"
     return {
         "state": "in use" if entry.promoted else "" if entry.version else "training",
         "name": entry.name,
-        "trained": entry.trained_at[:16].replace("T", " "),
-        "images": f"{entry.training_images:,}" if entry.version else "",
-        "classes": str(entry.classes) if entry.version else "",
-        "kept": entry.kept,
         "score": score,
+        "kept": entry.kept,
+        "trained": entry.trained_at[:16].replace("T", " "),
     }
 
 
