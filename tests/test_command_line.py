@@ -94,7 +94,6 @@ def test_version_is_told() -> None:
         ["no-such-command"],
         ["embed"],
         ["embed", "target", "--batch-size", "0"],
-        ["predict", "target"],
         ["compare", "target"],
         ["thresholds", "target", "--precision", "0.9"],
         ["thresholds", "target", "--classifier", "folder", "--recall", "1.5"],
