@@ -127,6 +127,8 @@ def _tools(home: Path) -> Any:
 
 def _probe(data: Images, home: Path, *, quick: bool) -> tuple[list[Target], dict[str, Any]]:
     """Fit the linear layer on all vectors, beside scikit-learn's choice of the penalty by cross-validation."""
+    import warnings
+
     from sklearn.linear_model import LogisticRegressionCV
     from sklearn.preprocessing import StandardScaler
 
@@ -143,10 +145,9 @@ def _probe(data: Images, home: Path, *, quick: bool) -> tuple[list[Target], dict
     scaler = StandardScaler().fit(unit(train))
     started = time.perf_counter()
     choices = [0.1] if quick else np.logspace(-4, 0, _CHOICES)
-    peer = LogisticRegressionCV(
-        Cs=choices, cv=_FOLDS, max_iter=50 if quick else 200, l1_ratios=(0,), use_legacy_attributes=False
-    )
-    peer.fit(scaler.transform(unit(train)), data.train_labels)
+    peer = LogisticRegressionCV(Cs=choices, cv=_FOLDS, max_iter=50 if quick else 200, scoring="accuracy")
+    with warnings.catch_warnings(action="ignore"):  # of defaults that will change, and of descents that end early
+        peer.fit(scaler.transform(unit(train)), data.train_labels)
     theirs = time.perf_counter() - started
     peers = float(peer.score(scaler.transform(unit(test)), data.test_labels))
     targets = [

@@ -42,6 +42,17 @@ def test_embeddings_benchmark_reports_its_targets_as_one_json_object() -> None:
             assert target["met"], target
 
 
+def test_training_benchmark_measures_each_part() -> None:
+    command = [sys.executable, "-m", "benchmarks.training", "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert len(report["targets"]) == 8
+    assert {name.split(",")[0] for name in report if "," in name} == {"probe", "tuning", "imbalance"}
+
+
 def test_backbones_benchmark_tells_size_and_speed_of_each() -> None:
     command = [sys.executable, "-m", "benchmarks.backbones", "--quick", "--json"]
 
