@@ -22,6 +22,7 @@ from ..training.classifier import LOGS, check_folder, save_classifier
 from ..training.exclusion import LARGEST_SHARE
 from ..training.recipe import Recipe, RecipeChanges, changed_recipe, preset_recipe, read_recipe
 from ..training.training import LabelledImages, Trained, train
+from ..vision.backbones import LAYERS
 from .findings import read_findings
 from .multi_label_issues import field_of_several
 from .patch_groups import read_patch_findings
@@ -183,6 +184,7 @@ def train_on(
     """Train on vectors that are at hand: of images, or of these patches, row for row."""
     recipe, output = check_params(view, params)
     recipe = replace(recipe, backbone=embedded.backbone.name)
+    _check_backbone(recipe.backbone)
     samples = embedded.samples
     if patches is None:
         labels = read_labels(view, samples, field_of_several(view, params.label_field))
@@ -272,9 +274,18 @@ def check_params(view: Collection, params: TrainParams) -> tuple[Recipe, Path]:
     else:
         recipe = preset_recipe(params.preset, params.seed)
     recipe = changed_recipe(recipe, asdict(params.changes))
+    _check_backbone(recipe.backbone)
     output = _output(view, params)
     check_folder(output)
     return recipe, output
+
+
+def _check_backbone(name: str) -> None:
+    if name.endswith(LAYERS):
+        raise DataError(
+            f"'{name}' looks closer at images to judge their labels; a classifier of it cannot be saved. Train "
+            f"'{name.removesuffix(LAYERS)}'."
+        )
 
 
 def _check_enough(present: np.ndarray, labels: Labels, *, several_needed: int) -> None:

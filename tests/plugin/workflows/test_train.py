@@ -135,6 +135,11 @@ def test_an_unknown_preset_is_an_error_that_lists_the_known_ones(some: fo.Datase
         train_classifier(some, TrainParams(preset="huge"))
 
 
+def test_a_closer_look_at_images_is_refused_before_the_work(some: fo.Dataset) -> None:
+    with pytest.raises(DataError, match=r"'lite0\+layers' looks closer.*Train 'lite0'"):
+        train_classifier(some, TrainParams(changes=RecipeChanges(backbone="lite0+layers")))
+
+
 @pytest.mark.parametrize("preset", ["probe", "quick"])
 def test_one_class_in_the_training_split_is_an_error(some: fo.Dataset, preset: str) -> None:
     others = some.match(fo.ViewField("ground_truth.label") != "bag")
