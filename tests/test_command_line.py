@@ -18,6 +18,7 @@ from tests.small_classifier import small_classifier
 from winnow import __version__
 from winnow.__main__ import app
 from winnow.plugin.errors import DataError
+from winnow.plugin.home import winnow_home
 from winnow.plugin.progress import Progress
 from winnow.plugin.training.classifier import save_classifier
 from winnow.terminal import run_job
@@ -453,6 +454,24 @@ def test_a_classifier_gets_thresholds_and_is_compared_with_what_it_was(images: P
     assert last_json(stricter.stdout)["goal"] == "precision of 50.0%"
     assert compared.exit_code == 0, compared.stderr
     assert last_json(compared.stdout)["fields"] == ["careful", "prediction"]
+
+
+def test_classifiers_are_listed_promoted_and_put_away(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINNOW_HOME", str(tmp_path / "home"))
+    for name in ("first", "second"):
+        save_classifier(small_classifier(tmp_path), winnow_home() / "classifiers" / name)
+
+    promoted = winnow("classifiers", "promote", images, "first", "--json")
+    deleted = winnow("classifiers", "delete", images, "second", "--json")
+    listed = winnow("classifiers", "list", images, "--json")
+
+    assert promoted.exit_code == 0, promoted.stderr
+    assert deleted.exit_code == 0, deleted.stderr
+    entries = {Path(each["folder"]).name: each["promoted"] for each in last_json(listed.stdout)["classifiers"]}
+    assert entries["first"] is True
+    assert "second" not in entries
 
 
 def test_images_added_to_the_folder_join_the_same_dataset(images: Path) -> None:
