@@ -5,7 +5,8 @@
 
 `--fashion`: the folder of Debian's package dataset-fashion-mnist (60,000 + 10,000 images). `--data`: the folder
 `cifar10` (`cifar10-train.zip`, `cifar10-test.zip`, `labels.npz`). `--part`: only "probe", "tuning" or "imbalance".
-`--quick`: the embedded images, a smoke test. On 2 cores the parts take about 30, 40 and 5 minutes.
+`--quick`: the embedded images, a smoke test. On 2 cores "tuning" takes six minutes a set and
+"imbalance" two; "probe" embeds and fits 60,000 images, and has not been timed in full.
 """
 
 from __future__ import annotations

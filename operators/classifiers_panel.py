@@ -144,11 +144,10 @@ def _plot(entry: ClassifierEntry) -> str:
 
 
 def _row(entry: ClassifierEntry) -> dict[str, str]:
-    score = "" if entry.validation is None else f"{entry.validation:.1%} {entry.metric.replace('_', ' ')}"
     return {
         "state": "in use" if entry.promoted else "" if entry.version else "training",
         "name": entry.name,
-        "score": score,
+        "score": entry.score,
         "kept": entry.kept,
         "trained": entry.trained_at[:16].replace("T", " "),
     }

@@ -27,7 +27,7 @@ def augment(images: torch.Tensor, recipe: Recipe) -> torch.Tensor:
     return _moved(channels_first, recipe).permute(0, 2, 3, 1)
 
 
-def mixing(n: int, recipe: Recipe) -> nn.Module | None:
+def _mixing(n: int, recipe: Recipe) -> nn.Module | None:
     """Return torchvision's Mixup or CutMix for n images, None where the recipe has neither.
 
     It takes images and row numbers, and returns for each row the share of every row that is in it, (n, n) float: so the
@@ -56,7 +56,7 @@ def mixed(
         The three in the same shapes, the images as float32 where they were blended.
     """
     n = len(images)
-    mix = mixing(n, recipe) if n > 1 else None
+    mix = _mixing(n, recipe) if n > 1 else None
     if mix is None:
         return images, targets, weights
     blended, shares = mix(images.permute(0, 3, 1, 2).float(), torch.arange(n, device=images.device))

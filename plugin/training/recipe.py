@@ -249,6 +249,8 @@ RecipeChanges = make_dataclass(
     namespace={"__module__": __name__},
 )
 
+AS_IT_IS = RecipeChanges()
+
 PRESETS = {
     "probe": Recipe(preset="probe", epochs=0),
     "quick": Recipe(preset="quick"),

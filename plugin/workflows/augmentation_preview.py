@@ -17,7 +17,7 @@ from ..failures import Failure
 from ..progress import Progress, silent
 from ..training.augmentation import augment, mixed
 from ..training.randomness import seeded
-from ..training.recipe import RecipeChanges, changed_recipe, preset_recipe
+from ..training.recipe import AS_IT_IS, changed_recipe, preset_recipe
 from ..vision.decoder import Decode
 from ..vision.preprocessing import Input, Preprocessing
 from ..vision.value_range import detect_value_range
@@ -25,7 +25,6 @@ from .wording import counted, failure_lines
 
 _MOST_IMAGES = 8
 _GAP = 4
-_AS_IT_IS = RecipeChanges()
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class PreviewParams:
     """
 
     preset: str = "quick"
-    changes: Any = _AS_IT_IS
+    changes: Any = AS_IT_IS
     views: int = 6
     side: int = 128
     seed: int = 0

@@ -54,6 +54,11 @@ class ClassifierEntry:
         """Name of the folder."""
         return self.folder.name
 
+    @property
+    def score(self) -> str:
+        """The metric on the validation images for a person, "" where it is not known."""
+        return "" if self.validation is None else f"{self.validation:.1%} {self.metric.replace('_', ' ')}"
+
     def curves(self) -> list[dict[str, float]]:
         """Return the points of its fine-tuning so far; see `training.curves`."""
         return read_curves(self.folder / LOGS / CURVES)
@@ -82,11 +87,10 @@ class ClassifiersReport:
             "|---|---|---|---|---|---|---|---|",
         ]
         for entry in self.entries:
-            score = "" if entry.validation is None else f"{entry.validation:.1%} {entry.metric.replace('_', ' ')}"
             version = f"`{entry.version}`" if entry.version else "not finished"
             lines.append(
                 f"| {'in use' if entry.promoted else ''} | {entry.name} | {version} | {entry.trained_at[:16]} | "
-                f"{entry.training_images:,} | {entry.classes} | {entry.kept} | {score} |"
+                f"{entry.training_images:,} | {entry.classes} | {entry.kept} | {entry.score} |"
             )
         return "\n".join(lines)
 

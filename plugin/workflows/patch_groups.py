@@ -10,8 +10,7 @@ from ..datasets.patches import Patches, label_path
 from ..datasets.samples import Samples
 from ..datasets.views import Collection, every_image
 from .findings import PATCH_ISSUES_RUN, Findings, read_findings
-
-_CLASSES_TOLD = 5
+from .wording import listed
 
 
 def patch_groups(view: Collection, patches: Patches, samples: Samples) -> tuple[np.ndarray, list[str]]:
@@ -34,11 +33,9 @@ def patch_groups(view: Collection, patches: Patches, samples: Samples) -> tuple[
             rare.append(name)
     if not rare:
         return groups, []
-    more = len(rare) - _CLASSES_TOLD
-    named = ", ".join(rare[:_CLASSES_TOLD]) + (f" and {more:,} more" if more > 0 else "")
     return groups, [
-        f"fewer than {FOLDS} images show {named}: these labels were judged by patches of the same image too, so that "
-        "an error which an image repeats may have been missed"
+        f"fewer than {FOLDS} images show {listed(rare)}: these labels were judged by patches of the same image too, "
+        "so that an error which an image repeats may have been missed"
     ]
 
 

@@ -20,7 +20,7 @@ from ..home import winnow_home
 from ..progress import Progress, silent
 from ..training.classifier import LOGS, check_folder, save_classifier
 from ..training.exclusion import LARGEST_SHARE
-from ..training.recipe import Recipe, RecipeChanges, changed_recipe, preset_recipe, read_recipe
+from ..training.recipe import AS_IT_IS, Recipe, changed_recipe, preset_recipe, read_recipe
 from ..training.training import LabelledImages, Trained, train
 from ..vision.backbones import LAYERS
 from .findings import read_findings
@@ -32,7 +32,6 @@ from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
 
 RUN = "winnow_training"
-_AS_IT_IS = RecipeChanges()
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class TrainParams:
     patches_field: str = WHOLE_IMAGES
     preset: str = "quick"
     recipe_file: Path | str | None = None
-    changes: Any = _AS_IT_IS  # mypy does not know classes that are made of others
+    changes: Any = AS_IT_IS  # mypy does not know classes that are made of others
     output: Path | str | None = None
     name: str | None = None
     seed: int = 0

@@ -14,12 +14,13 @@ from ..datasets.samples import Samples
 from ..datasets.views import Collection
 from ..errors import DataError
 from ..training.exclusion import excluded_issues
+from ..training.probes import strata_of
 from .findings import Findings
+from .wording import listed
 
 LABEL_ISSUES = ("exclude", "down-weight", "keep")
 _HELD_OUT_FOLDS = 5
 _IMBALANCED = 10  # times the smallest class
-_CLASSES_TOLD = 5
 _LEAST_WEIGHT = 0.05
 _SIDES = re.compile(r"(?<![a-z])(left|right)(?![a-z])")
 
@@ -54,14 +55,6 @@ class Labels:
             return np.asarray((self.values[rows] == 1).sum(axis=0))
         found = self.values[rows]
         return np.bincount(found[found >= 0], minlength=len(self.classes))
-
-    def strata(self) -> np.ndarray:
-        """Return (m,) int64: the class, or the rarest of several; -1 where there is none."""
-        if not self.several:
-            return self.values
-        present = np.nan_to_num(self.values) > 0
-        rarest = np.where(present, present.sum(axis=0), len(present) + 1).argmin(axis=1)
-        return np.where(present.any(axis=1), rarest, -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +116,7 @@ def select_rows(
     validation = labelled & np.isin(splits, judging[1:])
     if not judging and train.any():
         rows = np.flatnonzero(train)
-        folds = stratified_folds(labels.strata()[rows], findings.groups[rows], seed, _HELD_OUT_FOLDS)
+        folds = stratified_folds(strata_of(labels.values[rows]), findings.groups[rows], seed, _HELD_OUT_FOLDS)
         evaluation[rows[folds == 0]] = True
         train &= ~evaluation
     leaked: np.ndarray = np.zeros(len(train), bool)
@@ -171,7 +164,7 @@ def audit_classes(labels: Labels, selection: Selection, *, flips: bool) -> list[
     sided = [name for name in labels.classes if _SIDES.search(name.lower())]
     if flips and sided:
         notes.append(
-            f"training shows mirror images, but names of classes tell sides ({', '.join(sided[:_CLASSES_TOLD])}); set "
+            f"training shows mirror images, but names of classes tell sides ({listed(sided)}); set "
             "flip to 0 in the recipe"
         )
     if labels.several and (unknown := int((~labels.known).sum())):
@@ -181,7 +174,4 @@ def audit_classes(labels: Labels, selection: Selection, *, flips: bool) -> list[
 
 def _told(what: str, classes: tuple[str, ...], which: np.ndarray) -> list[str]:
     names = [classes[row] for row in np.flatnonzero(which)]
-    if not names:
-        return []
-    more = f" and {len(names) - _CLASSES_TOLD:,} more" if len(names) > _CLASSES_TOLD else ""
-    return [f"{what}: {', '.join(names[:_CLASSES_TOLD])}{more}"]
+    return [f"{what}: {listed(names)}"] if names else []

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..failures import Failure
 
 
 def counted(number: int, singular: str, plural: str | None = None) -> str:
     """Return "1 image", "2,000 images"."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Return "cat, dog", of many names the first ones and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def wait_of(seconds: float) -> str:
