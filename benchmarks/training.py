@@ -188,8 +188,9 @@ class _Clock:
 def _tuning(data: Images, home: Path, *, quick: bool) -> tuple[list[Target], dict[str, Any]]:
     """Fine-tune on a few thousand images, beside the probe on the same, and beside a bare loop on prepared tensors."""
     from winnow.plugin.training.calibration import expected_calibration_error
+    from winnow.plugin.training.labelled_images import LabelledImages
     from winnow.plugin.training.recipe import Recipe
-    from winnow.plugin.training.training import LabelledImages, train
+    from winnow.plugin.training.training import train
 
     backbone, preprocessing, embed = _tools(home)
     few = data.few(200 if quick else _TUNED_ON, 100 if quick else _TESTED_ON)
@@ -257,8 +258,9 @@ def _bare_rate(network: Any, few: Images, preprocessing: Any, recipe: Any) -> fl
 
 def _imbalance(data: Images, home: Path, *, quick: bool) -> tuple[list[Target], dict[str, Any]]:
     """Train on classes of which the largest is fifty times the smallest, with and without logit adjustment."""
+    from winnow.plugin.training.labelled_images import LabelledImages
     from winnow.plugin.training.recipe import Recipe
-    from winnow.plugin.training.training import LabelledImages, train
+    from winnow.plugin.training.training import train
 
     backbone, preprocessing, embed = _tools(home)
     few = data.few(10 * (30 if quick else 600), 100 if quick else _TESTED_ON)
