@@ -112,27 +112,29 @@ def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
     It makes the labels likeliest, see `fit_temperature`. Of one label an image it is the geometric mean of that factor
     and of the one with which the mean confidence is the accuracy (Clarte et al. 2023, arXiv:2303.02644): on some
-    hundred images each of the two is further off by itself.
+    hundred images each of the two is further off by itself. Where all are right, no factor is the likeliest.
     """
     if labels.ndim == 1:
-        likeliest = fit_temperature(logits, labels)[0]
-        return float(np.sqrt(likeliest * (_consistent_factor(logits, labels) or likeliest)))
+        right = logits.argmax(axis=1) == labels
+        # As if one more were right and one more were wrong (Laplace's rule of succession): certainty takes more images.
+        consistent = _consistent_factor(logits, (right.sum() + 1) / (len(right) + 2))
+        return consistent if right.all() else float(np.sqrt(fit_temperature(logits, labels)[0] * consistent))
     known = np.isfinite(labels)
     # The odds of one class against none are a softmax of two.
     pairs = np.stack([np.zeros(known.sum()), logits[known]], axis=1)
     return fit_temperature(pairs, labels[known].astype(np.int64))[0]
 
 
-def _consistent_factor(logits: np.ndarray, labels: np.ndarray) -> float | None:
-    """Return the factor with which the mean confidence is the accuracy, None where none within e^-3 to e^3 is."""
-    accuracy = (logits.argmax(axis=1) == labels).mean()
+def _consistent_factor(logits: np.ndarray, accuracy: float) -> float:
+    """Return the factor, from e^-3 to e^3, with which the mean confidence is the accuracy, or comes nearest to it."""
 
     def excess(power: float) -> float:
         return float(softmax(logits * np.exp(power), axis=1).max(axis=1).mean() - accuracy)
 
-    if excess(-_FACTOR_POWER) >= 0 or excess(_FACTOR_POWER) <= 0:
-        return None
-    return float(np.exp(brentq(excess, -_FACTOR_POWER, _FACTOR_POWER, xtol=1e-4)))
+    low, high = -_FACTOR_POWER, _FACTOR_POWER
+    if excess(low) >= 0 or excess(high) <= 0:
+        return float(np.exp(low if excess(low) >= 0 else high))
+    return float(np.exp(brentq(excess, low, high, xtol=1e-4)))
 
 
 def strata_of(labels: np.ndarray) -> np.ndarray:

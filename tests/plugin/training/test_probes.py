@@ -135,7 +135,11 @@ def test_the_temperature_undoes_how_far_logits_are_stretched(shrunk: float) -> N
     assert temperature(*calibration_set(0, shrunk=shrunk)) == pytest.approx(shrunk, rel=0.08)
 
 
-def test_the_temperature_is_bounded_where_everything_is_right() -> None:
-    logits, _ = calibration_set(0, n=50)
+def test_where_everything_is_right_more_images_make_for_more_certainty() -> None:
+    logits, _ = calibration_set(0)
+    labels = logits.argmax(axis=1)
 
-    assert 0 < temperature(logits, logits.argmax(axis=1)) < 100
+    few, many = temperature(logits[:50], labels[:50]), temperature(logits, labels)
+
+    assert softmax(few * logits, axis=1).max(axis=1).mean() == pytest.approx(51 / 52, abs=0.01)
+    assert few < many < 100
