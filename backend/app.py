@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any, Protocol
 
-from fastapi import FastAPI, Request
+from fastapi import Body, FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
@@ -25,15 +26,36 @@ from .settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_NO_TRAINING = {
-    "status": "ignored",
-    "detail": "training from annotations is not part of this version; train with 'winnow train' and serve the result",
+_NO_LEARNING = (
+    "training from annotations is off: set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY to switch it on, or train with "
+    "'winnow train' and serve the result"
+)
+_DETAILS = {
+    "queued": "kept; training begins when enough has changed, see /status",
+    "duplicate": "came before, and is kept already",
+    "ignored": "changes nothing that training depends on",
 }
 _MOST_REASONS_LOGGED = 20
 
 
-def create_app(settings: Settings, host: ModelHost) -> FastAPI:
-    """Build the application; `host` is started by the caller."""
+class Learning(Protocol):
+    """What the backend needs of training from annotations; its methods may block, and are called in threads."""
+
+    def take(self, event: dict[str, Any]) -> str:
+        """Keep one of Label Studio's events for good; return `queued`, `duplicate` or `ignored`."""
+
+    def status(self) -> dict[str, Any]:
+        """Tell what is waiting, running and proposed, as plain JSON."""
+
+    def start(self) -> None:
+        """Begin to work; called when the server starts."""
+
+    def stop(self) -> None:
+        """End the work; called when the server stops, after the last request."""
+
+
+def create_app(settings: Settings, host: ModelHost, learning: Learning | None = None) -> FastAPI:
+    """Build the application; `host` is started by the caller, `learning` by the application."""
     downloader = Downloader(
         settings.label_studio_url,
         settings.label_studio_token,
@@ -44,12 +66,16 @@ def create_app(settings: Settings, host: ModelHost) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if learning is not None:
+            await run_in_threadpool(learning.start)
         yield
+        if learning is not None:
+            await run_in_threadpool(learning.stop)
         downloader.close()
 
     # FastAPI's page at /docs loads scripts from a CDN, which places without a network, or with secrets, can't have.
     app = FastAPI(title="Winnow ML backend", docs_url=None, redoc_url=None, lifespan=lifespan)
-    _add_routes(app, host, Predictor(host, sources, settings.batch_size))
+    _add_routes(app, host, Predictor(host, sources, settings.batch_size), learning)
     _add_error_handlers(app)
     # The last one added is asked first: who calls is known before anything of the body is read.
     app.add_middleware(RequestLimit, max_bytes=settings.max_request_bytes)
@@ -59,7 +85,7 @@ def create_app(settings: Settings, host: ModelHost) -> FastAPI:
     return app
 
 
-def _add_routes(app: FastAPI, host: ModelHost, predictor: Predictor) -> None:
+def _add_routes(app: FastAPI, host: ModelHost, predictor: Predictor, learning: Learning | None) -> None:
     fit_log = FitLog()
 
     # Routes that only look are async: they answer from the event loop, however many threads predict.
@@ -93,9 +119,14 @@ def _add_routes(app: FastAPI, host: ModelHost, predictor: Predictor) -> None:
 
     @app.post("/webhook")
     @app.post("/train")
-    async def training() -> dict[str, str]:
-        """Take Label Studio's events without acting on them, and say so."""
-        return _NO_TRAINING
+    async def training(event: Annotated[dict[str, Any] | None, Body()] = None) -> dict[str, str]:
+        """Take one of Label Studio's events; what it leads to happens after the answer."""
+        if learning is None:
+            return {"status": "ignored", "detail": _NO_LEARNING}
+        if not event:
+            return {"status": "ignored", "detail": "the request holds no event"}
+        status = await run_in_threadpool(learning.take, event)
+        return {"status": status, "detail": _DETAILS.get(status, "")}
 
 
 def _add_error_handlers(app: FastAPI) -> None:

@@ -1,10 +1,12 @@
-"""One classifier in one process: loaded in the background, one batch at a time, a bounded number of requests."""
+"""One classifier in one process: loaded in the background, and replaced without a request noticing."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 
-from ..plugin.errors import WinnowError
+from ..plugin.errors import ClassifierError, WinnowError
 from ..plugin.failures import Failure
 
 logger = logging.getLogger(__name__)
@@ -67,10 +69,10 @@ class Served:
 
 
 class ModelHost:
-    """Loads a classifier in a background thread and lets requests at it in turn.
+    """Serves one classifier, which another one may replace at any time.
 
     Args:
-        load: Returns the classifier; called once.
+        load: Returns the first classifier, warm.
         max_requests: Requests that may be in hand at the same time.
     """
 
@@ -79,28 +81,56 @@ class ModelHost:
         self._served: Served | None = None
         self._problem: str | None = None
         self._ended = threading.Event()
+        self._numbers = itertools.count(1)
+        self._newest = 0
+        self._installing = threading.Lock()
         self._places = threading.BoundedSemaphore(max_requests)
         self._turn = threading.Lock()
 
     def start(self) -> None:
-        """Begin to load; returns at once."""
-        threading.Thread(target=self._run, name="load-classifier", daemon=True).start()
+        """Begin to load the first classifier; returns at once."""
+        self.swap(self._load)
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until loading has ended, well or not; return whether it has."""
+        """Wait until the first loading has ended, well or not; return whether it has."""
         return self._ended.wait(seconds)
+
+    def swap(self, load: Callable[[], HostedClassifier], version: str | None = None) -> Future[Served]:
+        """Load another classifier in the background and serve it from then on; where that fails, the old one stays.
+
+        Requests in hand end with the classifier that they began with. Of several calls the last one wins, whichever
+        is loaded first.
+
+        Args:
+            load: Returns the classifier, warm (see `loading.load_warm`), so that no request waits for its engine.
+            version: What it has to be; None = whatever it is.
+
+        Returns:
+            What is loaded, or the exception that stood against it; nobody has to look at it.
+        """
+        future: Future[Served] = Future()
+        number = next(self._numbers)
+        threading.Thread(
+            target=self._replace, args=(number, load, version, future), name="load-classifier", daemon=True
+        ).start()
+        return future
 
     @property
     def state(self) -> str:
         """`loading`, `ready` or `failed`."""
-        if not self._ended.is_set():
-            return "loading"
-        return "failed" if self._served is None else "ready"
+        if self._served is not None:
+            return "ready"
+        return "failed" if self._ended.is_set() else "loading"
 
     @property
     def version(self) -> str | None:
-        """The classifier's version, None until it is loaded."""
+        """The version that is served, None until one is loaded."""
         return None if self._served is None else self._served.version
+
+    @property
+    def problem(self) -> str | None:
+        """Why the last attempt to load a classifier failed; None where it did not."""
+        return self._problem
 
     @property
     def served(self) -> Served:
@@ -136,16 +166,36 @@ class ModelHost:
         with self._turn:
             yield
 
-    def _run(self) -> None:
+    def _replace(
+        self, number: int, load: Callable[[], HostedClassifier], version: str | None, future: Future[Served]
+    ) -> None:
         try:
-            classifier = self._load()
-            self._served = Served(classifier, classifier.version)
-            logger.info("classifier %s is ready: %d classes", self._served.version, len(classifier.classes))
-        except WinnowError as error:
-            self._problem = str(error)
-            logger.error("the classifier could not be loaded: %s", error)
-        except Exception:
-            self._problem = "an unexpected error; the log has it"
-            logger.exception("the classifier could not be loaded")
+            classifier = load()
+            served = Served(classifier, classifier.version)
+            if version not in (None, served.version):
+                raise ClassifierError(f"the classifier has version {served.version}, not {version} as was asked for")
+        except Exception as error:
+            self._tell_failure(error)
+            future.set_exception(error)
+        else:
+            self._install(number, served)
+            future.set_result(served)
         finally:
             self._ended.set()
+
+    def _install(self, number: int, served: Served) -> None:
+        with self._installing:
+            if number < self._newest:
+                logger.info("classifier %s is not served: a later one already is", served.version)
+                return
+            self._newest, self._served, self._problem = number, served, None
+        logger.info("classifier %s is served: %d classes", served.version, len(served.classifier.classes))
+
+    def _tell_failure(self, error: Exception) -> None:
+        stays = f"; version {self._served.version} stays" if self._served else ""
+        if isinstance(error, WinnowError):
+            self._problem = str(error)
+            logger.error("the classifier could not be loaded: %s%s", error, stays)
+        else:
+            self._problem = "an unexpected error; the log has it"
+            logger.error("the classifier could not be loaded%s", stays, exc_info=error)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 
 import uvicorn
-from PIL import Image
 
 from ..plugin.errors import ClassifierError
 from .app import create_app
 from .guards import check_address
-from .hosting import HostedClassifier, ModelHost
+from .hosting import ModelHost
+from .loading import load_warm
 from .settings import Settings
 
 
@@ -40,18 +39,6 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # httpx logs whole addresses, signatures included
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    model = ModelHost(lambda: _load(directory), settings.max_requests)
+    model = ModelHost(lambda: load_warm(directory), settings.max_requests)
     model.start()
     uvicorn.run(create_app(settings, model), host=host, port=port, log_config=None, server_header=False)
-
-
-def _load(directory: Path) -> HostedClassifier:
-    # imported in the loading thread: torch takes seconds, and the server should answer at once
-    from ..plugin.training.classifier import load_classifier
-
-    classifier = load_classifier(directory)
-    # The first prediction builds the inference engine, for which no annotator should have to wait.
-    image = BytesIO()
-    Image.new("RGB", (8, 8)).save(image, "PNG")
-    classifier.predict([image])
-    return classifier
