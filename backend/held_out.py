@@ -41,8 +41,8 @@ def choose_held_out(units: np.ndarray, known: Set[str], wanted: HoldingOut) -> f
     needed = 2 * wanted.least
     if len(units) < needed:
         raise DataError(
-            f"{len(units)} annotated images are too few: at least {wanted.least} are held out to judge by, and at least "
-            f"as many are trained on. Annotate {needed - len(units)} more, or lower WINNOW_HELD_OUT_LEAST."
+            f"{len(units)} annotated images are too few: at least {wanted.least} are held out to judge by, and as "
+            f"many are trained on, or more. Annotate {needed - len(units)} more, or lower WINNOW_HELD_OUT_LEAST."
         )
     sizes = Counter(units.tolist())
     order = sorted(sizes, key=_place)

@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 from ..plugin.errors import WinnowError
 from ..plugin.labeling.host_rules import HostRules
+from ..plugin.machine import available_cores
+from ..plugin.training.recipe import PRESETS
+from .learning_plan import NO_WORSE, LearningPlan
 
 
 class SettingsError(WinnowError):
@@ -32,6 +35,10 @@ class Settings:
         max_requests: Prediction requests in hand at the same time; more are answered 503 at once
             [WINNOW_MAX_REQUESTS].
         batch_size: Images brought and predicted together [WINNOW_BATCH_SIZE].
+        learning: When and how to train from annotations, which is done where Label Studio's address and token are known
+            [WINNOW_TRAIN_AFTER annotations, WINNOW_TRAIN_QUIET_SECONDS, WINNOW_TRAIN_PRESET, WINNOW_TRAIN_THREADS,
+            WINNOW_GROUP_KEY, WINNOW_HELD_OUT_PERCENT, WINNOW_HELD_OUT_LEAST images, WINNOW_AUTO_PROMOTE,
+            WINNOW_AUTO_PROMOTE_MARGIN_PERCENT].
     """
 
     basic_auth: tuple[str, str] | None = field(default=None, repr=False)
@@ -43,6 +50,12 @@ class Settings:
     max_request_bytes: int = 64 * 1024 * 1024
     max_requests: int = 16
     batch_size: int = 32
+    learning: LearningPlan = field(default_factory=LearningPlan)
+
+    @property
+    def learns(self) -> bool:
+        """Whether annotations can be read, so that a classifier can be trained from them."""
+        return self.label_studio_url is not None and self.label_studio_token is not None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -61,7 +74,33 @@ class Settings:
             max_request_bytes=_positive(environment, "WINNOW_MAX_REQUEST_MB", 64) * 1024 * 1024,
             max_requests=_positive(environment, "WINNOW_MAX_REQUESTS", cls.max_requests),
             batch_size=_positive(environment, "WINNOW_BATCH_SIZE", cls.batch_size),
+            learning=_learning(environment),
         )
+
+
+def _learning(environment: Mapping[str, str]) -> LearningPlan:
+    usual = LearningPlan(threads=max(1, available_cores() // 2))
+    percent = _positive(environment, "WINNOW_HELD_OUT_PERCENT", round(100 * usual.held_out_share))
+    if percent > 50:
+        raise SettingsError(f"WINNOW_HELD_OUT_PERCENT is {percent}; at most half of the images can be held out.")
+    return LearningPlan(
+        least_annotations=_positive(environment, "WINNOW_TRAIN_AFTER", usual.least_annotations),
+        quiet_seconds=_positive(environment, "WINNOW_TRAIN_QUIET_SECONDS", round(usual.quiet_seconds)),
+        preset=_one_of(environment, "WINNOW_TRAIN_PRESET", tuple(PRESETS)) or usual.preset,
+        group_key=environment.get("WINNOW_GROUP_KEY", "").strip() or None,
+        held_out_share=percent / 100,
+        held_out_least=_positive(environment, "WINNOW_HELD_OUT_LEAST", usual.held_out_least),
+        threads=_positive(environment, "WINNOW_TRAIN_THREADS", usual.threads),
+        auto_promote=_one_of(environment, "WINNOW_AUTO_PROMOTE", (NO_WORSE,)),
+        auto_promote_margin=_positive(environment, "WINNOW_AUTO_PROMOTE_MARGIN_PERCENT", 1) / 100,
+    )
+
+
+def _one_of(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str | None:
+    value = environment.get(name, "").strip()
+    if value and value not in choices:
+        raise SettingsError(f"{name} is '{value}'; it must be {' or '.join(choices)}, or not set.")
+    return value or None
 
 
 def _basic_auth(environment: Mapping[str, str]) -> tuple[str, str] | None:

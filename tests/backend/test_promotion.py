@@ -60,7 +60,7 @@ def test_without_a_state_folder_only_the_given_version_can_be_asked_for(given: P
 
 
 def test_unknown_version_is_refused_with_those_that_there_are(state: Path) -> None:
-    with pytest.raises(DataError, match="there are: .*v1"):
+    with pytest.raises(DataError, match=r"there are: .*v1"):
         promote(state, "v9", "ada", "a guess")
 
 
