@@ -1,4 +1,4 @@
-"""What Label Studio sends; fields that Winnow has no use for are let through unread."""
+"""What Label Studio sends, and what it is answered; fields that Winnow has no use for are let through unread."""
 
 from __future__ import annotations
 
@@ -27,3 +27,50 @@ class SetupRequest(BaseModel):
 
     project: str | int | None = None
     label_config: str | None = Field(default=None, alias="schema", description="The project's labeling config (XML)")
+
+
+class Health(BaseModel):
+    """Whether the server is there, and how far its classifier is."""
+
+    status: str = Field(description="UP, or DOWN where the classifier could not be loaded")
+    classifier: str = Field(description="loading, ready or failed")
+    model_version: str | None
+
+
+class SetupAnswer(BaseModel):
+    """The version that predictions carry."""
+
+    model_version: str | None = Field(description="null while the classifier is being loaded")
+
+
+class Prediction(BaseModel):
+    """What is filled in for one task."""
+
+    result: list[dict[str, Any]]
+    score: float = Field(ge=0, le=1, description="How sure the classifier is; Label Studio shows the lowest first")
+    model_version: str
+
+
+class PredictAnswer(BaseModel):
+    """One entry for each task, in the order of the request."""
+
+    results: list[Prediction | list[Any]] = Field(description="A prediction, or [] where there is none")
+
+
+class Versions(BaseModel):
+    """Versions that are served or could be, the served one first."""
+
+    versions: list[str]
+
+
+class Receipt(BaseModel):
+    """What became of an event."""
+
+    status: str = Field(description="queued, duplicate or ignored")
+    detail: str
+
+
+class Problem(BaseModel):
+    """Why a request was not answered."""
+
+    detail: str

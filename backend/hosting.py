@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class NotReadyError(WinnowError):
-    """The classifier is still being loaded, could not be loaded, or has too many requests in hand."""
+    """The classifier is still being loaded, could not be loaded, or has too much to do."""
 
 
 class PredictedBatch(Protocol):
@@ -51,21 +52,42 @@ class HostedClassifier(Protocol):
     def multilabel(self) -> bool:
         """Whether the classes are independent of each other."""
 
+    @property
+    def thresholds(self) -> tuple[float, ...] | None:
+        """k probabilities from which on each of several independent classes is present; None = .5."""
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether threads may predict at the same time, each on a core of its own; else one caller at a time."""
+
     def predict(self, images: Sequence[Path | BinaryIO], batch_size: int = 32) -> PredictedBatch:
         """Return the probabilities of n images; an unreadable one costs its own row only."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Served:
-    """A classifier with its version, which is asked for once: it is a hash of all weights.
+    """A classifier as it is served. Its version is asked for once: it is a hash of all weights.
 
     Attributes:
         classifier: Not to be changed any more.
         version: Sent as `model_version` everywhere.
+        concurrent: Whether threads may predict at the same time.
+        turn: To be held while predicting: a lock, unless `concurrent`.
+        since: When it was loaded, in seconds since 1970.
     """
 
     classifier: HostedClassifier
     version: str
+    concurrent: bool
+    turn: AbstractContextManager[Any]
+    since: float
+
+    @classmethod
+    def of(cls, classifier: HostedClassifier) -> Served:
+        """Ask a classifier for what is asked once."""
+        concurrent = classifier.concurrent
+        turn = nullcontext() if concurrent else threading.Lock()
+        return cls(classifier, classifier.version, concurrent, turn, time.time())
 
 
 class ModelHost:
@@ -73,10 +95,9 @@ class ModelHost:
 
     Args:
         load: Returns the first classifier, warm.
-        max_requests: Requests that may be in hand at the same time.
     """
 
-    def __init__(self, load: Callable[[], HostedClassifier], max_requests: int = 16) -> None:
+    def __init__(self, load: Callable[[], HostedClassifier]) -> None:
         self._load = load
         self._served: Served | None = None
         self._problem: str | None = None
@@ -84,8 +105,7 @@ class ModelHost:
         self._numbers = itertools.count(1)
         self._newest = 0
         self._installing = threading.Lock()
-        self._places = threading.BoundedSemaphore(max_requests)
-        self._turn = threading.Lock()
+        self._loaded = self._failed = 0
 
     def start(self) -> None:
         """Begin to load the first classifier; returns at once."""
@@ -133,6 +153,11 @@ class ModelHost:
         return self._problem
 
     @property
+    def attempts(self) -> tuple[int, int]:
+        """How often a classifier was loaded and served, and how often that failed; the first one counts too."""
+        return self._loaded, self._failed
+
+    @property
     def served(self) -> Served:
         """The classifier with its version.
 
@@ -145,33 +170,11 @@ class ModelHost:
             raise NotReadyError(f"the classifier could not be loaded: {self._problem}")
         raise NotReadyError("the classifier is still being loaded; ask again in a few seconds")
 
-    @contextmanager
-    def place(self) -> Iterator[Served]:
-        """Hold one of the places for requests, and the classifier that the whole request is answered with.
-
-        Raises:
-            NotReadyError: No classifier, or no place is free.
-        """
-        served = self.served
-        if not self._places.acquire(blocking=False):
-            raise NotReadyError("too many prediction requests at the same time; ask again in a few seconds")
-        try:
-            yield served
-        finally:
-            self._places.release()
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Hold the processor for one batch: a request of many batches lets others in between them."""
-        with self._turn:
-            yield
-
     def _replace(
         self, number: int, load: Callable[[], HostedClassifier], version: str | None, future: Future[Served]
     ) -> None:
         try:
-            classifier = load()
-            served = Served(classifier, classifier.version)
+            served = Served.of(load())
             if version not in (None, served.version):
                 raise ClassifierError(f"the classifier has version {served.version}, not {version} as was asked for")
         except Exception as error:
@@ -189,9 +192,11 @@ class ModelHost:
                 logger.info("classifier %s is not served: a later one already is", served.version)
                 return
             self._newest, self._served, self._problem = number, served, None
+            self._loaded += 1
         logger.info("classifier %s is served: %d classes", served.version, len(served.classifier.classes))
 
     def _tell_failure(self, error: Exception) -> None:
+        self._failed += 1
         stays = f"; version {self._served.version} stays" if self._served else ""
         if isinstance(error, WinnowError):
             self._problem = str(error)

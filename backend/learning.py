@@ -19,7 +19,8 @@ from .job_files import JobSpec
 from .job_process import JobProcess
 from .learning_plan import NO_WORSE, LearningPlan
 from .learning_store import Job, LearningStore, StoreError, Version, Waiting
-from .promotion import is_no_worse, known_version, version_of
+from .promotion import is_no_worse, known_version
+from .versions import version_in
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,6 @@ class Learning:
 
     Raises:
         StoreError: The state folder cannot be used, or another server uses it.
-        ClassifierError: No classifier in `directory`.
     """
 
     def __init__(
@@ -67,7 +67,8 @@ class Learning:
             raise StoreError(
                 f"another server learns in '{state}'. Stop it, or give this one another --state."
             ) from None
-        self._store.add_version(version_of(directory), directory)
+        if (given := version_in(directory)) is not None:
+            self._store.add_version(given, directory)
         promotions = self._store.promotions(limit=1)
         self._followed = promotions[0].id if promotions else 0
         self._announced: str | None = None

@@ -2,67 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ..plugin.errors import ClassifierError, DataError
-from ..plugin.home import winnow_home
+from ..plugin.errors import DataError
 from .learning_store import FILE, LearningStore, Promotion, Version
-
-_DESCRIPTION = "classifier.json"
-
-
-def default_state(directory: Path) -> Path:
-    """Return the state folder of a classifier folder: below Winnow's home, told apart by the whole path."""
-    path = directory.expanduser().resolve()
-    name = re.sub(r"[^\w.-]+", "-", path.name).strip("-.") or "classifier"
-    return winnow_home() / "serving" / f"{name}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+from .versions import version_in
 
 
-def version_of(directory: Path) -> str:
-    """Return the version that a classifier folder states, without loading it.
+def promoted_folder(state: Path) -> Path | None:
+    """Return the folder of the version that was promoted last; None where none was.
 
     Raises:
-        ClassifierError: No classifier there, or a damaged one.
+        DataError: It can't be served any more.
     """
-    try:
-        return str(json.loads((directory / _DESCRIPTION).read_text(encoding="utf-8"))["version"])
-    except FileNotFoundError:
-        raise ClassifierError(
-            f"no classifier in '{directory}': {_DESCRIPTION} is missing. `winnow train` makes one."
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as cause:
-        raise ClassifierError(f"'{directory / _DESCRIPTION}' is damaged ({type(cause).__name__}).") from None
-
-
-def folder_to_serve(directory: Path, state: Path, version: str | None = None) -> Path:
-    """Return the folder of the version that is asked for, else of the one promoted last, else the given one.
-
-    Raises:
-        DataError: There is no such version.
-        ClassifierError: No classifier in the given folder.
-    """
-    if version is not None and version == version_of(directory):
-        return directory
     if not (state / FILE).exists():
-        if version is not None:
-            raise DataError(
-                f"there is no version '{version}': '{directory}' holds {version_of(directory)}, and '{state}' none. "
-                "Give the right --state."
-            )
-        return directory
-    store = LearningStore(state)
-    try:
+        return None
+    with closing(LearningStore(state)) as store:
         promotions = store.promotions(limit=1)
-        if version is None and not promotions:
-            return directory
-        return known_version(store, version or promotions[0].version).folder
-    finally:
-        store.close()
+        return known_version(store, promotions[0].version).folder if promotions else None
 
 
 def known_version(store: LearningStore, version: str) -> Version:
@@ -75,12 +35,11 @@ def known_version(store: LearningStore, version: str) -> Version:
     if not found:
         names = ", ".join(known.version for known in store.versions()) or "none"
         raise DataError(f"there is no version '{version}' in '{store.state}'; there are: {names}.")
-    try:
-        held = version_of(found[0].folder)
-    except ClassifierError as error:
-        raise DataError(f"version '{version}' can't be served: {error}") from None
+    held = version_in(found[0].folder)
     if held != version:
-        raise DataError(f"version '{version}' can't be served: its folder '{found[0].folder}' holds {held} by now.")
+        raise DataError(
+            f"version '{version}' can't be served: its folder '{found[0].folder}' holds {held or 'no classifier'} by now."
+        )
     return found[0]
 
 
@@ -98,12 +57,9 @@ def promote(state: Path, version: str, who: str, why: str) -> Promotion:
     """
     if not why.strip():
         raise DataError("say why the version is promoted; it is kept with the decision.")
-    store = _existing(state)
-    try:
+    with closing(_existing(state)) as store:
         known_version(store, version)
         return store.promote(version, who, why.strip())
-    finally:
-        store.close()
 
 
 def roll_back(state: Path, who: str, why: str) -> Promotion:
@@ -112,14 +68,11 @@ def roll_back(state: Path, who: str, why: str) -> Promotion:
     Raises:
         DataError: Nothing was promoted yet, or no reason.
     """
-    store = _existing(state)
-    try:
+    with closing(_existing(state)) as store:
         decided = [promotion.version for promotion in store.promotions()]
         # what was served before the first promotion is the oldest version that no job made
         given = [known.version for known in reversed(store.versions()) if known.report is None]
         earlier = [version for version in decided[1:] + given if version != decided[0]] if decided else []
-    finally:
-        store.close()
     if not earlier:
         raise DataError(f"nothing to go back to: no version was promoted in '{state}' yet.")
     return promote(state, earlier[0], who, why)
@@ -132,6 +85,16 @@ def is_no_worse(report: Mapping[str, Any], margin: float) -> bool:
     """
     lower = report["comparison"]["interval"][0]
     return bool(lower > -margin and not report["classes"]["lost"])
+
+
+def cancel_training(state: Path) -> int | None:
+    """Have the running training job cancelled; return its number, None where none runs.
+
+    Raises:
+        DataError: No such state folder.
+    """
+    with closing(_existing(state)) as store:
+        return store.ask_to_cancel()
 
 
 def _existing(state: Path) -> LearningStore:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,9 @@ from ..plugin.labeling.host_rules import HostRules
 from ..plugin.machine import available_cores
 from ..plugin.training.recipe import PRESETS
 from .learning_plan import NO_WORSE, LearningPlan
+
+LOG_FORMATS = ("text", "json")
+_ROOT_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 
 
 class SettingsError(WinnowError):
@@ -32,9 +36,16 @@ class Settings:
         image_hosts: Other hosts that images may be fetched from [WINNOW_IMAGE_HOSTS, with commas].
         max_image_bytes: Larger images are not read [WINNOW_MAX_IMAGE_MB].
         max_request_bytes: Larger requests are refused [WINNOW_MAX_REQUEST_MB].
-        max_requests: Prediction requests in hand at the same time; more are answered 503 at once
-            [WINNOW_MAX_REQUESTS].
-        batch_size: Images brought and predicted together [WINNOW_BATCH_SIZE].
+        max_waiting: Images that may wait for the classifier; requests beyond are answered 503 at once
+            [WINNOW_MAX_WAITING].
+        batch_size: Most images in a forward pass of a GPU [WINNOW_BATCH_SIZE].
+        request_seconds: A prediction request is answered by then, with what there is: Label Studio waits 100 s
+            [WINNOW_REQUEST_SECONDS].
+        shutdown_seconds: How long the server waits for requests in hand when it is told to stop
+            [WINNOW_SHUTDOWN_SECONDS].
+        root_path: Sub-path under which a proxy serves the backend, such as `/winnow`; requests with it and without it
+            are answered alike [WINNOW_ROOT_PATH].
+        log_format: `text` or `json` [WINNOW_LOG_FORMAT].
         learning: When and how to train from annotations, which is done where Label Studio's address and token are known
             [WINNOW_TRAIN_AFTER annotations, WINNOW_TRAIN_QUIET_SECONDS, WINNOW_TRAIN_PRESET, WINNOW_TRAIN_THREADS,
             WINNOW_GROUP_KEY, WINNOW_HELD_OUT_PERCENT, WINNOW_HELD_OUT_LEAST images, WINNOW_AUTO_PROMOTE,
@@ -48,9 +59,23 @@ class Settings:
     image_hosts: HostRules = field(default_factory=HostRules)
     max_image_bytes: int = 32 * 1024 * 1024
     max_request_bytes: int = 64 * 1024 * 1024
-    max_requests: int = 16
+    max_waiting: int = 4096
     batch_size: int = 32
+    request_seconds: int = 90
+    shutdown_seconds: int = 20
+    root_path: str = ""
+    log_format: str = "text"
     learning: LearningPlan = field(default_factory=LearningPlan)
+
+    def __post_init__(self) -> None:
+        if self.root_path and not _ROOT_PATH.fullmatch(self.root_path):
+            raise SettingsError(
+                f"--root-path or WINNOW_ROOT_PATH is '{self.root_path}'; it must look like /winnow or /tools/winnow."
+            )
+        if self.log_format not in LOG_FORMATS:
+            raise SettingsError(
+                f"--log-format or WINNOW_LOG_FORMAT is '{self.log_format}'; it must be {' or '.join(LOG_FORMATS)}."
+            )
 
     @property
     def learns(self) -> bool:
@@ -72,8 +97,12 @@ class Settings:
             image_hosts=_hosts(environment, "WINNOW_IMAGE_HOSTS"),
             max_image_bytes=_positive(environment, "WINNOW_MAX_IMAGE_MB", 32) * 1024 * 1024,
             max_request_bytes=_positive(environment, "WINNOW_MAX_REQUEST_MB", 64) * 1024 * 1024,
-            max_requests=_positive(environment, "WINNOW_MAX_REQUESTS", cls.max_requests),
+            max_waiting=_positive(environment, "WINNOW_MAX_WAITING", cls.max_waiting),
             batch_size=_positive(environment, "WINNOW_BATCH_SIZE", cls.batch_size),
+            request_seconds=_positive(environment, "WINNOW_REQUEST_SECONDS", cls.request_seconds),
+            shutdown_seconds=_positive(environment, "WINNOW_SHUTDOWN_SECONDS", cls.shutdown_seconds),
+            root_path=environment.get("WINNOW_ROOT_PATH", "").strip().rstrip("/"),
+            log_format=environment.get("WINNOW_LOG_FORMAT", "").strip() or cls.log_format,
             learning=_learning(environment),
         )
 

@@ -49,28 +49,6 @@ def test_unexpected_loading_error_stays_in_the_log() -> None:
         _ = host.served
 
 
-def test_places_are_given_back_also_after_an_error(colours: Any) -> None:
-    host = ModelHost(colours, max_requests=1)
-    host.start()
-    host.wait(20)
-
-    for _ in range(3):
-        with pytest.raises(RuntimeError), host.place():
-            raise RuntimeError
-
-    with host.place() as served:
-        assert served.version == "colours-1"
-
-
-def test_one_place_too_many_is_refused(colours: Any) -> None:
-    host = ModelHost(colours, max_requests=1)
-    host.start()
-    host.wait(20)
-
-    with host.place(), pytest.raises(NotReadyError, match="too many"), host.place():
-        pass
-
-
 def test_swapped_classifier_is_served_once_it_is_loaded(colours: Any) -> None:
     loaded = threading.Event()
     host = ModelHost(colours)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from winnow.backend.learning_store import LearningStore
-from winnow.backend.promotion import default_state, folder_to_serve, is_no_worse, promote, roll_back, version_of
-from winnow.plugin.errors import ClassifierError, DataError
+from winnow.backend.promotion import is_no_worse, promote, promoted_folder, roll_back
+from winnow.plugin.errors import DataError
 
 
 def classifier(folder: Path, version: str) -> Path:
@@ -36,27 +36,15 @@ def state(tmp_path: Path, given: Path) -> Path:
     return tmp_path / "state"
 
 
-def test_given_classifier_is_served_until_something_is_promoted(given: Path, state: Path) -> None:
-    assert folder_to_serve(given, state) == given
+def test_nothing_is_promoted_at_first(state: Path, tmp_path: Path) -> None:
+    assert [promoted_folder(each) for each in (state, tmp_path / "none")] == [None, None]
 
 
-def test_promoted_version_is_served_from_then_on(given: Path, state: Path) -> None:
+def test_version_promoted_last_is_served_from_then_on(state: Path) -> None:
+    promote(state, "v2", "ada", "better")
     promote(state, "v1", "ada", "better on the rare classes")
 
-    assert folder_to_serve(given, state) == state / "versions" / "v1"
-
-
-def test_version_that_is_asked_for_comes_before_the_promoted_one(given: Path, state: Path) -> None:
-    promote(state, "v1", "ada", "better")
-
-    assert folder_to_serve(given, state, "v2") == state / "versions" / "v2"
-    assert folder_to_serve(given, state, "v0") == given
-
-
-def test_without_a_state_folder_only_the_given_version_can_be_asked_for(given: Path, tmp_path: Path) -> None:
-    assert folder_to_serve(given, tmp_path / "none", "v0") == given
-    with pytest.raises(DataError, match="holds v0"):
-        folder_to_serve(given, tmp_path / "none", "v1")
+    assert promoted_folder(state) == state / "versions" / "v1"
 
 
 def test_unknown_version_is_refused_with_those_that_there_are(state: Path) -> None:
@@ -79,14 +67,14 @@ def test_version_whose_folder_is_gone_or_holds_another_one_is_not_promoted(given
         promote(state, "v0", "ada", "back")
 
 
-def test_rollback_goes_back_to_what_was_served_before(given: Path, state: Path) -> None:
+def test_rollback_goes_back_to_what_was_served_before(state: Path) -> None:
     promote(state, "v1", "ada", "better")
     promote(state, "v2", "ada", "better still")
 
     assert roll_back(state, "bob", "v2 was worse at night").version == "v1"
 
 
-def test_rollback_of_the_first_promotion_goes_back_to_the_given_classifier(given: Path, state: Path) -> None:
+def test_rollback_of_the_first_promotion_goes_back_to_the_given_classifier(state: Path) -> None:
     promote(state, "v1", "ada", "better")
 
     assert roll_back(state, "bob", "it was not").version == "v0"
@@ -101,17 +89,6 @@ def test_promotion_into_a_folder_that_is_no_state_folder_is_refused(tmp_path: Pa
     with pytest.raises(DataError, match="no state folder"):
         promote(tmp_path, "v1", "ada", "better")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_classifier_folders_of_one_name_have_states_of_their_own(tmp_path: Path) -> None:
-    assert default_state(tmp_path / "a" / "model") != default_state(tmp_path / "b" / "model")
-
-
-def test_damaged_description_is_told(tmp_path: Path) -> None:
-    (tmp_path / "classifier.json").write_text("[]")
-
-    with pytest.raises(ClassifierError, match="damaged"):
-        version_of(tmp_path)
 
 
 @pytest.mark.parametrize(

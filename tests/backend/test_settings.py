@@ -24,8 +24,12 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
             "WINNOW_IMAGE_HOSTS": "images.example.org, 10.1.0.0/16",
             "WINNOW_MAX_IMAGE_MB": "1",
             "WINNOW_MAX_REQUEST_MB": "2",
-            "WINNOW_MAX_REQUESTS": "3",
+            "WINNOW_MAX_WAITING": "3",
             "WINNOW_BATCH_SIZE": "4",
+            "WINNOW_REQUEST_SECONDS": "5",
+            "WINNOW_SHUTDOWN_SECONDS": "6",
+            "WINNOW_ROOT_PATH": "/tools/winnow/",
+            "WINNOW_LOG_FORMAT": "json",
         }
     )
 
@@ -35,7 +39,9 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
     assert settings.image_hosts.names == {"images.example.org"}
     assert [str(network) for network in settings.image_hosts.networks] == ["10.1.0.0/16"]
     assert (settings.max_image_bytes, settings.max_request_bytes) == (2**20, 2 * 2**20)
-    assert (settings.max_requests, settings.batch_size) == (3, 4)
+    assert (settings.max_waiting, settings.batch_size) == (3, 4)
+    assert (settings.request_seconds, settings.shutdown_seconds) == (5, 6)
+    assert (settings.root_path, settings.log_format) == ("/tools/winnow", "json")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +54,10 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         ("LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT", "/no/such/folder"),
         ("LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT", "/"),
         ("WINNOW_IMAGE_HOSTS", "http://images.example.org"),
-        ("WINNOW_MAX_REQUESTS", "0"),
+        ("WINNOW_MAX_WAITING", "0"),
+        ("WINNOW_ROOT_PATH", "winnow"),
+        ("WINNOW_ROOT_PATH", "/winnow/../x"),
+        ("WINNOW_LOG_FORMAT", "xml"),
         ("WINNOW_BATCH_SIZE", "many"),
     ],
 )
