@@ -46,6 +46,11 @@ class JobProcess:
                 start_new_session=True,  # Ctrl-C is for the server, which ends its job itself
             )
 
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
     def progress(self) -> dict[str, Any] | None:
         """Return `step`, `done` and `total`; None before the first."""
         return _read(self._folder / PROGRESS)

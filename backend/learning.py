@@ -122,7 +122,12 @@ class Learning:
             ],
             "job": None
             if process is None
-            else {"id": process.job.id, "project": process.job.project, "progress": process.progress()},
+            else {
+                "id": process.job.id,
+                "project": process.job.project,
+                "pid": process.pid,
+                "progress": process.progress(),
+            },
             "last_job": None if last is None or last.state == "running" else _told(last),
             "proposal": self._proposal(),
             "promoted": None

@@ -38,7 +38,7 @@ def known_version(store: LearningStore, version: str) -> Version:
     held = version_in(found[0].folder)
     if held != version:
         raise DataError(
-            f"version '{version}' can't be served: its folder '{found[0].folder}' holds {held or 'no classifier'} by now."
+            f"version '{version}' can't be served: '{found[0].folder}' holds {held or 'no classifier'} by now."
         )
     return found[0]
 

@@ -42,7 +42,7 @@ def main(folder: Path, environment: Mapping[str, str]) -> None:
     except JobCancelled:
         outcome = {"state": "cancelled", "detail": "cancelled"}
     except LabelStudioError as error:
-        outcome = {"state": "unreachable", "detail": str(error)}
+        outcome = {"state": "unreachable" if _may_pass(error) else "refused", "detail": str(error)}
     except WinnowError as error:
         outcome = {"state": "refused", "detail": str(error)}
     except Exception as error:
@@ -77,6 +77,11 @@ def _run(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
         downloader.close()
         store.close()
     return {"version": version, "detail": _sentence(report)}
+
+
+def _may_pass(error: LabelStudioError) -> bool:
+    """Tell whether the same question may be answered later: by a Label Studio that is back, or with another token."""
+    return error.status is None or error.status >= 500 or error.status in (401, 403, 408, 429)
 
 
 def _sentence(report: Mapping[str, Any]) -> str:

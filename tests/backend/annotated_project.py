@@ -6,11 +6,16 @@ torch and timm are imported late, see `tests.small_classifier`.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 from PIL import Image
@@ -19,17 +24,18 @@ from tests.small_classifier import CLASSES, SIZE, small_classifier
 
 CONFIG = (
     '<View><Image name="img" value="$image"/><Choices name="way" toName="img" choice="single">'
-    '<Choice value="Left" alias="left"/><Choice value="right"/><Choice value="down"/></Choices></View>'
+    '<Choice value="Left" alias="left"/><Choice value="right"/><Choice value="up"/><Choice value="down"/>'
+    "</Choices></View>"
 )
 LEARNT = ("left", "right", "down")  # the last one is new to the classifier, whose `up` does not occur
 
 
 def picture(label: str, seed: int) -> bytes:
-    """Return a noisy PNG file whose left, right or lower half is bright."""
+    """Return a noisy PNG file of which the half that the label names is bright."""
     rng = np.random.default_rng(seed)
     values = rng.normal(90, 15, (SIZE, SIZE, 3))
     half = SIZE // 2
-    values[{"left": np.s_[:, :half], "right": np.s_[:, half:], "down": np.s_[half:]}[label]] += 100
+    values[{"left": np.s_[:, :half], "right": np.s_[:, half:], "up": np.s_[:half], "down": np.s_[half:]}[label]] += 100
     buffer = BytesIO()
     Image.fromarray(np.clip(values, 0, 255).astype(np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()
@@ -74,9 +80,62 @@ class Project:
         yield from self.contents
 
 
-def small_project(count: int = 60) -> Project:
-    """Return a project whose tasks are annotated with the three classes in turn."""
-    return Project([annotated_task(number, LEARNT[number % 3]) for number in range(1, count + 1)])
+def small_project(count: int = 60, classes: Sequence[str] = LEARNT) -> Project:
+    """Return a project whose tasks are annotated with the classes in turn."""
+    return Project([annotated_task(number, classes[number % len(classes)]) for number in range(1, count + 1)])
+
+
+class LabelStudioStandIn:
+    """The two endpoints of Label Studio's API that a job reads, on loopback.
+
+    Attributes:
+        project: What it tells.
+        gate: Tasks are answered while it is set.
+        status: HTTP status of its answers.
+        asked: How often tasks were asked for.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self.project, self.status, self.asked = project, 200, 0
+        self.gate = threading.Event()
+        self.gate.set()
+        stand_in = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = json.dumps(stand_in.answer(self.path)).encode()
+                self.send_response(stand_in.status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                with suppress(BrokenPipeError):  # whoever asked was killed
+                    self.wfile.write(body)
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    def answer(self, path: str) -> Any:
+        """Return what is answered to a path."""
+        parts = urlsplit(path)
+        if not parts.path.startswith("/api/tasks"):
+            return self.project.project(1)
+        self.asked += 1
+        self.gate.wait(60)
+        query = parse_qs(parts.query)
+        page, size = int(query["page"][0]), int(query["page_size"][0])
+        return {
+            "tasks": self.project.contents[(page - 1) * size : page * size],
+            "total": len(self.project.contents),
+        }
+
+    def close(self) -> None:
+        """Stop answering."""
+        self.gate.set()
+        self._http.shutdown()
+        self._http.server_close()
 
 
 def save_small_classifier(folder: Path) -> Path:
