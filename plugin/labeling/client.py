@@ -110,6 +110,10 @@ class LabelStudioClient:
         """Disconnect an ML backend; its webhook stays."""
         self._call("DELETE", f"/api/ml/{backend_id}")
 
+    def test_prediction(self, backend_id: int) -> dict[str, Any]:
+        """Have Label Studio ask an ML backend for the prediction of one task, and return what it got."""
+        return dict(self._call("POST", f"/api/ml/{backend_id}/predict/test", params={"random": "true"}))
+
     def webhooks(self, project_id: int) -> list[dict[str, Any]]:
         """Return the project's webhooks."""
         return list(self._call("GET", "/api/webhooks/", params={"project": project_id}))
