@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -14,7 +15,9 @@ from ..plugin.errors import ClassifierError
 from .app import create_app
 from .guards import check_address
 from .hosting import ModelHost
+from .learning import Learning
 from .loading import load_warm
+from .promotion import promoted_folder
 from .request_log import configure_logging
 from .settings import Settings, SettingsError
 from .versions import default_state, folder_of_version, stored_versions
@@ -28,11 +31,12 @@ class ServeOptions:
         host: Address to listen on; any but a loopback address needs basic auth (see `Settings`).
         port: Port to listen on.
         state: Folder of the versions that were trained from annotations.
-        version: The version to serve, instead of the folder's own.
+        version: The version to serve, instead of the one promoted last or the folder's own.
         root_path: See `Settings`.
         log_format: See `Settings`.
         tls_cert: Certificate chain (PEM): the backend speaks HTTPS.
         tls_key: Its private key (PEM).
+        group_key: Key in the tasks' data whose value says what belongs together when images are held out.
     """
 
     host: str = "127.0.0.1"
@@ -43,6 +47,7 @@ class ServeOptions:
     log_format: str | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    group_key: str | None = None
 
 
 def serve(directory: Path, options: ServeOptions | None = None, environment: Mapping[str, str] | None = None) -> None:
@@ -57,6 +62,8 @@ def serve(directory: Path, options: ServeOptions | None = None, environment: Map
         SettingsError: A malformed setting, a certificate that can't be used, or an address that would be open to
             everyone.
         ClassifierError: There is no such folder, or no such version.
+        DataError: The version that was promoted last is gone.
+        StoreError: The state folder can't be used, or another server learns in it.
     """
     options = options or ServeOptions()
     settings = _settings(options, os.environ if environment is None else environment)
@@ -65,12 +72,16 @@ def serve(directory: Path, options: ServeOptions | None = None, environment: Map
     if not directory.is_dir():
         raise ClassifierError(f"there is no classifier folder '{directory}'. Make one with 'winnow train'.")
     state = options.state or default_state(directory)
-    folder = folder_of_version(directory, state, options.version) if options.version else directory
+    if options.version:
+        folder = folder_of_version(directory, state, options.version)
+    else:
+        folder = promoted_folder(state) or directory
     configure_logging(settings.log_format)
     model = ModelHost(lambda: load_warm(folder))
+    learning = Learning(directory, state, model, load_warm, settings.learning) if settings.learns else None
     model.start()
     uvicorn.run(
-        create_app(settings, model, stored_versions=lambda: stored_versions(state)),
+        create_app(settings, model, learning, stored_versions=lambda: stored_versions(state)),
         host=options.host,
         port=options.port,
         ssl_certfile=options.tls_cert,
@@ -83,10 +94,11 @@ def serve(directory: Path, options: ServeOptions | None = None, environment: Map
 
 
 def _settings(options: ServeOptions, environment: Mapping[str, str]) -> Settings:
-    said = {"root_path": options.root_path, "log_format": options.log_format}
-    return replace(
-        Settings.from_environment(environment), **{name: value for name, value in said.items() if value is not None}
-    )
+    said: dict[str, Any] = {"root_path": options.root_path, "log_format": options.log_format}
+    settings = Settings.from_environment(environment)
+    if options.group_key is not None:
+        said["learning"] = replace(settings.learning, group_key=options.group_key)
+    return replace(settings, **{name: value for name, value in said.items() if value is not None})
 
 
 def _check_certificate(options: ServeOptions) -> None:

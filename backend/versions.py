@@ -34,14 +34,15 @@ def folder_of_version(directory: Path, state: Path, version: str) -> Path:
     stored = stored_versions(state)
     if version in stored:
         return state / _VERSIONS / version
-    own = _version_in(directory)
+    own = version_in(directory)
     if version == own:
         return directory
     known = ", ".join(filter(None, [own, *stored])) or "none"
     raise ClassifierError(f"there is no version '{version}' in '{directory}' or '{state}'; known are: {known}")
 
 
-def _version_in(directory: Path) -> str | None:
+def version_in(directory: Path) -> str | None:
+    """Return the version that a classifier folder states, without loading it; None where it states none."""
     try:
         return str(json.loads((directory / "classifier.json").read_text(encoding="utf-8"))["version"])
     except (OSError, ValueError, KeyError, TypeError):

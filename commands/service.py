@@ -43,13 +43,17 @@ def serve(
     log_format: Annotated[
         str | None, typer.Option("--log-format", help="text (default) or json.", show_default=False)
     ] = None,
+    group_key: Annotated[
+        str | None,
+        typer.Option("--group-key", help="Key of the tasks' data, e.g. patient_id.", show_default=False),
+    ] = None,
     debug: opt.Debug = False,
 ) -> None:
     """Serve a classifier to Label Studio as its ML backend, until Ctrl-C."""
     with shown_errors(debug=debug):
         from ..backend.serve import ServeOptions, serve
 
-        serve(directory, ServeOptions(host, port, state, version, root_path, log_format, tls_cert, tls_key))
+        serve(directory, ServeOptions(host, port, state, version, root_path, log_format, tls_cert, tls_key, group_key))
 
 
 def run_app_on(name: str | None, *, debug: bool, **options: Any) -> None:

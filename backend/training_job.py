@@ -1,0 +1,138 @@
+"""The process of a training job: `python -m winnow.backend.training_job FOLDER`, started by `learning`.
+
+The folder holds `job.json`. The process writes `progress.json` along the way and `outcome.json` at its end. It ends
+when it gets SIGTERM, and when its standard input ends, which happens when the server dies, however it does.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..plugin.errors import JobCancelled, WinnowError
+from ..plugin.labeling.client import LabelStudioClient, LabelStudioError
+from ..plugin.labeling.downloads import Downloader, DownloadLimits
+from ..plugin.labeling.image_sources import ImageSources
+from .job_files import JOB, OUTCOME, PROGRESS, JobSpec
+from .learning_store import LearningStore
+from .settings import Settings, SettingsError
+
+logger = logging.getLogger(__name__)
+
+
+def main(folder: Path, environment: Mapping[str, str]) -> None:
+    """Run the job that a folder describes; how it ended is written there.
+
+    Args:
+        folder: With `job.json`.
+        environment: Where Label Studio's address and token are read from: they are written nowhere.
+    """
+    signal.signal(signal.SIGTERM, _cancel)
+    threading.Thread(target=_end_with_the_server, daemon=True).start()
+    try:
+        outcome = {"state": "done", **_run(folder, environment)}
+    except JobCancelled:
+        outcome = {"state": "cancelled", "detail": "cancelled"}
+    except LabelStudioError as error:
+        outcome = {"state": "unreachable" if _may_pass(error) else "refused", "detail": str(error)}
+    except WinnowError as error:
+        outcome = {"state": "refused", "detail": str(error)}
+    except Exception as error:
+        logger.exception("the training job failed")
+        outcome = {"state": "failed", "detail": f"an unexpected error ({type(error).__name__}); its log has it"}
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logger.info("%s: %s", outcome["state"], outcome["detail"])
+    _write(folder / OUTCOME, outcome)
+
+
+def _run(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    # torch takes seconds to import, during which the job could not be cancelled
+    from .retraining import retrain
+
+    spec = JobSpec.read(folder / JOB)
+    _be_modest(spec.threads, spec.niceness)
+    settings = Settings.from_environment(environment)
+    if settings.label_studio_url is None or settings.label_studio_token is None:
+        raise SettingsError("LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY are needed to read annotations. Set both.")
+    store = LearningStore(spec.state)
+    client = LabelStudioClient(settings.label_studio_url, settings.label_studio_token)
+    downloader = Downloader(
+        settings.label_studio_url,
+        settings.label_studio_token,
+        settings.image_hosts,
+        DownloadLimits(max_bytes=settings.max_image_bytes),
+    )
+    try:
+        sources = ImageSources(downloader, settings.document_root, settings.max_image_bytes)
+        version, report = retrain(spec, store, client, sources, folder, _ProgressFile(folder / PROGRESS))
+    finally:
+        downloader.close()
+        store.close()
+    return {"version": version, "detail": _sentence(report)}
+
+
+def _may_pass(error: LabelStudioError) -> bool:
+    """Tell whether the same question may be answered later: by a Label Studio that is back, or with another token."""
+    return error.status is None or error.status >= 500 or error.status in (401, 403, 408, 429)
+
+
+def _sentence(report: Mapping[str, Any]) -> str:
+    found = report["comparison"]
+    return (
+        f"version {report['version']}: {found['accuracy']['new']:.1%} right on {found['images']} held-out images "
+        f"({found['judged_on']}), the serving one {found['accuracy']['serving']:.1%}"
+    )
+
+
+def _be_modest(threads: int, niceness: int) -> None:
+    """Leave the processor to the server: few threads, on few cores, at a low priority."""
+    import torch
+
+    torch.set_num_threads(threads)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+    if hasattr(os, "nice"):
+        os.nice(niceness)
+
+
+def _end_with_the_server() -> None:
+    while sys.stdin.buffer.read(1):
+        pass
+    os._exit(1)  # nobody is left to tell; the next server begins again
+
+
+def _cancel(number: int, frame: object) -> None:
+    raise JobCancelled
+
+
+class _ProgressFile:
+    """Writes how far the job is, at most once a second."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._next = 0.0
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + 1
+            _write(self._file, {"step": step, "done": done, "total": total})
+
+
+def _write(file: Path, content: Mapping[str, Any]) -> None:
+    unfinished = file.with_suffix(".tmp")
+    unfinished.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    os.replace(unfinished, file)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole addresses, signatures included
+    main(Path(sys.argv[1]), os.environ)

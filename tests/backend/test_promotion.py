@@ -1,0 +1,102 @@
+"""Promotion, rollback, and which folder a server begins with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from winnow.backend.learning_store import LearningStore
+from winnow.backend.promotion import is_no_worse, promote, promoted_folder, roll_back
+from winnow.plugin.errors import DataError
+
+
+def classifier(folder: Path, version: str) -> Path:
+    """Return a folder that states a version, as far as promotion looks."""
+    folder.mkdir(parents=True)
+    (folder / "classifier.json").write_text(json.dumps({"version": version}))
+    return folder
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    return classifier(tmp_path / "given", "v0")
+
+
+@pytest.fixture
+def state(tmp_path: Path, given: Path) -> Path:
+    """Return a state folder with the version that was given and two that jobs made."""
+    store = LearningStore(tmp_path / "state")
+    store.add_version("v0", given)
+    for name in ("v1", "v2"):
+        store.add_version(name, classifier(tmp_path / "state" / "versions" / name, name), {"project": 1})
+    store.close()
+    return tmp_path / "state"
+
+
+def test_nothing_is_promoted_at_first(state: Path, tmp_path: Path) -> None:
+    assert [promoted_folder(each) for each in (state, tmp_path / "none")] == [None, None]
+
+
+def test_version_promoted_last_is_served_from_then_on(state: Path) -> None:
+    promote(state, "v2", "ada", "better")
+    promote(state, "v1", "ada", "better on the rare classes")
+
+    assert promoted_folder(state) == state / "versions" / "v1"
+
+
+def test_unknown_version_is_refused_with_those_that_there_are(state: Path) -> None:
+    with pytest.raises(DataError, match=r"there are: .*v1"):
+        promote(state, "v9", "ada", "a guess")
+
+
+def test_promotion_needs_a_reason(state: Path) -> None:
+    with pytest.raises(DataError, match="say why"):
+        promote(state, "v1", "ada", "  ")
+
+
+def test_version_whose_folder_is_gone_or_holds_another_one_is_not_promoted(given: Path, state: Path) -> None:
+    (state / "versions" / "v1" / "classifier.json").unlink()
+    (given / "classifier.json").write_text(json.dumps({"version": "v7"}))
+
+    with pytest.raises(DataError, match="can't be served"):
+        promote(state, "v1", "ada", "better")
+    with pytest.raises(DataError, match="holds v7 by now"):
+        promote(state, "v0", "ada", "back")
+
+
+def test_rollback_goes_back_to_what_was_served_before(state: Path) -> None:
+    promote(state, "v1", "ada", "better")
+    promote(state, "v2", "ada", "better still")
+
+    assert roll_back(state, "bob", "v2 was worse at night").version == "v1"
+
+
+def test_rollback_of_the_first_promotion_goes_back_to_the_given_classifier(state: Path) -> None:
+    promote(state, "v1", "ada", "better")
+
+    assert roll_back(state, "bob", "it was not").version == "v0"
+
+
+def test_rollback_without_a_promotion_is_refused(state: Path) -> None:
+    with pytest.raises(DataError, match="nothing to go back to"):
+        roll_back(state, "bob", "to be sure")
+
+
+def test_promotion_into_a_folder_that_is_no_state_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no state folder"):
+        promote(tmp_path, "v1", "ada", "better")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("lower", "lost", "expected"), [(-0.009, [], True), (-0.011, [], False), (0.02, ["eel"], False)]
+)
+def test_no_worse_needs_the_lower_bound_above_the_margin_and_no_lost_class(
+    lower: float, lost: list[str], expected: bool
+) -> None:
+    report: dict[str, Any] = {"comparison": {"interval": [lower, 0.1]}, "classes": {"lost": lost}}
+
+    assert is_no_worse(report, margin=0.01) is expected
