@@ -17,9 +17,10 @@ from ..plugin.labeling.image_access import describe_address
 from ..plugin.labeling.image_sources import ImageSources, address_in
 from ..plugin.labeling.labeling_config import parse_labeling_config
 from ..plugin.labeling.predictions import Answer, answer_for, to_prediction
-from .batching import Batcher, Result, Source, Unpredicted
+from .batching import Batcher, Source
 from .contract import PredictRequest, Task
 from .hosting import HostedClassifier, ModelHost, Served
+from .image_jobs import Result, Unpredicted
 
 # A prediction, or `[]` for a task without one: Label Studio can't take null.
 Entry = dict[str, Any] | list[Any]
