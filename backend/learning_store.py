@@ -201,6 +201,10 @@ class LearningStore:
         )
         return [Waiting(*row[:4], asked_for=bool(row[4])) for row in rows]
 
+    def projects(self) -> list[int]:
+        """Return the projects that events came from."""
+        return [row[0] for row in self._read("SELECT project FROM events UNION SELECT project FROM jobs")]
+
     def start_job(self, project: int) -> Job:
         """Note a new job, which takes up all events of the project that wait."""
         with self._writing() as connection:
