@@ -33,8 +33,20 @@ class Settings:
         label_studio_token: Personal access token or legacy token, to fetch uploads [LABEL_STUDIO_API_KEY].
         document_root: The folder that Label Studio serves as local files, as it is mounted here
             [LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT].
+        label_studio_public_url: Where people reach the same Label Studio, if that is elsewhere, as from outside of
+            Docker [WINNOW_LABEL_STUDIO_PUBLIC_URL].
+        label_studio_proxy: Address of the proxy that Label Studio is reached through [WINNOW_LABEL_STUDIO_PROXY].
+        label_studio_basic_auth: User and password for a proxy in front of Label Studio that logs in there itself
+            [WINNOW_LABEL_STUDIO_BASIC_AUTH, as user:password]. Not beside a token: one request has one `Authorization`.
+        ca_file: Certificates of a private CA, trusted beside the system's [WINNOW_CA_FILE]. OpenSSL itself reads
+            SSL_CERT_FILE, which replaces the system's.
+        originals_root: The folder below which the originals of display copies lie; the document root where it is not
+            set [WINNOW_ORIGINALS_ROOT].
+        image_cache: Folder for images that were downloaded [WINNOW_IMAGE_CACHE].
+        image_cache_bytes: It holds no more than that; 0 = nothing is kept [WINNOW_IMAGE_CACHE_MB].
         image_hosts: Other hosts that images may be fetched from [WINNOW_IMAGE_HOSTS, with commas].
         max_image_bytes: Larger images are not read [WINNOW_MAX_IMAGE_MB].
+        max_image_pixels: Images of more are refused before they are decoded [WINNOW_MAX_IMAGE_MEGAPIXELS].
         max_request_bytes: Larger requests are refused [WINNOW_MAX_REQUEST_MB].
         max_waiting: Images that may wait for the classifier; requests beyond are answered 503 at once
             [WINNOW_MAX_WAITING].
@@ -56,8 +68,16 @@ class Settings:
     label_studio_url: str | None = None
     label_studio_token: str | None = field(default=None, repr=False)
     document_root: Path | None = None
+    label_studio_public_url: str | None = None
+    label_studio_proxy: str | None = field(default=None, repr=False)
+    label_studio_basic_auth: tuple[str, str] | None = field(default=None, repr=False)
+    ca_file: Path | None = None
+    originals_root: Path | None = None
+    image_cache: Path | None = None
+    image_cache_bytes: int = 1024 * 1024 * 1024
     image_hosts: HostRules = field(default_factory=HostRules)
     max_image_bytes: int = 32 * 1024 * 1024
+    max_image_pixels: int = 100_000_000
     max_request_bytes: int = 64 * 1024 * 1024
     max_waiting: int = 4096
     batch_size: int = 32
@@ -94,8 +114,16 @@ class Settings:
             label_studio_url=_url(environment, "LABEL_STUDIO_URL"),
             label_studio_token=environment.get("LABEL_STUDIO_API_KEY") or None,
             document_root=_folder(environment, "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT"),
+            label_studio_public_url=_url(environment, "WINNOW_LABEL_STUDIO_PUBLIC_URL"),
+            label_studio_proxy=environment.get("WINNOW_LABEL_STUDIO_PROXY", "").strip() or None,
+            label_studio_basic_auth=_label_studio_basic_auth(environment),
+            ca_file=_file(environment, "WINNOW_CA_FILE"),
+            originals_root=_folder(environment, "WINNOW_ORIGINALS_ROOT"),
+            image_cache=_path(environment, "WINNOW_IMAGE_CACHE"),
+            image_cache_bytes=_whole(environment, "WINNOW_IMAGE_CACHE_MB", 1024) * 1024 * 1024,
             image_hosts=_hosts(environment, "WINNOW_IMAGE_HOSTS"),
             max_image_bytes=_positive(environment, "WINNOW_MAX_IMAGE_MB", 32) * 1024 * 1024,
+            max_image_pixels=_positive(environment, "WINNOW_MAX_IMAGE_MEGAPIXELS", 100) * 1_000_000,
             max_request_bytes=_positive(environment, "WINNOW_MAX_REQUEST_MB", 64) * 1024 * 1024,
             max_waiting=_positive(environment, "WINNOW_MAX_WAITING", cls.max_waiting),
             batch_size=_positive(environment, "WINNOW_BATCH_SIZE", cls.batch_size),
@@ -141,6 +169,22 @@ def _basic_auth(environment: Mapping[str, str]) -> tuple[str, str] | None:
     return (user, password) if user else None
 
 
+def _label_studio_basic_auth(environment: Mapping[str, str]) -> tuple[str, str] | None:
+    name = "WINNOW_LABEL_STUDIO_BASIC_AUTH"
+    value = environment.get(name, "")
+    if not value:
+        return None
+    user, colon, password = value.partition(":")
+    if not (user and colon):
+        raise SettingsError(f"{name} must hold user:password.")
+    if environment.get("LABEL_STUDIO_API_KEY"):
+        raise SettingsError(
+            f"{name} and LABEL_STUDIO_API_KEY are both set, but a request has one Authorization header. Have the proxy "
+            "add Label Studio's token, or let what brings a token pass it without a password."
+        )
+    return user, password
+
+
 def _url(environment: Mapping[str, str], name: str) -> str | None:
     value = environment.get(name, "").strip().rstrip("/")
     if not value:
@@ -156,15 +200,26 @@ def _url(environment: Mapping[str, str], name: str) -> str | None:
 
 
 def _folder(environment: Mapping[str, str], name: str) -> Path | None:
-    value = environment.get(name, "").strip()
-    if not value:
+    folder = _path(environment, name)
+    if folder is None:
         return None
-    folder = Path(value).expanduser()
     if not folder.is_dir():
-        raise SettingsError(f"{name} is '{value}', which is no folder. Set it to the folder as it is mounted here.")
+        raise SettingsError(f"{name} is '{folder}', which is no folder. Set it to the folder as it is mounted here.")
     if folder.resolve() == Path(folder.resolve().anchor):
-        raise SettingsError(f"{name} is '{value}', the whole disk. Set it to the folder that holds the images.")
+        raise SettingsError(f"{name} is '{folder}', the whole disk. Set it to the folder that holds the images.")
     return folder
+
+
+def _file(environment: Mapping[str, str], name: str) -> Path | None:
+    path = _path(environment, name)
+    if path is not None and not path.is_file():
+        raise SettingsError(f"{name} is '{path}', which is no file. Set it to the file as it is mounted here.")
+    return path
+
+
+def _path(environment: Mapping[str, str], name: str) -> Path | None:
+    value = environment.get(name, "").strip()
+    return Path(value).expanduser() if value else None
 
 
 def _hosts(environment: Mapping[str, str], name: str) -> HostRules:
@@ -176,9 +231,16 @@ def _hosts(environment: Mapping[str, str], name: str) -> HostRules:
 
 
 def _positive(environment: Mapping[str, str], name: str, default: int) -> int:
+    number = _whole(environment, name, default)
+    if number == 0:
+        raise SettingsError(f"{name} is 0; it must be a whole number above 0 (default {default}).")
+    return number
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int) -> int:
     value = environment.get(name, "").strip()
     if not value:
         return default
-    if not (value.isascii() and value.isdigit() and int(value) > 0):
-        raise SettingsError(f"{name} is '{value}'; it must be a whole number above 0 (default {default}).")
+    if not (value.isascii() and value.isdigit()):
+        raise SettingsError(f"{name} is '{value}'; it must be a whole number (default {default}).")
     return int(value)
