@@ -11,6 +11,7 @@ from .. import options as opt
 from ..plugin.errors import WinnowError
 from ..plugin.home import winnow_home
 from ..terminal import Report, run_job
+from . import promotion
 
 if TYPE_CHECKING:
     from ..backend.settings import Settings
@@ -102,6 +103,10 @@ def doctor(project: Project, url: BackendUrl, json: opt.Json = False, debug: opt
 
     if not run_job(job, as_json=json, debug=debug).is_sound:
         raise typer.Exit(1)
+
+
+app.command()(promotion.promote)
+app.command()(promotion.cancel)
 
 
 def _settings() -> Settings:
