@@ -94,7 +94,7 @@ def _be_modest(threads: int, niceness: int) -> None:
 
 
 def _end_with_the_server() -> None:
-    while sys.stdin.buffer.read(1):
+    while os.read(0, 1):  # not sys.stdin, whose lock a thread must not hold when the interpreter ends
         pass
     os._exit(1)  # nobody is left to tell; the next server begins again
 
