@@ -199,7 +199,9 @@ class LearningStore:
             "WHERE job IS NULL GROUP BY project ORDER BY MIN(id)",
             (START,),
         )
-        return [Waiting(*row[:4], bool(row[4])) for row in rows]
+        return [
+            Waiting(project, annotations, first, last, bool(asked)) for project, annotations, first, last, asked in rows
+        ]
 
     def projects(self) -> list[int]:
         """Return the projects that events came from."""
@@ -238,7 +240,7 @@ class LearningStore:
             "ORDER BY id DESC LIMIT ?",
             (limit,),
         )
-        return [Job(*row[:7], bool(row[7])) for row in rows]
+        return [Job(*told, cancel=bool(cancel)) for *told, cancel in rows]
 
     def ask_to_cancel(self) -> int | None:
         """Ask for the running job to be cancelled; return its number, None where none runs."""
