@@ -95,7 +95,7 @@ class Job:
         ended_at: The same; None while it runs.
         detail: Why it ended as it did, for a person.
         version: What it made.
-        cancel: Whether somebody asked for it to be cancelled.
+        cancel: Above 0 where somebody asked for it to be cancelled.
     """
 
     id: int
@@ -105,7 +105,7 @@ class Job:
     ended_at: float | None
     detail: str
     version: str | None
-    cancel: bool
+    cancel: int
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ class LearningStore:
             "ORDER BY id DESC LIMIT ?",
             (limit,),
         )
-        return [Job(*told, cancel=bool(cancel)) for *told, cancel in rows]
+        return [Job(*row) for row in rows]
 
     def ask_to_cancel(self) -> int | None:
         """Ask for the running job to be cancelled; return its number, None where none runs."""
