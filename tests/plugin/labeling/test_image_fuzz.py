@@ -1,4 +1,4 @@
-"""Image files that are damaged on purpose: an error of ours or pixels, never anything else."""
+"""Image files that are damaged on purpose, and odd addresses: an error of ours, or pixels; never anything else."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
 from PIL import Image
 from pydicom.data import get_testdata_file
 
@@ -89,3 +91,22 @@ def test_damaged_image_is_pixels_or_an_error_of_ours(kind: str) -> None:
             assert pixels.ndim == 3
 
     assert refused > 0
+
+
+STARTS = ["", "/", "//", "/data/local-files/?d=", "/data/upload/", "data:", "data:;base64,", "http://", "https://[", "s3://",
+          "HTTP://127.0.0.1@", "http://localhost:", "/tasks/1/presign/?fileuri=", "\\\\host\\"]  # fmt: skip
+ADDRESSES = st.builds(str.__add__, st.sampled_from(STARTS), st.text(max_size=20))
+JSON = st.recursive(st.none() | st.booleans() | st.floats() | ADDRESSES, lambda inner: st.lists(inner, max_size=2))
+
+
+@seed(0)
+@settings(max_examples=400, deadline=None, database=None)
+@given(address=ADDRESSES | JSON, task_id=st.none() | st.integers() | st.text(max_size=3))
+def test_odd_address_is_an_error_of_ours(address: object, task_id: int | str | None) -> None:
+    sources = ImageSources(Downloader("http://127.0.0.1:1"), Path(__file__).parent / "no such folder", 1000)
+
+    try:
+        sources.open(address, task_id=task_id)
+    except ImageAccessError:
+        return
+    assert str(address).strip()[:5].lower() == "data:", "only a data URI can be read from nowhere"
