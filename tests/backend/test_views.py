@@ -19,7 +19,7 @@ from winnow.backend.settings import Settings
 
 
 def predict_two(client: TestClient, config: str, task: Any, image_uri: Any) -> None:
-    tasks = [task(1, image_uri("red")), task(2, "s3://bucket/key.png?signature=hidden")]
+    tasks = [task(1, image_uri("red")), task(2, "ftp://images/key.png?signature=hidden")]
     client.post("/predict", json={"tasks": tasks, "label_config": config, "project": "7.1"})
 
 
