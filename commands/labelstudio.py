@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,9 @@ import typer
 from .. import options as opt
 from ..plugin.errors import WinnowError
 from ..plugin.home import winnow_home
-from ..terminal import Report, run_job
+from ..plugin.progress import Progress
+from ..terminal import Report, run_job, say
+from . import promotion
 
 if TYPE_CHECKING:
     from ..backend.settings import Settings
@@ -48,13 +51,13 @@ def attach(
 ) -> None:
     """Connect 'winnow serve' to a project: ML backend, webhook, version and uncertainty sampling."""
 
-    def job(progress: object) -> Report:
+    def job(progress: Progress) -> Report:
         from ..plugin.labeling.attached_backend import Backend
-        from ..plugin.labeling.attachment import attach
+        from ..plugin.labeling.attachment import attach as attach_backend
 
         settings = _settings()
         with _client(settings) as client:
-            return attach(
+            return attach_backend(
                 client,
                 project,
                 Backend(url, settings.basic_auth),
@@ -76,11 +79,11 @@ def detach(
 ) -> None:
     """Remove ML backend and webhook from a project, and put back what 'attach' changed; predictions stay."""
 
-    def job(progress: object) -> Report:
-        from ..plugin.labeling.attachment import detach
+    def job(progress: Progress) -> Report:
+        from ..plugin.labeling.attachment import detach as detach_backend
 
         with _client(_settings()) as client:
-            return detach(client, project, url, _memories(), dry_run=dry_run)
+            return detach_backend(client, project, url, _memories(), dry_run=dry_run)
 
     run_job(job, as_json=json, debug=debug)
 
@@ -90,18 +93,54 @@ def doctor(project: Project, url: BackendUrl, json: opt.Json = False, debug: opt
     """Try the connection in both directions, and name the setting at fault; exit status 1 if there is one."""
     from ..plugin.labeling.connection_findings import ConnectionReport
 
-    def job(progress: object) -> ConnectionReport:
+    def job(progress: Progress) -> ConnectionReport:
         import httpx
 
         from ..plugin.labeling.attached_backend import Backend
         from ..plugin.labeling.connection_check import check_connection
+        from ..plugin.labeling.trust import Trust
 
         settings = _settings()
-        with _client(settings) as client, httpx.Client(trust_env=False, timeout=5) as http:
+        trust = Trust(settings.ca_file)
+        with _client(settings) as client, trust.to_other_hosts(httpx.Timeout(5)) as http:
             return check_connection(client, project, Backend(url, settings.basic_auth), http, settings.document_root)
 
     if not run_job(job, as_json=json, debug=debug).is_sound:
         raise typer.Exit(1)
+
+
+@app.command()
+def sync(
+    directory: opt.ExportedClassifier,
+    project: Project,
+    once: Annotated[bool, typer.Option("--once", help="Make one pass and end; nothing is trained.")] = False,
+    interval: Annotated[float, typer.Option("--interval", min=1, help="Seconds between two looks.")] = 30,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", help="Folder of trained versions; default below ~/.winnow.", show_default=False),
+    ] = None,
+    delete_old: Annotated[
+        bool, typer.Option("--delete-old", help="Delete the predictions of Winnow's earlier versions.")
+    ] = False,
+    force_sampling: ForceSampling = False,
+    json: opt.Json = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Push predictions into a project, and learn from its annotations; Label Studio itself calls nobody."""
+
+    def job(progress: Progress) -> Report:
+        from ..backend.syncing import SyncOptions
+        from ..backend.syncing import sync as synchronise
+
+        options = SyncOptions(None if once else interval, state, force_sampling, delete_old)
+        with _client(_settings()) as client:
+            return synchronise(directory, project, client, options, say=say, progress=progress)
+
+    run_job(job, as_json=json, debug=debug)
+
+
+app.command()(promotion.promote)
+app.command()(promotion.cancel)
 
 
 def _settings() -> Settings:
@@ -112,14 +151,18 @@ def _settings() -> Settings:
 
 def _client(settings: Settings) -> LabelStudioClient:
     """Return a client of the Label Studio that the environment names; a token would be seen on the command line."""
-    from ..plugin.labeling.client import LabelStudioClient
+    from ..plugin.labeling.client import TIMEOUT, LabelStudioClient
+    from ..plugin.labeling.trust import Trust
 
     if settings.label_studio_url is None or settings.label_studio_token is None:
         raise WinnowError(
             "LABEL_STUDIO_URL or LABEL_STUDIO_API_KEY is not set. Set them to Label Studio's address and to a personal "
             "access token, which Label Studio makes under Account & Settings."
         )
-    return LabelStudioClient(settings.label_studio_url, settings.label_studio_token)
+    trust = Trust(settings.ca_file, settings.label_studio_proxy)
+    return LabelStudioClient(
+        settings.label_studio_url, settings.label_studio_token, http=trust.to_label_studio(TIMEOUT)
+    )
 
 
 def _memories() -> AttachmentMemories:

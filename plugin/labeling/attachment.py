@@ -68,8 +68,8 @@ def attach(
         _set_title(client, row, backend, version, log)
     _set_webhook(client, project_id, backend, log)
     wanted = {"show_collab_predictions": True, "model_version": version or _SERVED_VERSION}
-    wanted |= _wanted_sampling(project, force_sampling, log)
-    _set_fields(client, project, wanted, log, memory)
+    wanted |= wanted_sampling(project, force_sampling, log)
+    set_fields(client, project, wanted, log, memory)
     if not dry_run:
         memories.write(client.base_url, project_id, memory)
     return AttachmentReport(project_id, version, tuple(log.changes), tuple(log.notes), dry_run)
@@ -150,7 +150,7 @@ def announce_version(
         backend = Backend(row["url"], basic_auth)
         log = ChangeLog(dry_run=False)
         _set_title(client, row, backend, version, log)
-        _set_fields(client, client.project(project_id), {"model_version": version}, log, None)
+        set_fields(client, client.project(project_id), {"model_version": version}, log, None)
         return True
     return False
 
@@ -233,7 +233,8 @@ def _set_webhook(client: LabelStudioClient, project_id: int, backend: Backend, l
             client.delete_webhook(hook["id"])
 
 
-def _wanted_sampling(project: dict[str, Any], force: bool, log: ChangeLog) -> dict[str, Any]:
+def wanted_sampling(project: dict[str, Any], force: bool, log: ChangeLog) -> dict[str, Any]:
+    """Return the sampling to set in a project: none where annotations exist already, unless by force."""
     if project.get("sampling") == UNCERTAINTY_SAMPLING:
         return {}
     if has_annotations(project) and not force:
@@ -251,7 +252,7 @@ def has_annotations(project: dict[str, Any]) -> bool:
     return any(project.get(name) for name in counts)
 
 
-def _set_fields(
+def set_fields(
     client: LabelStudioClient,
     project: dict[str, Any],
     wanted: dict[str, Any],

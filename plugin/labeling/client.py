@@ -15,9 +15,10 @@ import httpx
 from ..errors import WinnowError
 from .image_access import AccessProblem, ImageAccessError
 from .label_studio_login import LabelStudioLogin
+from .trust import Trust
 
 # For one call to connect, and to answer between two pieces; Label Studio imports a thousand predictions in 2 s.
-TIMEOUT_SECONDS = 60.0
+TIMEOUT = httpx.Timeout(60.0)
 _PAGE_SIZE = 100
 # Label Studio on SQLite answers 500 "database is locked" while it imports; these waits add up to half a minute.
 _WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
@@ -46,8 +47,8 @@ class LabelStudioClient:
     Args:
         base_url: Label Studio's address, a sub-path included.
         token: A personal access token (renewed as needed) or a legacy token.
-        http: What connects, made for Label Studio's certificate and proxy; a plain one by default. It is closed with
-            this client.
+        http: What connects (see `trust.Trust`), closed with this client; by default the system's certificates are
+            trusted, and no proxy is used.
         waits: Seconds to wait before each repetition of a call that failed for the time being.
     """
 
@@ -60,7 +61,7 @@ class LabelStudioClient:
         waits: Sequence[float] = _WAITS_SECONDS,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._http = http or httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False)
+        self._http = http or Trust().to_label_studio(TIMEOUT)
         self._login = LabelStudioLogin(self.base_url, token, self._http)
         self._waits = tuple(waits)
 
@@ -93,6 +94,12 @@ class LabelStudioClient:
         Deleting tasks meanwhile may make pages skip some; adding some does not.
         """
         yield from self._pages("/api/tasks/", {"project": project_id, "fields": "all"})
+
+    def latest_change(self, project_id: int) -> str | None:
+        """Return when a task of the project, or an annotation of one, was changed last; None without tasks."""
+        query = {"project": project_id, "page_size": 1, "query": '{"ordering": ["-tasks:updated_at"]}'}
+        tasks = self._call("GET", "/api/tasks/", params=query)["tasks"]
+        return str(tasks[0]["updated_at"]) if tasks else None
 
     def ml_backends(self, project_id: int) -> list[dict[str, Any]]:
         """Return the project's ML backends; Label Studio asks each of them for its health and version first."""
@@ -145,6 +152,10 @@ class LabelStudioClient:
     def delete_predictions(self, project_id: int, model_version: str) -> None:
         """Delete the predictions of one version."""
         self._call("DELETE", f"/api/projects/{project_id}/model-versions/", json={"model_version": model_version})
+
+    def delete_prediction(self, prediction_id: int) -> None:
+        """Delete one prediction."""
+        self._call("DELETE", f"/api/predictions/{prediction_id}/")
 
     def model_versions(self, project_id: int) -> dict[str, int]:
         """Return the versions of the project's predictions, with how many there are of each."""
