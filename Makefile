@@ -21,8 +21,9 @@ setup: $(STAMP)
 demo: setup
 	$(BIN)/winnow demo
 
+# Two processes, each with a database and a home of its own; a file's tests stay together.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # mypy finds the package `winnow` through a link, since the folder is not called so.
 lint: setup

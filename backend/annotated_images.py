@@ -101,35 +101,40 @@ def read_annotated(
 
 
 def fetch_images(
-    images: AnnotatedImages, sources: ImageSources, folder: Path, progress: Progress
+    images: AnnotatedImages, sources: ImageSources, folder: Path, login: tuple[str, str] | None, progress: Progress
 ) -> tuple[np.ndarray, list[Failure]]:
     """Bring images here, each as a file that lasts as long as the folder.
+
+    Args:
+        images: Of a project.
+        sources: Where they come from.
+        folder: For what is not a local file.
+        login: The project's own, for the hosts that its images lie on.
+        progress: Told after each image.
 
     Returns:
         (n,) object: paths, None where an image could not be had; and why, for each of those.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     files = np.full(len(images), None, object)
     failures: list[Failure] = []
 
     def fetch(row: int) -> Path | str:
         try:
-            opened = sources.open(images.addresses[row])
+            return sources.keep(images.addresses[row], folder, task_id=int(images.tasks[row]), login=login)
         except ImageAccessError as error:
             return str(error)
-        if isinstance(opened, Path):
-            return opened
-        file = folder / str(row)
-        file.write_bytes(opened.getbuffer())
-        return file
 
     with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE, thread_name_prefix="image") as pool:
-        for row, result in enumerate(pool.map(fetch, range(len(images)))):
-            if isinstance(result, str):
-                failures.append(Failure(str(images.tasks[row]), describe_address(images.addresses[row]), result))
-            else:
-                files[row] = str(result)
-            progress("images", row + 1, len(images))
+        try:
+            for row, result in enumerate(pool.map(fetch, range(len(images)))):
+                if isinstance(result, str):
+                    failures.append(Failure(str(images.tasks[row]), describe_address(images.addresses[row]), result))
+                else:
+                    files[row] = str(result)
+                progress("images", row + 1, len(images))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # a cancelled job does not fetch the rest first
+            raise
     return files, failures
 
 

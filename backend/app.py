@@ -14,8 +14,6 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from .. import __version__
 from ..plugin.errors import WinnowError
-from ..plugin.labeling.downloads import Downloader, DownloadLimits
-from ..plugin.labeling.image_sources import ImageSources
 from .api_page import HEADERS, api_page
 from .contract import (
     Health,
@@ -30,6 +28,7 @@ from .contract import (
 from .fit_log import FitLog
 from .guards import BasicAuth, JsonOnly, RequestLimit
 from .hosting import ModelHost, NotReadyError
+from .images import image_sources
 from .metrics import CONTENT_TYPE, Metrics
 from .predicting import Outcome, Predictor
 from .request_log import RequestLog
@@ -95,13 +94,7 @@ def create_app(
         learning: Acts on annotations; started and stopped with the application. None = they are not learnt from.
         stored_versions: Lists the versions that could be served instead.
     """
-    downloader = Downloader(
-        settings.label_studio_url,
-        settings.label_studio_token,
-        settings.image_hosts,
-        DownloadLimits(max_bytes=settings.max_image_bytes),
-    )
-    sources = ImageSources(downloader, settings.document_root, settings.max_image_bytes)
+    sources = image_sources(settings)
     metrics = Metrics()
     predictor = Predictor(
         host,
@@ -121,7 +114,7 @@ def create_app(
         await run_in_threadpool(predictor.queue.close)
         if learning is not None:
             await run_in_threadpool(learning.stop)
-        downloader.close()
+        sources.close()
 
     app = FastAPI(
         title="Winnow ML backend",
@@ -133,10 +126,11 @@ def create_app(
         root_path=settings.root_path,
         responses=_PROBLEMS,
     )
-    status = Status()
-    _add_contract(app, host, predictor, metrics, status, stored_versions)
+    status, fit_log = Status(), FitLog()
+    _add_contract(app, host, fit_log, stored_versions)
+    _add_prediction(app, predictor, metrics, status)
     _add_events(app, learning)
-    _add_views(app, host, predictor, metrics, status, learning)
+    _add_views(app, metrics, lambda: status.report(host, predictor.queue, fit_log.by_project()), learning)
     _add_error_handlers(app)
     _add_middleware(app, settings, metrics)
     return app
@@ -152,16 +146,7 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     app.add_middleware(RequestLog, count=metrics.request)
 
 
-def _add_contract(
-    app: FastAPI,
-    host: ModelHost,
-    predictor: Predictor,
-    metrics: Metrics,
-    status: Status,
-    stored_versions: Callable[[], Sequence[str]],
-) -> None:
-    fit_log = FitLog()
-
+def _add_contract(app: FastAPI, host: ModelHost, fit_log: FitLog, stored_versions: Callable[[], Sequence[str]]) -> None:
     # Routes that only look are async: they answer from the event loop, however many threads are busy.
 
     @app.get("/", response_model=Health, responses=_BUSY)
@@ -175,27 +160,27 @@ def _add_contract(
     @app.post("/setup")
     def setup(request: SetupRequest) -> SetupAnswer:
         """Tell the version, and log how the project's labeling config fits the classifier."""
-        if request.label_config:
-            status.config(str(request.project), request.label_config)
-            if host.state == "ready":
-                fit_log.tell(str(request.project), request.label_config, host.served.classifier.classes)
+        if request.label_config and host.state == "ready":
+            fit_log.tell(str(request.project), request.label_config, host.served.classifier.classes)
         return SetupAnswer(model_version=host.version)
-
-    @app.post("/predict", response_model=PredictAnswer, responses=_BUSY)
-    async def predict(request: PredictRequest) -> JSONResponse:
-        """Return exactly one entry for each task, in order; `[]` for what can't be predicted."""
-        outcome = await predictor.predict(request.tasks, request.label_config)
-        if outcome.failures:
-            metrics.failures(outcome.kinds)
-            status.problems(outcome.failures, outcome.kinds)
-            _log_failures(outcome, len(request.tasks))
-        return JSONResponse({"results": outcome.entries})
 
     @app.get("/versions")
     def versions() -> Versions:
         """List the version that is served, then those that could be."""
         served = [host.version] if host.version else []
         return Versions(versions=served + [version for version in stored_versions() if version not in served])
+
+
+def _add_prediction(app: FastAPI, predictor: Predictor, metrics: Metrics, status: Status) -> None:
+    @app.post("/predict", response_model=PredictAnswer, responses=_BUSY)
+    async def predict(request: PredictRequest) -> JSONResponse:
+        """Return exactly one entry for each task, in order; `[]` for what can't be predicted."""
+        outcome = await predictor.predict(request)
+        if outcome.failures:
+            metrics.failures(outcome.kinds)
+            status.problems(outcome.failures, outcome.kinds)
+            _log_failures(outcome, len(request.tasks))
+        return JSONResponse({"results": outcome.entries})
 
 
 def _add_events(app: FastAPI, learning: Learning | None) -> None:
@@ -211,16 +196,13 @@ def _add_events(app: FastAPI, learning: Learning | None) -> None:
         return Receipt(status=taken, detail=_DETAILS.get(taken, ""))
 
 
-def _add_views(
-    app: FastAPI, host: ModelHost, predictor: Predictor, metrics: Metrics, status: Status, learning: Learning | None
-) -> None:
+def _add_views(app: FastAPI, metrics: Metrics, report: Callable[[], dict[str, Any]], learning: Learning | None) -> None:
     """Add what people and monitors look at; Label Studio asks for none of it."""
 
     @app.get("/status")
     def look() -> dict[str, Any]:
         """Tell how classifier, queue, projects and training are doing, and what went wrong last."""
-        report = status.report(host, predictor.queue)
-        return report | {"learning": None if learning is None else learning.status()}
+        return report() | {"learning": None if learning is None else learning.status()}
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE: {}}}})
     def measurements() -> Response:

@@ -14,12 +14,27 @@ class Task(BaseModel):
     data: dict[str, Any]
 
 
+class PredictParams(BaseModel):
+    """What comes with the tasks: the project's credentials for the hosts that its images lie on."""
+
+    login: str | None = None
+    password: str | None = None
+
+
 class PredictRequest(BaseModel):
     """Body of POST /predict."""
 
     tasks: list[Task]
     label_config: str = Field(description="The project's labeling config (XML)")
     project: str | int | None = None
+    params: PredictParams | None = None
+
+    @property
+    def login(self) -> tuple[str, str] | None:
+        """User and password for the hosts that the images lie on, where the project has them."""
+        if self.params is None or not self.params.login:
+            return None
+        return self.params.login, self.params.password or ""
 
 
 class SetupRequest(BaseModel):

@@ -65,10 +65,9 @@ def judge(
     truth, first, second = truth[readable], decided[0][0][readable], decided[1][0][readable]
     if images.multilabel:
         # Each image is right or wrong as a whole: its decisions are not independent of each other.
-        codes = [np.zeros(len(truth), int), *(_wrong(truth, found).astype(int) for found in (first, second))]
+        found = compare(np.zeros(len(truth), int), _wrong(truth, first).astype(int), _wrong(truth, second).astype(int))
     else:
-        codes = [truth.argmax(axis=1), *(_numbers(found) for found in (first, second))]
-    found = compare(*codes)
+        found = compare(truth.argmax(axis=1), _numbers(first), _numbers(second))
     return {
         "images": found.images,
         "judged_on": "blind labels" if enough else "all labels",

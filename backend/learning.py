@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ class Learning:
         host: Of the serving classifier.
         load: Loads a classifier folder, ready to answer.
         plan: When and how.
-        announce: Told each version that is newly served; a failure is only logged.
+        announce: Told each version that is newly served, and the projects that events came from; must not wait.
 
     Raises:
         StoreError: The state folder cannot be used, or another server uses it.
@@ -56,7 +56,7 @@ class Learning:
         host: ModelHost,
         load: Callable[[Path], HostedClassifier],
         plan: LearningPlan,
-        announce: Callable[[str], None] | None = None,
+        announce: Callable[[str, Sequence[int]], None] | None = None,
     ) -> None:
         self._host, self._load, self._plan, self._announce = host, load, plan, announce
         self._store = LearningStore(state)
@@ -186,10 +186,7 @@ class Learning:
         if version is None or version == self._announced or self._announce is None:
             return
         self._announced = version
-        try:
-            self._announce(version)
-        except Exception as error:
-            logger.warning("Label Studio was not told of version %s: %s", version, error)
+        self._announce(version, self._store.projects())
 
     def _start_due(self) -> None:
         serving, now = self._host.version, time.time()

@@ -95,7 +95,7 @@ class Job:
         ended_at: The same; None while it runs.
         detail: Why it ended as it did, for a person.
         version: What it made.
-        cancel: Whether somebody asked for it to be cancelled.
+        cancel: Above 0 where somebody asked for it to be cancelled.
     """
 
     id: int
@@ -105,7 +105,7 @@ class Job:
     ended_at: float | None
     detail: str
     version: str | None
-    cancel: bool
+    cancel: int
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,13 @@ class LearningStore:
             "WHERE job IS NULL GROUP BY project ORDER BY MIN(id)",
             (START,),
         )
-        return [Waiting(*row[:4], asked_for=bool(row[4])) for row in rows]
+        return [
+            Waiting(project, annotations, first, last, bool(asked)) for project, annotations, first, last, asked in rows
+        ]
+
+    def projects(self) -> list[int]:
+        """Return the projects that events came from."""
+        return [row[0] for row in self._read("SELECT project FROM events UNION SELECT project FROM jobs")]
 
     def start_job(self, project: int) -> Job:
         """Note a new job, which takes up all events of the project that wait."""
@@ -234,7 +240,7 @@ class LearningStore:
             "ORDER BY id DESC LIMIT ?",
             (limit,),
         )
-        return [Job(*row[:7], cancel=bool(row[7])) for row in rows]
+        return [Job(*row) for row in rows]
 
     def ask_to_cancel(self) -> int | None:
         """Ask for the running job to be cancelled; return its number, None where none runs."""

@@ -18,7 +18,7 @@ from ..plugin.labeling.image_sources import ImageSources, address_in
 from ..plugin.labeling.labeling_config import parse_labeling_config
 from ..plugin.labeling.predictions import Answer, answer_for, to_prediction
 from .batching import Batcher, Result, Source, Unpredicted
-from .contract import Task
+from .contract import PredictRequest, Task
 from .hosting import HostedClassifier, ModelHost, Served
 
 # A prediction, or `[]` for a task without one: Label Studio can't take null.
@@ -42,11 +42,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """The image at `address`, which the task in row `row` keeps under `key`."""
+    """The image at `address`, which the task `task_id` in row `row` keeps under `key`.
+
+    `login` is the project's user and password for the hosts that its images lie on.
+    """
 
     row: int
     key: str
     address: object
+    task_id: int | str | None
+    login: tuple[str, str] | None
 
 
 class Predictor:
@@ -76,19 +81,24 @@ class Predictor:
         self._seconds = seconds
         self.queue = Batcher(self._open, batch_size=batch_size, capacity=capacity, on_batch=on_batch)
 
-    async def predict(self, tasks: Sequence[Task], label_config: str) -> Outcome:
-        """Predict tasks; what can't be predicted costs its own entry only.
+    async def predict(self, request: PredictRequest) -> Outcome:
+        """Predict a request's tasks; what can't be predicted costs its own entry only.
 
         Raises:
             NotReadyError: No classifier yet, or too many images are waiting.
             LabelingConfigError: Nothing in the config can be filled in.
         """
         served = self._host.served
-        mappings = await run_in_threadpool(_mappings, label_config, served.classifier.classes)
+        mappings = await run_in_threadpool(_mappings, request.label_config, served.classifier.classes)
         keys = sorted({mapping.control.data_key for mapping in mappings})
-        images = [_Image(row, key, address_in(task.data, key)) for row, task in enumerate(tasks) for key in keys]
+        login = request.login
+        images = [
+            _Image(row, key, address_in(task.data, key), task.id, login)
+            for row, task in enumerate(request.tasks)
+            for key in keys
+        ]
         results = await self._results(served, images)
-        return await run_in_threadpool(_outcome, tasks, served, mappings, images, results)
+        return await run_in_threadpool(_outcome, request.tasks, served, mappings, images, results)
 
     async def _results(self, served: Served, images: Sequence[_Image]) -> list[Result]:
         job = self.queue.submit(served, images)
@@ -101,7 +111,7 @@ class Predictor:
         return job.future.result()
 
     def _open(self, image: _Image) -> Source:
-        return self._sources.open(image.address)
+        return self._sources.open(image.address, task_id=image.task_id, login=image.login)
 
 
 @lru_cache(maxsize=64)

@@ -94,8 +94,8 @@ def configure_logging(form: str, stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_JsonLines() if form == "json" else _TextLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # httpx logs whole addresses, signatures included
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("httpx", "httpx2"):  # they log whole addresses, signatures included
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class _TextLines(logging.Formatter):

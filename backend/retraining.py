@@ -80,11 +80,12 @@ def retrain(
         LabelStudioError: Label Studio does not answer.
     """
     serving = load_classifier(spec.classifier)
-    config = parse_labeling_config(str(client.project(spec.project)["label_config"]))
+    project = client.project(spec.project)
+    config = parse_labeling_config(str(project["label_config"]))
     images = read_annotated(client.tasks(spec.project), config, serving.classes, spec.group_key)
     if len(images) < 2 * spec.held_out_least:  # before the images are fetched for nothing
         choose_held_out(images.units, frozenset(), _holding_out(spec))
-    files, failures = fetch_images(images, sources, folder / "images", progress)
+    files, failures = fetch_images(images, sources, folder / "images", _login(project), progress)
     fetched = np.array([file is not None for file in files], bool)
     images, files = images[fetched], files[fetched]
     backbone = backbone_of(str(spec.classifier))
@@ -123,6 +124,12 @@ def retrain(
     report = _report(spec, images, parts, trained, serving, judged, failures)
     report["notes"] += _doubts(serving, spec, store)
     return _written(trained.classifier, report, spec, store, folder), report
+
+
+def _login(project: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return user and password for the hosts that the project's images lie on, where it has them."""
+    user, password = project.get("task_data_login"), project.get("task_data_password")
+    return (str(user), str(password)) if user and password else None
 
 
 def _holding_out(spec: JobSpec) -> HoldingOut:

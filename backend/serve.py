@@ -15,6 +15,7 @@ from ..plugin.errors import ClassifierError
 from .app import create_app
 from .guards import check_address
 from .hosting import ModelHost
+from .label_studio import Announcer
 from .learning import Learning
 from .loading import load_warm
 from .promotion import promoted_folder
@@ -78,7 +79,9 @@ def serve(directory: Path, options: ServeOptions | None = None, environment: Map
         folder = promoted_folder(state) or directory
     configure_logging(settings.log_format)
     model = ModelHost(lambda: load_warm(folder))
-    learning = Learning(directory, state, model, load_warm, settings.learning) if settings.learns else None
+    learning = None
+    if settings.learns:
+        learning = Learning(directory, state, model, load_warm, settings.learning, Announcer(settings))
     model.start()
     uvicorn.run(
         create_app(settings, model, learning, stored_versions=lambda: stored_versions(state)),

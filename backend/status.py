@@ -1,29 +1,26 @@
-"""What `/status` tells the operator: classifier, queue, the last problems, and how the projects' configs fit."""
+"""What `/status` tells the operator: classifier, queue, the last problems, and what does not fit in the projects."""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ..plugin.failures import Failure
 from .batching import Batcher
-from .fit_log import fit_of
 from .hosting import ModelHost
 
 _MOST_PROBLEMS = 50
-_MOST_PROJECTS = 100
 
 
 class Status:
-    """Remembers what was last seen; safe to share among threads."""
+    """Remembers the last problems; safe to share among threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._problems: deque[dict[str, str]] = deque(maxlen=_MOST_PROBLEMS)
-        self._configs: OrderedDict[str, str] = OrderedDict()
 
     def problems(self, failures: Sequence[Failure], kinds: Sequence[str]) -> None:
         """Remember images that got no prediction; the oldest ones are forgotten."""
@@ -35,24 +32,15 @@ class Status:
         with self._lock:
             self._problems.extend(seen)
 
-    def config(self, project: str, label_config: str) -> None:
-        """Remember a project's labeling config; the project that was not heard of for the longest time is forgotten."""
+    def report(self, host: ModelHost, queue: Batcher, configs: dict[str, list[str]]) -> dict[str, Any]:
+        """Return all of it as plain JSON; `configs` is what does not fit in each project."""
         with self._lock:
-            self._configs[project] = label_config
-            self._configs.move_to_end(project)
-            if len(self._configs) > _MOST_PROJECTS:
-                self._configs.popitem(last=False)
-
-    def report(self, host: ModelHost, queue: Batcher) -> dict[str, Any]:
-        """Return all of it as plain JSON; the fit of many large configs takes a moment."""
-        with self._lock:
-            problems, configs = list(self._problems), dict(self._configs)
-        classes = host.served.classifier.classes if host.state == "ready" else None
+            problems = list(self._problems)
         return {
             "classifier": _classifier(host),
             "queue": {"images": queue.waiting, "capacity": queue.capacity, "requests": queue.jobs},
             "recent_problems": problems[::-1],
-            "configs": {} if classes is None else {name: fit_of(config, classes) for name, config in configs.items()},
+            "configs": configs,
         }
 
 

@@ -14,16 +14,17 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 from ..plugin.errors import JobCancelled, WinnowError
-from ..plugin.labeling.client import LabelStudioClient, LabelStudioError
-from ..plugin.labeling.downloads import Downloader, DownloadLimits
-from ..plugin.labeling.image_sources import ImageSources
+from ..plugin.labeling.client import LabelStudioError
+from .images import image_sources
 from .job_files import JOB, OUTCOME, PROGRESS, JobSpec
+from .label_studio import label_studio_client
 from .learning_store import LearningStore
-from .settings import Settings, SettingsError
+from .settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -60,22 +61,11 @@ def _run(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     spec = JobSpec.read(folder / JOB)
     _be_modest(spec.threads, spec.niceness)
     settings = Settings.from_environment(environment)
-    if settings.label_studio_url is None or settings.label_studio_token is None:
-        raise SettingsError("LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY are needed to read annotations. Set both.")
-    store = LearningStore(spec.state)
-    client = LabelStudioClient(settings.label_studio_url, settings.label_studio_token)
-    downloader = Downloader(
-        settings.label_studio_url,
-        settings.label_studio_token,
-        settings.image_hosts,
-        DownloadLimits(max_bytes=settings.max_image_bytes),
-    )
-    try:
-        sources = ImageSources(downloader, settings.document_root, settings.max_image_bytes)
+    with ExitStack() as opened:
+        client = opened.enter_context(label_studio_client(settings))
+        sources = opened.enter_context(closing(image_sources(settings)))
+        store = opened.enter_context(closing(LearningStore(spec.state)))
         version, report = retrain(spec, store, client, sources, folder, _ProgressFile(folder / PROGRESS))
-    finally:
-        downloader.close()
-        store.close()
     return {"version": version, "detail": _sentence(report)}
 
 
@@ -104,7 +94,7 @@ def _be_modest(threads: int, niceness: int) -> None:
 
 
 def _end_with_the_server() -> None:
-    while sys.stdin.buffer.read(1):
+    while os.read(0, 1):  # not sys.stdin, whose lock a thread must not hold when the interpreter ends
         pass
     os._exit(1)  # nobody is left to tell; the next server begins again
 

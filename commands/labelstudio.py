@@ -13,6 +13,7 @@ from ..plugin.errors import WinnowError
 from ..plugin.home import winnow_home
 from ..plugin.progress import Progress
 from ..terminal import Report, run_job, say
+from . import promotion
 
 if TYPE_CHECKING:
     from ..backend.settings import Settings
@@ -136,6 +137,10 @@ def sync(
             return synchronise(directory, project, client, options, say=say, progress=progress)
 
     run_job(job, as_json=json, debug=debug)
+
+
+app.command()(promotion.promote)
+app.command()(promotion.cancel)
 
 
 def _settings() -> Settings:

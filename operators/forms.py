@@ -19,8 +19,9 @@ from ..plugin.datasets.samples import label_fields
 from ..plugin.datasets.split_names import NEVER_ASSUMED, read_splits, split_sources
 from ..plugin.datasets.views import check_images, image_slices, one_slice
 from ..plugin.errors import TargetError
-from ..plugin.home import winnow_home
+from ..plugin.training.classifier_files import DESCRIPTION
 from ..plugin.training.recipe import PRESETS
+from ..plugin.workflows.classifiers import list_classifiers
 from ..plugin.workflows.wording import counted, wait_of
 from .params import defaults_of
 
@@ -279,20 +280,21 @@ class Form:
         self.choice("preset", list(PRESETS), "Preset", labels=labels)
 
     def classifier(self) -> None:
-        """Offer the classifiers in Winnow's home; any other folder can be typed in."""
-        known = registered_classifiers(winnow_home())
+        """Offer the dataset's classifiers, the one in use first; any other folder can be typed in."""
+        finished = [entry for entry in list_classifiers(self.view).entries if entry.version]
+        finished.sort(key=lambda entry: not entry.promoted)
         choices = types.AutocompleteView(
-            label="Classifier", description="One that Winnow trained, or the path of its folder.", allow_clearing=True
+            label="Classifier", description="One of this dataset's, or the path of its folder.", allow_clearing=True
         )
-        for folder in known:
-            choices.add_choice(str(folder), label=folder.name)
-        default = str(known[0]) if known else None
+        for entry in finished:
+            choices.add_choice(str(entry.folder), label=entry.name + " (in use)" * entry.promoted)
+        default = str(finished[0].folder) if finished else None
         shown = self.inputs.str("classifier", required=True, default=default, view=choices)
         chosen = self.ctx.params.get("classifier") or default
         if chosen is None:
             self.problem("no_classifier", "There is no classifier yet", "Run `Winnow: train a classifier` first.")
-        elif not (Path(chosen) / "classifier.json").is_file():
-            mark_invalid(shown, f"'{chosen}' is no classifier folder: it holds no classifier.json; choose another one")
+        elif not (Path(chosen) / DESCRIPTION).is_file():
+            mark_invalid(shown, f"'{chosen}' is no classifier folder: it holds no {DESCRIPTION}; choose another one")
 
     def embedding(self) -> None:
         """Offer how images become vectors."""
@@ -341,9 +343,3 @@ def mark_invalid(shown: types.Property, message: str) -> None:
     """Keep the form from being executed, for this reason."""
     shown.invalid = True
     shown.error_message = message
-
-
-def registered_classifiers(home: Path) -> list[Path]:
-    """Return the classifier folders below Winnow's home, newest first."""
-    found = home.glob("classifiers/*/classifier.json")
-    return [path.parent for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]

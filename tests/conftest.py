@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 REAL_HOME = Path.home()
 
 
-def pytest_configure() -> None:
-    """Point every setting into a session folder and start a database; nobody waits for it here."""
-    isolate()
+def pytest_configure(config: pytest.Config) -> None:
+    """Point every setting into a session folder and start a database; nobody waits for it here.
+
+    Where several processes share the tests, each has a world of its own, and the one that hands them out none.
+    """
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        isolate()
 
 
 @pytest.fixture(scope="session", autouse=True)

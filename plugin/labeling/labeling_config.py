@@ -49,6 +49,14 @@ class Control:
         """Whether an annotator may pick several choices."""
         return self.most != 1
 
+    @property
+    def importable(self) -> bool:
+        """Whether Label Studio's bulk import takes answers: its validator (1.23) knows no nested Choices.
+
+        These reach Label Studio when it asks for predictions itself, which are not validated.
+        """
+        return self.kind == "taxonomy" or all(isinstance(choice.written, str) for choice in self.choices)
+
 
 @dataclass(frozen=True, slots=True)
 class LabelingConfig:
@@ -78,18 +86,19 @@ def parse_labeling_config(xml: str) -> LabelingConfig:
     # choices, so these are read from the tree.
     tags: list[Any] = list(interface.controls)
     elements: dict[str, list[Any]] = {}
-    for element in interface._tree.iter():
-        elements.setdefault(element.get("name"), []).append(element)
+    for node in interface._tree.iter():
+        elements.setdefault(node.get("name"), []).append(node)
     controls: list[Control] = []
     declined: list[str] = []
     remarks: list[str] = []
     for tag in tags:
         if tag.tag.lower() not in ("choices", "taxonomy"):
             continue
+        element = elements[tag.name][0]
         reasons = list(_reasons_to_decline(tag, elements))
         if not reasons:
-            control, left_out = _control(tag, elements[tag.name][0])
-            remarks += [f"{tag.tag} '{tag.name}': {sentence}" for sentence in (*left_out, *_conditions(tag))]
+            control, left_out = _control(tag, element)
+            remarks += [f"{tag.tag} '{tag.name}': {sentence}" for sentence in (*left_out, *_conditions(element))]
             reasons = [] if control.choices else ["has no choices that can be filled in"]
         if reasons:
             declined.append(f"{tag.tag} '{tag.name}' {', and '.join(reasons)}")
@@ -130,7 +139,7 @@ def _reasons_to_decline(tag: Any, elements: dict[str, list[Any]]) -> Iterator[st
         yield "asks about each item of a list (perItem), not about one image"
     if _is_true(tag, "labeling"):
         yield "labels regions (labeling), not the image"
-    if _attribute(tag, "visibleWhen") == "region-selected":
+    if "region-selected" in _visible_when(elements[tag.name][0]):
         yield "is shown only while a region is selected (visibleWhen), so it is not about the image"
     if tag.dynamic_value or _attribute(tag, "apiUrl"):
         source = _attribute(tag, "apiUrl") or _attribute(tag, "value")
@@ -155,13 +164,19 @@ def _reasons_to_decline_objects(tag: Any) -> Iterator[str]:
         yield f"is about an Image whose value is '{tag.objects[0].value}' rather than a variable such as '$image'"
 
 
-def _conditions(tag: Any) -> Iterator[str]:
+def _conditions(element: Any) -> Iterator[str]:
     """Yield what to know of a control that is not always shown: it is filled in all the same.
 
     Label Studio shows the answer as soon as the control appears, and stores none for a control that does not.
     """
-    if _attribute(tag, "visibleWhen") in ("choice-selected", "choice-unselected", "no-region-selected"):
+    if _visible_when(element):
         yield "is not always shown (visibleWhen); the prediction appears together with it"
+
+
+def _visible_when(element: Any) -> set[str]:
+    """Return the conditions on which an element is shown: its own, and those of the tags around it."""
+    around = (element, *element.iterancestors())
+    return {value for tag in around for name, value in tag.attrib.items() if name.lower() == "visiblewhen"}
 
 
 def _attribute(tag: Any, name: str) -> str:

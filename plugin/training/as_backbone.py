@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..vision.backbones import Backbone, hash_weights, load_backbone
+from .classifier_files import DESCRIPTION
 
 
 def is_classifier(name: str) -> bool:
     """Tell whether the name is the folder of a classifier."""
-    return (Path(name) / "classifier.json").is_file()
+    return (Path(name) / DESCRIPTION).is_file()
 
 
 def backbone_of(name: str) -> Backbone:

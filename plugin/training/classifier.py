@@ -28,14 +28,12 @@ from ..vision.backbones import hash_weights
 from ..vision.engines import Engine, engine_for
 from ..vision.pipeline import Prepared, run_images
 from ..vision.preprocessing import Preprocessing
+from .classifier_files import DESCRIPTION, EXPORTED, LOGS, WEIGHTS
 from .network import ClassifierNetwork, create_classifier_network
 
 Item = TypeVar("Item")
 
 _FORMAT = 1
-DESCRIPTION, _WEIGHTS = "classifier.json", "model.safetensors"
-LOGS = "logs"  # folder in a classifier's: the curves of its training
-EXPORTED = "model.onnx"  # what `training.export` may have made of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,11 +190,11 @@ def save_classifier(classifier: Classifier, directory: Path) -> Path:
     try:
         with tempfile.TemporaryDirectory(dir=directory) as temporary:
             tensors = {key: tensor.contiguous() for key, tensor in classifier.network.state_dict().items()}
-            save_file(tensors, Path(temporary) / _WEIGHTS)
+            save_file(tensors, Path(temporary) / WEIGHTS)
             text = json.dumps(description, indent=2, ensure_ascii=False)
             (Path(temporary) / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
             (directory / EXPORTED).unlink(missing_ok=True)  # an earlier classifier's would pass for this one's
-            for name in (_WEIGHTS, DESCRIPTION):
+            for name in (WEIGHTS, DESCRIPTION):
                 os.replace(Path(temporary) / name, directory / name)
     except OSError as cause:
         raise ClassifierError(f"cannot write the classifier to '{directory}': {cause}") from cause
@@ -210,12 +208,12 @@ def load_classifier(directory: Path) -> Classifier:
         ClassifierError: No classifier there, a damaged one, or one of a later format.
     """
     directory = Path(directory)
-    for name in (DESCRIPTION, _WEIGHTS):
+    for name in (DESCRIPTION, WEIGHTS):
         if not (directory / name).exists():
             raise ClassifierError(f"no classifier in '{directory}': {name} is missing. `winnow train` makes one.")
     try:
         description = json.loads((directory / DESCRIPTION).read_text(encoding="utf-8"))
-        tensors = load_file(directory / _WEIGHTS)
+        tensors = load_file(directory / WEIGHTS)
         if description["format"] > _FORMAT:
             raise ClassifierError(f"'{directory}' was written by a later version of Winnow; upgrade to read it.")
         classes = tuple(description["classes"])

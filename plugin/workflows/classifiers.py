@@ -14,7 +14,7 @@ from ..datasets import runs
 from ..datasets.views import Collection, dataset_of
 from ..errors import ClassifierError
 from ..home import winnow_home
-from ..training.classifier import DESCRIPTION, LOGS
+from ..training.classifier_files import DESCRIPTION, LOGS
 from ..training.curves import CURVES, read_curves
 
 PROMOTED = "winnow_classifier"  # key in the dataset's `info`

@@ -11,7 +11,8 @@ from PIL import Image
 
 from ..datasets.views import Collection, check_images
 from ..progress import Progress, silent
-from ..training.classifier import EXPORTED, load_classifier
+from ..training.classifier import load_classifier
+from ..training.classifier_files import EXPORTED
 from ..training.export import OnnxExport, export_onnx_classifier
 from .planting import SHEETS, SIDE
 from .wording import counted

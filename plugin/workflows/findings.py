@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..datasets import runs
+from ..datasets.label_changes import SampleChanges, read_changes
 from ..datasets.views import Collection
 
 DUPLICATES_RUN = "winnow_duplicates"
@@ -76,3 +78,14 @@ def read_findings(view: Collection, ids: np.ndarray, label_field: str | None = N
         quality=np.array(quality, np.float32),
         notes=tuple(notes),
     )
+
+
+def read_suggested_changes(view: Collection, ids: np.ndarray, label_field: str) -> Mapping[str, SampleChanges]:
+    """Return sample id -> what the last search for label issues would change in a field of several labels an image.
+
+    Nothing where it never looked at that field, or its suggestions were deleted.
+    """
+    run = next((each for each in runs.list_runs(view) if each.key == LABEL_ISSUES_RUN), None)
+    if run is None or run.summary["label_field"] != label_field or not view.has_field(run.params["suggestion_field"]):
+        return {}
+    return read_changes(view, run.params["suggestion_field"], ids.tolist())

@@ -18,16 +18,17 @@ from ..errors import DataError
 from ..failures import Failure
 from ..home import winnow_home
 from ..progress import Progress, silent
-from ..training.classifier import LOGS, check_folder, save_classifier
+from ..training.classifier import check_folder, save_classifier
+from ..training.classifier_files import DESCRIPTION, LOGS
 from ..training.exclusion import LARGEST_SHARE
 from ..training.recipe import AS_IT_IS, Recipe, changed_recipe, preset_recipe, read_recipe
 from ..training.training import LabelledImages, Trained, train
 from ..vision.backbones import LAYERS
-from .findings import read_findings
+from .findings import read_findings, read_suggested_changes
 from .multi_label_issues import field_of_several
 from .patch_groups import read_patch_findings
 from .patch_vectors import WHOLE_IMAGES, chosen_patches, embed_patches
-from .training_rows import Labels, Selection, audit_classes, read_labels, select_rows
+from .training_rows import Labels, Selection, audit_classes, read_labels, select_rows, without_flagged
 from .vectors import Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
 
@@ -51,7 +52,8 @@ class TrainParams:
         name: Name of the classifier; None = the dataset's.
         seed: Of everything random.
         label_issues: Flagged labels are left out, up to a quarter of each class ("exclude"), count by the probability
-            that they are right ("down-weight"), or like others ("keep").
+            that they are right ("down-weight"), or like others ("keep"). Of several labels an image only the flagged
+            ones are left out, either way: an image has one weight.
         train_on_leaks: Train on images that an evaluation or validation split repeats, too.
     """
 
@@ -123,7 +125,8 @@ class TrainReport:
             shares = ", ".join(
                 f"{name} {count} of {size} ({count / size:.0%})" for name, (count, size) in selection.excluded.items()
             )
-            what = "left out of training" if self.label_issues == "exclude" else "that count for less"
+            counts_less = self.label_issues == "down-weight" and not self.labels.several
+            what = "that count for less" if counts_less else "left out of training"
             lines.append(f"- Flagged labels {what} (at most {LARGEST_SHARE:.0%} of a class): {shares}")
         if selection.leaked:
             lines.append(f"- Training images left out because an evaluation split repeats them: {selection.leaked}")
@@ -199,6 +202,10 @@ def train_on(
         label_issues=params.label_issues,
         leaks=params.train_on_leaks,
     )
+    if labels.several and params.label_issues != "keep":
+        changes = read_suggested_changes(view, samples.ids, labels.field)
+        labels, excluded = without_flagged(labels, changes, samples.ids, selection.train)
+        selection = replace(selection, excluded=excluded)
     present = np.flatnonzero(labels.counts(selection.train))
     _check_enough(present, labels, several_needed=1 if labels.several else 2)
     classes = [labels.classes[index] for index in present]  # a class that cannot be learnt is no output
@@ -311,7 +318,7 @@ def _output(view: Collection, params: TrainParams) -> Path:
         return Path(params.output).expanduser()
     name = re.sub(r"[^\w.-]+", "-", params.name or dataset_of(view).name).strip("-.") or "classifier"
     folder, number = winnow_home() / "classifiers" / name, 1
-    while (folder / "classifier.json").exists():
+    while (folder / DESCRIPTION).exists():
         number += 1
         folder = folder.with_name(f"{name}-{number}")
     return folder

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..curation.class_names import audit_class_names
 from ..curation.probe import stratified_folds
+from ..datasets.label_changes import SampleChanges
 from ..datasets.multi_labels import read_multi_labels
 from ..datasets.samples import Samples
 from ..datasets.views import Collection
@@ -139,6 +141,41 @@ def select_rows(
         else:
             weights[rows[out]] = np.maximum(findings.quality[rows[out]], _LEAST_WEIGHT)
     return Selection(train, validation, evaluation, evaluated_on, weights, excluded, int(leaked.sum()))
+
+
+def without_flagged(
+    labels: Labels, changes: Mapping[str, SampleChanges], ids: np.ndarray, train: np.ndarray
+) -> tuple[Labels, dict[str, tuple[int, int]]]:
+    """Return several labels an image in which the flagged answers of training images count as not annotated.
+
+    An image keeps its other answers. The bounds are those of `excluded_issues`, for the present and the absent answers
+    of each class by themselves.
+
+    Args:
+        labels: Of the m samples, several an image.
+        changes: Sample id -> what label issues suggest.
+        ids: (m,) sample ids.
+        train: (m,) bool. The training images.
+
+    Returns:
+        The labels; and for each class of which answers are left out how many, with how many there were.
+    """
+    numbers = {name: number for number, name in enumerate(labels.classes)}
+    quality = np.ones(labels.values.shape, np.float32)
+    for row in np.flatnonzero(train):
+        for change in changes[ids[row]].changes if ids[row] in changes else ():
+            if change.label in numbers:
+                quality[row, numbers[change.label]] = 1 - change.confidence
+    values = labels.values.copy()
+    excluded: dict[str, tuple[int, int]] = {}
+    for number, name in enumerate(labels.classes):
+        rows = np.flatnonzero(train & np.isfinite(labels.values[:, number]))
+        given, own = labels.values[rows, number].astype(np.int64), quality[rows, number]
+        out = rows[excluded_issues(given, own < 1, own)]
+        values[out, number] = np.nan
+        if len(out):
+            excluded[name] = (len(out), len(rows))
+    return replace(labels, values=values), excluded
 
 
 def audit_classes(labels: Labels, selection: Selection, *, flips: bool) -> list[str]:

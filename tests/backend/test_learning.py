@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,15 +43,18 @@ class Server:
 
     def __init__(self, directory: Path, state: Path) -> None:
         self.directory, self.state = directory, state
-        self.announced: list[str] = []
+        self.announced: list[tuple[str, Sequence[int]]] = []
 
     def start(self, plan: LearningPlan = PLAN) -> Learning:
         self.host = ModelHost(lambda: load_warm(self.directory))
-        self.learning = Learning(self.directory, self.state, self.host, load_warm, plan, self.announced.append)
+        self.learning = Learning(self.directory, self.state, self.host, load_warm, plan, self._announce)
         self.host.start()
         assert self.host.wait(60)
         self.learning.start()
         return self.learning
+
+    def _announce(self, version: str, projects: Sequence[int]) -> None:
+        self.announced.append((version, projects))
 
     def job(self) -> dict[str, Any] | None:
         job: dict[str, Any] | None = self.learning.status()["job"]
@@ -99,7 +102,7 @@ def test_training_ends_in_a_proposal_which_is_served_when_it_is_promoted(server:
     unchanged = server.host.version
     promote(server.state, proposal["version"], "ada", "better")
     until(lambda: server.host.version == proposal["version"])
-    until(lambda: proposal["version"] in server.announced)
+    until(lambda: (proposal["version"], [1]) in server.announced)
 
     assert (taken, unchanged) == ("queued", before)
     assert proposal["report"]["comparison"]["accuracy"]["new"] > 0.8

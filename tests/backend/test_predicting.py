@@ -123,3 +123,13 @@ def test_several_classes_of_one_image_are_written_together(
     entries = predict(client, config.replace('"single"', '"multiple"'), [task(1, image_uri("#fe00fe"))])
 
     assert entries[0]["result"][0]["value"] == {"choices": ["red", "blue"]}
+
+
+def test_thresholds_of_the_classifier_decide_which_of_several_classes_are_written(
+    backend: Any, colours: Any, config: str, task: Any, image_uri: Any
+) -> None:
+    client = backend(classifier=colours(multilabel=True, thresholds=(0.99, 0.5, 0.2)))
+
+    entries = predict(client, config.replace('"single"', '"multiple"'), [task(1, image_uri("#c0004c"))])
+
+    assert entries[0]["result"][0]["value"] == {"choices": ["blue"]}

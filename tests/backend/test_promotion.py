@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from winnow.__main__ import app
 from winnow.backend.learning_store import LearningStore
 from winnow.backend.promotion import is_no_worse, promote, promoted_folder, roll_back
 from winnow.plugin.errors import DataError
@@ -100,3 +103,40 @@ def test_no_worse_needs_the_lower_bound_above_the_margin_and_no_lost_class(
     report: dict[str, Any] = {"comparison": {"interval": [lower, 0.1]}, "classes": {"lost": lost}}
 
     assert is_no_worse(report, margin=0.01) is expected
+
+
+def test_command_promotes_and_keeps_the_users_name_and_reason(state: Path) -> None:
+    outcome = CliRunner().invoke(app, ["labelstudio", "promote", "v1", "--state", str(state), "--why", "better"])
+
+    store = LearningStore(state)
+    (promotion,) = store.promotions()
+    store.close()
+    assert outcome.exit_code == 0, outcome.output
+    assert (promotion.version, promotion.who, promotion.why) == ("v1", getpass.getuser(), "better")
+
+
+def test_command_rolls_back(state: Path) -> None:
+    promote(state, "v1", "ada", "better")
+
+    outcome = CliRunner().invoke(app, ["labelstudio", "promote", "--rollback", "--state", str(state), "--why", "worse"])
+
+    assert (outcome.exit_code, promoted_folder(state)) == (0, state.parent / "given")
+
+
+@pytest.mark.parametrize("said", [[], ["v1", "--rollback"]])
+def test_command_wants_a_version_or_a_rollback(state: Path, said: list[str]) -> None:
+    outcome = CliRunner().invoke(app, ["labelstudio", "promote", *said, "--state", str(state), "--why", "better"])
+
+    assert outcome.exit_code == 1
+    assert promoted_folder(state) is None
+
+
+def test_command_cancels_what_runs_and_says_where_nothing_does(state: Path) -> None:
+    store = LearningStore(state)
+    said = [CliRunner().invoke(app, ["labelstudio", "cancel", "--state", str(state)]).output]
+    job = store.start_job(1)
+    said += [CliRunner().invoke(app, ["labelstudio", "cancel", "--state", str(state)]).output]
+
+    assert said == ["No training job runs.\n", f"Training job {job.id} is being cancelled.\n"]
+    assert store.jobs()[0].cancel
+    store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
@@ -9,8 +10,12 @@ import fiftyone.operators as foo
 import pytest
 from fiftyone.operators.executor import ExecutionContext, Executor
 
+from tests.small_classifier import small_classifier
 from winnow.plugin.datasets import jobs
 from winnow.plugin.datasets.fields import write_labels
+from winnow.plugin.home import winnow_home
+from winnow.plugin.training.classifier import save_classifier
+from winnow.plugin.workflows.classifiers import promote_classifier
 
 
 def form_of(name: str, dataset: fo.Dataset, *, selected: list[str] | None = None, **params: Any) -> dict[str, Any]:
@@ -241,3 +246,19 @@ def test_without_predictions_the_form_says_what_to_do(colours: fo.Dataset) -> No
 
     assert form["prediction_field_problem"]["invalid"]
     assert "apply a classifier" in form["prediction_field_problem"]["view"]["description"]
+
+
+def test_the_classifier_in_use_is_offered_first_and_none_of_another_dataset(
+    colours: fo.Dataset, tmp_path: Path
+) -> None:
+    folders = {}
+    for name, dataset, day in (("old", colours.name, 1), ("new", colours.name, 2), ("other", "another", 3)):
+        about = {"dataset": dataset, "trained_at": f"2026-01-0{day}T00:00:00+00:00"}
+        folder = winnow_home() / "classifiers" / f"{colours.name}-{name}"
+        folders[name] = str(save_classifier(small_classifier(tmp_path, details=about), folder))
+    promote_classifier(colours, f"{colours.name}-old")
+
+    form = form_of("apply_classifier", colours)["classifier"]
+
+    assert form["default"] == folders["old"]
+    assert [choice["value"] for choice in form["view"]["choices"]] == [folders["old"], folders["new"]]

@@ -256,6 +256,14 @@ def test_image_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path
     assert reason_of(sources, "/data/local-files/?d=big.png") == "121 pixels are more than the limit of 100"
 
 
+def test_format_for_which_another_program_would_be_started_is_refused() -> None:
+    postscript = BytesIO()
+    Image.new("L", (4, 4)).save(postscript, "EPS")
+    uri = "data:image/png;base64," + base64.b64encode(postscript.getvalue()).decode()
+
+    assert reason_of(sources(max_bytes=10**6), uri) == "images of the format EPS are not read"
+
+
 def test_lasting_file_is_named_by_content_or_lies_where_it_lay(label_studio: Any, tmp_path: Path) -> None:
     root = root_with(tmp_path, "a.png")
     sources = ImageSources(Downloader(label_studio.url, "a.b.c"), root, 1000)

@@ -68,6 +68,10 @@ def test_text_control_beside_an_image_control_is_declined_not_dropped() -> None:
         (f'{IMAGE}<Taxonomy name="c" toName="img" apiUrl="https://x.org"/>', r'from elsewhere \("https://x.org"\)'),
         (f'{IMAGE}<Taxonomy name="c" toName="img" labeling="true">{CHOICE}</Taxonomy>', "labels regions"),
         (f'{IMAGE}<Choices name="c" toName="img" visibleWhen="region-selected">{CHOICE}</Choices>', "visibleWhen"),
+        (
+            f'{IMAGE}<View visibleWhen="region-selected"><Choices name="c" toName="img">{CHOICE}</Choices></View>',
+            "visibleWhen",
+        ),
         (f'{IMAGE}<Choices name="c" toName="img"><Choice value="$a"/></Choices>', "no choices that can be filled in"),
         (f'{IMAGE}<Header name="c"/><Choices name="c" toName="img">{CHOICE}</Choices>', "stands in the config twice"),
         (f'{IMAGE}<Choices name="c" toName="img"/>', "has no choices"),

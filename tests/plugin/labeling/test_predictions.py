@@ -28,9 +28,12 @@ def mapping(choice: str = "single") -> ClassMapping:
     return map_classes(CLASSES, parse_labeling_config(config(choice)))[0]
 
 
+def tree_config(tag: str, attributes: str = "") -> str:
+    return f'<View><Image name="img" value="$image"/><{tag} name="c" toName="img" {attributes}>{TREE}</{tag}></View>'
+
+
 def tree(tag: str, attributes: str = "") -> ClassMapping:
-    xml = f'<View><Image name="img" value="$image"/><{tag} name="c" toName="img" {attributes}>{TREE}</{tag}></View>'
-    return map_classes(CLASSES, parse_labeling_config(xml))[0]
+    return map_classes(CLASSES, parse_labeling_config(tree_config(tag, attributes)))[0]
 
 
 def test_single_choice_is_the_most_probable_class_with_its_probability_as_score() -> None:
@@ -180,3 +183,18 @@ def test_nested_choice_whose_children_are_all_picked_is_not_an_answer_of_its_own
     result = [{"from_name": "c", "value": {"choices": [["a"], ["a", "cat"], ["a", "Dog"]]}}]
 
     assert chosen(result, tree("Choices", 'allowNested="true"').control) == (("a", "cat"), ("a", "Dog"))
+
+
+@pytest.mark.parametrize(
+    ("xml", "importable"),
+    [(config(), True), (tree_config("Taxonomy"), True), (tree_config("Choices", 'allowNested="true"'), False)],
+)
+def test_control_is_importable_where_the_validator_of_bulk_imports_takes_its_answers(
+    xml: str, importable: bool
+) -> None:
+    (mapped,) = map_classes(CLASSES, parse_labeling_config(xml))
+    answer = answer_for(mapped, np.array([0.7, 0.2, 0.1]))
+
+    assert answer is not None
+    assert mapped.control.importable is importable
+    assert LabelInterface(xml).validate_prediction(to_prediction([answer], "v1")) is importable

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.label_sets import make_judged
-from winnow.plugin.workflows.findings import read_findings
+from winnow.plugin.workflows.findings import read_findings, read_suggested_changes
 
 
 @pytest.fixture
@@ -34,3 +34,13 @@ def test_label_issues_of_another_field_do_not_count_and_this_is_told(judged: fo.
     assert not found.is_issue.any()
     assert np.isnan(found.quality).all()
     assert "label issues were last looked for in 'things', not in 'ground_truth'" in found.notes
+
+
+def test_suggested_changes_of_the_field_are_read_and_of_no_other(judged: fo.Dataset) -> None:
+    ids = np.array(judged.values("id"), object)
+
+    found = read_suggested_changes(judged, ids, "things")
+
+    assert sorted(found) == sorted(ids[:3])
+    assert [change.label for change in found[ids[0]].changes] == ["fox", "dog"]
+    assert read_suggested_changes(judged, ids, "ground_truth") == {}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from winnow.plugin.datasets.label_changes import ADD, REMOVE, LabelChange, SampleChanges
 from winnow.plugin.errors import DataError
 from winnow.plugin.workflows.findings import Findings
-from winnow.plugin.workflows.training_rows import Labels, Selection, audit_classes, select_rows
+from winnow.plugin.workflows.training_rows import Labels, Selection, audit_classes, select_rows, without_flagged
 
 N = 100
+IDS = np.arange(N).astype(str)
 
 
 def select(
@@ -200,6 +202,30 @@ def test_with_several_labels_rare_ones_are_held_out_too() -> None:
     found = select([""] * N, labels=values)
 
     assert values[found.evaluation, 1].sum() == 2
+
+
+def test_with_several_labels_only_the_flagged_answers_of_training_images_are_left_out() -> None:
+    values = np.zeros((N, 2), np.float32)
+    values[:40, 0] = 1
+    flagged = {str(row): SampleChanges((LabelChange("cat", REMOVE, 0.9),)) for row in (0, 1, 90)}
+    flagged["50"] = SampleChanges((LabelChange("dog", ADD, 0.8), LabelChange("cow", ADD, 0.8)))
+
+    found, excluded = without_flagged(labelled(values), flagged, IDS, rows(*range(80)))
+
+    assert np.argwhere(np.isnan(found.values)).tolist() == [[0, 0], [1, 0], [50, 1]]
+    assert excluded == {"cat": (2, 80), "dog": (1, 80)}
+
+
+def test_with_several_labels_at_most_a_quarter_of_a_classs_answers_is_left_out_and_none_of_a_small_class() -> None:
+    values = np.zeros((N, 2), np.float32)
+    values[:40, 0], values[:10, 1] = 1, 1
+    cat, dog = LabelChange("cat", REMOVE, 0.9), LabelChange("dog", REMOVE, 0.9)
+    flagged = {str(row): SampleChanges((cat, dog) if row < 10 else (cat,)) for row in range(30)}
+
+    found, excluded = without_flagged(labelled(values), flagged, IDS, rows(*range(N)))
+
+    assert excluded == {"cat": (10, 100)}
+    assert np.isnan(found.values).sum(axis=0).tolist() == [10, 0]
 
 
 def test_what_is_odd_about_the_classes_is_said() -> None:
