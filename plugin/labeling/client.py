@@ -18,7 +18,7 @@ from .label_studio_login import LabelStudioLogin
 from .trust import Trust
 
 # For one call to connect, and to answer between two pieces; Label Studio imports a thousand predictions in 2 s.
-TIMEOUT = httpx.Timeout(60.0)
+TIMEOUT_SECONDS = 60.0
 _PAGE_SIZE = 100
 # Label Studio on SQLite answers 500 "database is locked" while it imports; these waits add up to half a minute.
 _WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
@@ -61,7 +61,7 @@ class LabelStudioClient:
         waits: Sequence[float] = _WAITS_SECONDS,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._http = http or Trust().to_label_studio(TIMEOUT)
+        self._http = http or Trust().to_label_studio(httpx.Timeout(TIMEOUT_SECONDS))
         self._login = LabelStudioLogin(self.base_url, token, self._http)
         self._waits = tuple(waits)
 

@@ -20,6 +20,7 @@ from tests.label_studio.server import RealLabelStudio, free_port, running_label_
 from tests.small_classifier import CLASSES, small_classifier
 from winnow.backend.app import create_app
 from winnow.backend.hosting import ModelHost
+from winnow.backend.label_studio import Announcer
 from winnow.backend.learning import Learning
 from winnow.backend.learning_plan import LearningPlan
 from winnow.backend.loading import load_warm
@@ -76,12 +77,14 @@ class RunningBackend:
     Attributes:
         backend: Its address and login, for Label Studio.
         folder: The classifier's.
+        state: Of what is learnt.
         host: Of the classifier.
         learning: What its webhook feeds; too few annotations come for a job to start by itself.
     """
 
     backend: Backend
     folder: Path
+    state: Path
     host: ModelHost
     learning: Learning
 
@@ -113,8 +116,9 @@ def backend(
         image_cache_bytes=0,
     )
     host = ModelHost(lambda: load_warm(folder))
-    plan = LearningPlan(least_annotations=1_000_000)
-    learning = Learning(folder, tmp_path_factory.mktemp("state"), host, load_warm, plan)
+    plan = LearningPlan(least_annotations=1_000_000, preset="probe", held_out_share=0.3, held_out_least=10)
+    state = tmp_path_factory.mktemp("state")
+    learning = Learning(folder, state, host, load_warm, plan, Announcer(settings))
     host.start()
     host.wait()
     port = free_port()
@@ -124,7 +128,7 @@ def backend(
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        yield RunningBackend(Backend(f"http://127.0.0.1:{port}", LOGIN), folder, host, learning)
+        yield RunningBackend(Backend(f"http://127.0.0.1:{port}", LOGIN), folder, state, host, learning)
     finally:
         server.should_exit = True
         thread.join()
