@@ -26,7 +26,10 @@ def label_studio_client(settings: Settings) -> LabelStudioClient:
         TrustError: A CA file or a proxy address that cannot be used.
     """
     if settings.label_studio_url is None or settings.label_studio_token is None:
-        raise SettingsError("LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY are needed to read annotations. Set both.")
+        raise SettingsError(
+            "LABEL_STUDIO_URL or LABEL_STUDIO_API_KEY is not set. Set them to Label Studio's address and to a personal "
+            "access token, which it makes under Account & Settings."
+        )
     trust = Trust(settings.ca_file, settings.label_studio_proxy)
     http = trust.to_label_studio(TIMEOUT)
     return LabelStudioClient(settings.label_studio_url, settings.label_studio_token, http=http)

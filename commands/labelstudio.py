@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import options as opt
-from ..plugin.errors import WinnowError
 from ..plugin.home import winnow_home
 from ..plugin.progress import Progress
 from ..terminal import Report, run_job, say
@@ -151,18 +150,9 @@ def _settings() -> Settings:
 
 def _client(settings: Settings) -> LabelStudioClient:
     """Return a client of the Label Studio that the environment names; a token would be seen on the command line."""
-    from ..plugin.labeling.client import TIMEOUT, LabelStudioClient
-    from ..plugin.labeling.trust import Trust
+    from ..backend.label_studio import label_studio_client
 
-    if settings.label_studio_url is None or settings.label_studio_token is None:
-        raise WinnowError(
-            "LABEL_STUDIO_URL or LABEL_STUDIO_API_KEY is not set. Set them to Label Studio's address and to a personal "
-            "access token, which Label Studio makes under Account & Settings."
-        )
-    trust = Trust(settings.ca_file, settings.label_studio_proxy)
-    return LabelStudioClient(
-        settings.label_studio_url, settings.label_studio_token, http=trust.to_label_studio(TIMEOUT)
-    )
+    return label_studio_client(settings)
 
 
 def _memories() -> AttachmentMemories:
