@@ -13,7 +13,7 @@ from ..plugin.errors import WinnowError
 from ..plugin.home import winnow_home
 from ..plugin.progress import Progress
 from ..terminal import Report, run_job, say
-from . import promotion
+from . import display_copies, promotion
 
 if TYPE_CHECKING:
     from ..backend.settings import Settings
@@ -141,6 +141,7 @@ def sync(
 
 app.command()(promotion.promote)
 app.command()(promotion.cancel)
+app.command()(display_copies.copies)
 
 
 def _settings() -> Settings:
