@@ -234,6 +234,22 @@ def test_upload_is_downloaded_once(label_studio: Any, tmp_path: Path) -> None:
     assert [path for path, _ in label_studio.asked].count("/data/upload/1/a.png") == 1
 
 
+def test_one_label_studio_is_never_given_the_image_of_another(web_servers: Any, answering: Any, tmp_path: Path) -> None:
+    servers = [web_servers(), web_servers()]
+    for number, server in enumerate(servers):
+        server.routes["/data/local-files/"] = answering(200, b"image %d" % number)
+    cache = ImageCache(tmp_path, 1000)
+
+    bodies = [
+        read(
+            ImageSources(Downloader(server.url, "0123abcd"), None, 1000, cache=cache).open("/data/local-files/?d=a.png")
+        )
+        for server in servers
+    ]
+
+    assert bodies == [b"image 0", b"image 1"]
+
+
 def test_image_behind_a_password_is_asked_for_with_it_and_not_kept(
     web_servers: Any, answering: Any, tmp_path: Path
 ) -> None:
