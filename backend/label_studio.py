@@ -7,11 +7,9 @@ import threading
 import time
 from collections.abc import Sequence
 
-import httpx
-
 from ..plugin.errors import WinnowError
 from ..plugin.labeling.attachment import announce_version
-from ..plugin.labeling.client import TIMEOUT_SECONDS, LabelStudioClient
+from ..plugin.labeling.client import TIMEOUT, LabelStudioClient
 from ..plugin.labeling.trust import Trust
 from .settings import Settings, SettingsError
 
@@ -30,7 +28,7 @@ def label_studio_client(settings: Settings) -> LabelStudioClient:
     if settings.label_studio_url is None or settings.label_studio_token is None:
         raise SettingsError("LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY are needed to read annotations. Set both.")
     trust = Trust(settings.ca_file, settings.label_studio_proxy)
-    http = trust.to_label_studio(httpx.Timeout(TIMEOUT_SECONDS))
+    http = trust.to_label_studio(TIMEOUT)
     return LabelStudioClient(settings.label_studio_url, settings.label_studio_token, http=http)
 
 
