@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from pydicom.data import get_testdata_file
 
 from winnow.plugin.labeling.downloads import Downloader
 from winnow.plugin.labeling.host_rules import HostRules
@@ -270,6 +271,19 @@ def test_image_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path
     sources = ImageSources(Downloader(), root, 1000, max_pixels=100)
 
     assert reason_of(sources, "/data/local-files/?d=big.png") == "121 pixels are more than the limit of 100"
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_size_of_a_dicom_file_is_looked_at_too(tmp_path: Path, as_file: bool) -> None:
+    content = Path(str(get_testdata_file("CT_small.dcm", download=False))).read_bytes()  # 128 x 128
+    (tmp_path / "a.dcm").write_bytes(content)
+    inline = "data:application/dicom;base64," + base64.b64encode(content).decode()
+    address = "/data/local-files/?d=a.dcm" if as_file else inline
+
+    small, large = (ImageSources(Downloader(), tmp_path, 10**6, max_pixels=128**2 - less) for less in (1, 0))
+
+    assert reason_of(small, address) == "16,384 pixels are more than the limit of 16,383"
+    assert read(large.open(address)) == content
 
 
 def test_format_for_which_another_program_would_be_started_is_refused() -> None:
