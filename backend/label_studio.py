@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Sequence
 
+import httpx
+
 from ..plugin.errors import WinnowError
 from ..plugin.labeling.attachment import announce_version
-from ..plugin.labeling.client import TIMEOUT, LabelStudioClient
+from ..plugin.labeling.client import TIMEOUT_SECONDS, LabelStudioClient
 from ..plugin.labeling.trust import Trust
 from .settings import Settings, SettingsError
 
@@ -31,7 +33,7 @@ def label_studio_client(settings: Settings) -> LabelStudioClient:
             "access token, which it makes under Account & Settings."
         )
     trust = Trust(settings.ca_file, settings.label_studio_proxy)
-    http = trust.to_label_studio(TIMEOUT)
+    http = trust.to_label_studio(httpx.Timeout(TIMEOUT_SECONDS))
     return LabelStudioClient(settings.label_studio_url, settings.label_studio_token, http=http)
 
 

@@ -250,8 +250,8 @@ class Learning:
         if self._plan.auto_promote != NO_WORSE or made.report is None or made.version == self._host.version:
             return
         if is_no_worse(made.report, self._plan.auto_promote_margin):
-            lower = made.report["comparison"]["interval"][0]
-            why = f"{NO_WORSE}: gain in accuracy at least {lower:+.4f} (95 %), margin {self._plan.auto_promote_margin}"
+            found, margin = made.report["comparison"], self._plan.auto_promote_margin
+            why = f"{NO_WORSE}: gain in {found['measure']} at least {found['interval'][0]:+.4f} (95 %), margin {margin}"
             self._store.promote(made.version, "automatic", why)
 
 

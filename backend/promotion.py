@@ -84,7 +84,7 @@ def roll_back(state: Path, who: str, why: str) -> Promotion:
 def is_no_worse(report: Mapping[str, Any], margin: float) -> bool:
     """Tell whether a report shows with confidence that the new version is no worse than the serving one.
 
-    It is where the lower bound of the 95 % interval of the gain in accuracy lies above -margin, and no class is lost.
+    It is where the lower bound of the 95 % interval of the gain lies above -margin, and no class is lost.
     """
     lower = report["comparison"]["interval"][0]
     return bool(lower > -margin and not report["classes"]["lost"])

@@ -79,9 +79,10 @@ def _may_pass(error: LabelStudioError) -> bool:
 
 def _sentence(report: Mapping[str, Any]) -> str:
     found = report["comparison"]
+    new, serving = found["score"]["new"], found["score"]["serving"]
     return (
-        f"version {report['version']}: {found['accuracy']['new']:.1%} right on {found['images']} held-out images "
-        f"({found['judged_on']}), the serving one {found['accuracy']['serving']:.1%}"
+        f"version {report['version']}: {found['measure']} {new:.1%} on {found['images']} held-out images "
+        f"({found['judged_on']}), the serving one {serving:.1%}"
     )
 
 

@@ -90,7 +90,7 @@ def test_new_classifier_is_judged_against_the_serving_one_on_images_it_was_not_t
     found, images = report["comparison"], report["images"]
     assert found["images"] == images["held_out"] >= 15
     assert images["trained_on"] + images["held_out"] == 60
-    assert found["accuracy"]["new"] >= 0.8 > 0.6 > found["accuracy"]["serving"]
+    assert found["score"]["new"] >= 0.8 > 0.6 > found["score"]["serving"]
     assert found["interval"][0] > 0
     assert found["p_value"] < 0.05
 
@@ -173,8 +173,8 @@ def test_several_labels_an_image_are_learnt_where_the_config_allows_them(run: Ru
     report = run(project)
 
     assert report["classes"]["trained_on"].keys() == {*LEARNT, "up", "everything"}
-    assert report["comparison"]["macro_f1"] is None
-    assert report["comparison"]["accuracy"]["new"] > report["comparison"]["accuracy"]["serving"]
+    assert report["comparison"]["measure"] == "micro F1"
+    assert report["comparison"]["score"]["new"] > report["comparison"]["score"]["serving"]
 
 
 def test_too_few_annotations_are_refused_before_any_image_is_fetched(run: Run) -> None:
