@@ -19,7 +19,7 @@ from ..plugin.errors import ClassifierError
 from ..plugin.labeling.client import LabelStudioClient, LabelStudioError
 from ..plugin.labeling.pushing import AnnotationWatch, PushReport, push_predictions
 from ..plugin.progress import Progress
-from .contract import Task
+from .contract import PredictRequest, Task
 from .hosting import ModelHost
 from .images import image_sources
 from .learning import Learning
@@ -146,9 +146,12 @@ def _one_pass(
     reasons: list[str] = []
 
     def predict(tasks: Sequence[dict[str, Any]]) -> Sequence[Entry]:
-        outcome = asyncio.run(
-            predictor.predict([Task(id=task["id"], data=task["data"]) for task in tasks], label_config)
+        request = PredictRequest(
+            tasks=[Task(id=task["id"], data=task["data"]) for task in tasks],
+            label_config=label_config,
+            project=project_id,
         )
+        outcome = asyncio.run(predictor.predict(request))
         reasons.extend(f"task {failure.id}: {failure.reason}" for failure in outcome.failures)
         return outcome.entries
 
