@@ -12,9 +12,9 @@ from __future__ import annotations
 import logging
 import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -25,6 +25,7 @@ import numpy as np
 from ..plugin.labeling.image_access import ImageAccessError
 from ..plugin.machine import available_cores
 from .hosting import NotReadyError, Served
+from .image_jobs import Job, Result, Unpredicted
 
 logger = logging.getLogger(__name__)
 
@@ -32,81 +33,14 @@ Source = Path | BytesIO
 
 # Enough to hide the latency of downloads; more would only crowd Label Studio.
 DOWNLOADS_AT_ONCE = 8
+# A download may still be under way when the backend stops; whoever stops it will not wait long.
+_CLOSE_SECONDS = 5.0
 # Of a model of which each core runs a copy: more images push each other out of its cache (see vision.pipeline).
 _IMAGES_A_CORE = 4
 
 
 class QueueFullError(NotReadyError):
     """So many images are waiting that another request would wait too long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unpredicted:
-    """Why an image has no probabilities.
-
-    Attributes:
-        kind: One of few, to be counted by.
-        reason: One sentence for people.
-    """
-
-    kind: str
-    reason: str
-
-
-Result = np.ndarray | Unpredicted  # (k,) float32 in 0..1, or why not
-
-
-class Job:
-    """The images of one request on their way; `future` gets their n results, in order.
-
-    Args:
-        served: The classifier that all of them are judged by.
-        images: Whatever the batcher's `open_image` takes.
-        places: How many of the queue's places it holds until it is done.
-    """
-
-    def __init__(self, served: Served, images: Sequence[Any], places: int) -> None:
-        self.served = served
-        self.images = images
-        self.places = places
-        self.future: Future[list[Result]] = Future()
-        self.future.set_running_or_notify_cancel()  # who waits for it may leave, but can't call it off
-        self._results: list[Result | None] = [None] * len(images)
-        self._next = 0
-        self._left = len(images)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether each image has its result."""
-        return self._left == 0
-
-    @property
-    def left(self) -> int:
-        """How many images have no result yet."""
-        return self._left
-
-    def take(self) -> int | None:
-        """Return the number of the next image to open, None where all are taken."""
-        if self._next == len(self.images):
-            return None
-        self._next += 1
-        return self._next - 1
-
-    def settle(self, row: int, result: Result) -> None:
-        """Keep the result of an image; a second one comes too late."""
-        if self._results[row] is None:
-            self._results[row] = result
-            self._left -= 1
-
-    def settle_rest(self, why: Unpredicted) -> None:
-        """Give all images without a result this one, and let no more be taken."""
-        self._next = len(self.images)
-        for row in range(len(self.images)):
-            self.settle(row, why)
-
-    def results(self) -> list[Result]:
-        """Return the n results, once there are all of them."""
-        return [result for result in self._results if result is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +85,7 @@ class Batcher:
         self._opened: deque[_Opened] = deque()
         self._ahead = 0  # images that are being opened, or open and not yet taken by the model
         self._taken_places = 0
+        self._busy = False  # with a model that takes one caller at a time
         self._closed = False
         self._threads: list[threading.Thread] = []
 
@@ -208,8 +143,9 @@ class Batcher:
                 self._end_if_done(job)
             self._may_open.notify_all()
             self._may_predict.notify_all()
+        deadline = time.monotonic() + _CLOSE_SECONDS
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _start_threads(self) -> None:
         if self._threads:
@@ -265,9 +201,11 @@ class Batcher:
         while batch := self._next_batch():
             served = batch[0].job.served
             self._on_batch(len(batch))
-            with served.turn:
-                results = _predict(served, [each.source for each in batch], self._batch_size)
+            results = _predict(served, [each.source for each in batch], self._batch_size)
             with self._lock:
+                if not served.concurrent:
+                    self._busy = False
+                    self._may_predict.notify()
                 for each, result in zip(batch, results, strict=True):
                     each.job.settle(each.row, result)
                     self._end_if_done(each.job)
@@ -277,7 +215,7 @@ class Batcher:
         batch: list[_Opened] = []
         with self._lock:
             while not self._closed and not batch:
-                while not self._closed and not self._opened:
+                while not self._closed and not self._is_free():
                     self._may_predict.wait()
                 size = self._share()
                 while self._opened and len(batch) < size:
@@ -288,7 +226,13 @@ class Batcher:
                     self._may_open.notify()
                     if not opened.job.is_done:
                         batch.append(opened)
+            if batch and not batch[0].job.served.concurrent:
+                self._busy = True
         return [] if self._closed else batch
+
+    def _is_free(self) -> bool:
+        """Return whether there is an image that may be predicted now."""
+        return bool(self._opened) and (self._opened[0].job.served.concurrent or not self._busy)
 
     def _share(self) -> int:
         """Return how many of the open images one thread takes: no core should wait while another has several."""

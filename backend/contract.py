@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt
 
 
 class Task(BaseModel):
     """One task, as far as a classifier needs it."""
 
-    id: int | str | None = None
+    id: StrictInt | str | None = None
     data: dict[str, Any]
 
 
@@ -26,7 +26,7 @@ class PredictRequest(BaseModel):
 
     tasks: list[Task]
     label_config: str = Field(description="The project's labeling config (XML)")
-    project: str | int | None = None
+    project: str | StrictInt | None = None
     params: PredictParams | None = None
 
     @property
@@ -40,7 +40,7 @@ class PredictRequest(BaseModel):
 class SetupRequest(BaseModel):
     """Body of POST /setup. Host name and access token that come with it are not used (see `Settings`)."""
 
-    project: str | int | None = None
+    project: str | StrictInt | None = None
     label_config: str | None = Field(default=None, alias="schema", description="The project's labeling config (XML)")
 
 

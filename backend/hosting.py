@@ -8,10 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -72,22 +71,18 @@ class Served:
         classifier: Not to be changed any more.
         version: Sent as `model_version` everywhere.
         concurrent: Whether threads may predict at the same time.
-        turn: To be held while predicting: a lock, unless `concurrent`.
         since: When it was loaded, in seconds since 1970.
     """
 
     classifier: HostedClassifier
     version: str
     concurrent: bool
-    turn: AbstractContextManager[Any]
     since: float
 
     @classmethod
     def of(cls, classifier: HostedClassifier) -> Served:
         """Ask a classifier for what is asked once."""
-        concurrent = classifier.concurrent
-        turn = nullcontext() if concurrent else threading.Lock()
-        return cls(classifier, classifier.version, concurrent, turn, time.time())
+        return cls(classifier, classifier.version, classifier.concurrent, time.time())
 
 
 class ModelHost:

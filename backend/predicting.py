@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,14 @@ from ..plugin.labeling.image_access import describe_address
 from ..plugin.labeling.image_sources import ImageSources, address_in
 from ..plugin.labeling.labeling_config import parse_labeling_config
 from ..plugin.labeling.predictions import Answer, answer_for, to_prediction
-from .batching import Batcher, Result, Source, Unpredicted
+from .batching import Batcher, Source
 from .contract import PredictRequest, Task
 from .hosting import HostedClassifier, ModelHost, Served
+from .image_jobs import Result, Unpredicted
+
+_CONFIGS_KNOWN = 64
+# Handing work to a thread costs as much as writing the answers of so many images; more would hold up the event loop.
+_IMAGES_AT_ONCE = 16
 
 # A prediction, or `[]` for a task without one: Label Studio can't take null.
 Entry = dict[str, Any] | list[Any]
@@ -64,6 +68,7 @@ class Predictor:
         capacity: See `Batcher`.
         seconds: How long a request may take; what has no prediction by then goes without one.
         on_batch: Told the size of each batch.
+        is_withheld: Tells of which tasks annotators get no prediction, on purpose.
     """
 
     def __init__(
@@ -75,10 +80,13 @@ class Predictor:
         capacity: int,
         seconds: float,
         on_batch: Callable[[int], None],
+        is_withheld: Callable[[Task], bool] = lambda task: False,
     ) -> None:
         self._host = host
         self._sources = sources
         self._seconds = seconds
+        self._is_withheld = is_withheld
+        self._known: dict[tuple[str, tuple[str, ...]], tuple[ClassMapping, ...]] = {}  # of the event loop alone
         self.queue = Batcher(self._open, batch_size=batch_size, capacity=capacity, on_batch=on_batch)
 
     async def predict(self, request: PredictRequest) -> Outcome:
@@ -89,16 +97,29 @@ class Predictor:
             LabelingConfigError: Nothing in the config can be filled in.
         """
         served = self._host.served
-        mappings = await run_in_threadpool(_mappings, request.label_config, served.classifier.classes)
+        mappings = await self._mappings(request.label_config, served.classifier.classes)
         keys = sorted({mapping.control.data_key for mapping in mappings})
         login = request.login
         images = [
             _Image(row, key, address_in(task.data, key), task.id, login)
             for row, task in enumerate(request.tasks)
+            if not self._is_withheld(task)
             for key in keys
         ]
         results = await self._results(served, images)
+        if len(images) <= _IMAGES_AT_ONCE:
+            return _outcome(request.tasks, served, mappings, images, results)
         return await run_in_threadpool(_outcome, request.tasks, served, mappings, images, results)
+
+    async def _mappings(self, label_config: str, classes: tuple[str, ...]) -> tuple[ClassMapping, ...]:
+        """Map classes to a config's controls; the last ones are remembered, as the config comes with every request."""
+        key = (label_config, classes)
+        if key not in self._known:
+            mappings = await run_in_threadpool(lambda: map_classes(classes, parse_labeling_config(label_config)))
+            if len(self._known) >= _CONFIGS_KNOWN:
+                del self._known[next(iter(self._known))]
+            self._known[key] = mappings
+        return self._known[key]
 
     async def _results(self, served: Served, images: Sequence[_Image]) -> list[Result]:
         job = self.queue.submit(served, images)
@@ -112,12 +133,6 @@ class Predictor:
 
     def _open(self, image: _Image) -> Source:
         return self._sources.open(image.address, task_id=image.task_id, login=image.login)
-
-
-@lru_cache(maxsize=64)
-def _mappings(label_config: str, classes: tuple[str, ...]) -> tuple[ClassMapping, ...]:
-    """Map classes to a config's controls; the last ones are remembered, as the config comes with every request."""
-    return map_classes(classes, parse_labeling_config(label_config))
 
 
 def _outcome(

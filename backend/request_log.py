@@ -26,6 +26,7 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 # Asked every few seconds, by Label Studio before each call: worth a line only where something is wrong.
 _QUIET_ROUTES = ("/health", "/metrics")
 _UNKNOWN_ROUTE = "none"
+_METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE")
 _CONTROL_CHARACTERS = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
 
 
@@ -34,7 +35,7 @@ class RequestLog:
 
     Args:
         app: What is behind it.
-        count: Told method, route, status and seconds of each request.
+        count: Told method, route, status and seconds of each request; the status of one that nobody waited for is 0.
     """
 
     def __init__(self, app: ASGIApp, count: Callable[[str, str, int, float], None]) -> None:
@@ -72,8 +73,8 @@ class RequestLog:
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", _UNKNOWN_ROUTE)
-        # methods are the caller's to make up, and each would become a series of its own
-        method = scope["method"] if route != _UNKNOWN_ROUTE else "any"
+        # a method is the caller's to make up, and each would become a series of its own
+        method = scope["method"] if scope["method"] in _METHODS else "other"
         self._count(method, route, status, seconds)
         quiet = route in _QUIET_ROUTES and status < 400
         # the path alone: a query may hold what a log should not

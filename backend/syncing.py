@@ -146,12 +146,8 @@ def _one_pass(
     reasons: list[str] = []
 
     def predict(tasks: Sequence[dict[str, Any]]) -> Sequence[Entry]:
-        request = PredictRequest(
-            tasks=[Task(id=task["id"], data=task["data"]) for task in tasks],
-            label_config=label_config,
-            project=project_id,
-        )
-        outcome = asyncio.run(predictor.predict(request))
+        asked = [Task(id=task["id"], data=task["data"]) for task in tasks]
+        outcome = asyncio.run(predictor.predict(PredictRequest(tasks=asked, label_config=label_config)))
         reasons.extend(f"task {failure.id}: {failure.reason}" for failure in outcome.failures)
         return outcome.entries
 

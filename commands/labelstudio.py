@@ -12,7 +12,7 @@ from .. import options as opt
 from ..plugin.home import winnow_home
 from ..plugin.progress import Progress
 from ..terminal import Report, run_job, say
-from . import promotion
+from . import display_copies, promotion
 
 if TYPE_CHECKING:
     from ..backend.settings import Settings
@@ -140,6 +140,7 @@ def sync(
 
 app.command()(promotion.promote)
 app.command()(promotion.cancel)
+app.command()(display_copies.copies)
 
 
 def _settings() -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from winnow.backend.batching import Batcher, QueueFullError, Unpredicted
+from winnow.backend.batching import Batcher, QueueFullError
 from winnow.backend.hosting import Served
+from winnow.backend.image_jobs import Unpredicted
 from winnow.plugin.labeling.image_access import AccessProblem, ImageAccessError
 
 
@@ -180,9 +182,12 @@ def test_classifier_that_takes_one_caller_at_a_time_gets_full_batches(batcher: A
     classifier = Numbers(concurrent=False)
     classifier.gate.clear()
     sizes: list[int] = []
-    queue = batcher(batch_size=16, on_batch=sizes.append)
+    opened: list[int] = []
+    queue = batcher(lambda number: opened.append(number) or open_number(number), batch_size=16, on_batch=sizes.append)
     job = queue.submit(Served.of(classifier), [1] * 200)
     classifier.started.wait(20)
+    while len(opened) < 20:
+        time.sleep(0.001)
     classifier.gate.set()
     job.future.result(20)
 

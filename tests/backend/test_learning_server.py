@@ -125,10 +125,14 @@ def test_no_acknowledged_event_is_lost_when_the_server_is_killed_while_it_trains
     assert (again["id"], done["state"]) == (job["id"] + 1, "done")
 
     # what came of it is promoted, followed at once, and still served after the next start
-    version = server.learning()["proposal"]["version"]
+    proposal = server.learning()["proposal"]
+    version = proposal["version"]
+    assert proposal["report"]["comparison"]["score"]["new"] > 0.8
+    assert version in proposal["promote"]
     promote(tmp_path / "state", version, "ada", "better")
     setup = lambda: httpx.post(f"{server.url}/setup", json={"project": "1.2"}).json()["model_version"]  # noqa: E731
     server.until(lambda: setup() == version)
+    assert server.learning()["proposal"] is None
     server.end(signal.SIGTERM)
     server.start()
     assert setup() == version

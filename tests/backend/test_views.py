@@ -54,11 +54,13 @@ def test_metrics_count_requests_images_and_failures(backend: Any, config: str, t
     client = backend()
     predict_two(client, config, task, image_uri)
     client.request("MADEUP", "/made/up")
+    client.request("MADEUP", "/setup")
 
     found = samples(client)
 
     assert found["winnow_requests_total", "POST", "/predict", "200"] == 1
-    assert found["winnow_requests_total", "any", "none", "404"] == 1
+    assert found["winnow_requests_total", "other", "none", "404"] == 1
+    assert found["winnow_requests_total", "other", "/setup", "405"] == 1
     assert found["winnow_request_seconds_count", "/predict"] == 1
     assert found["winnow_batch_images_sum",] == 1
     assert found["winnow_image_failures_total", "unsupported"] == 1
