@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.label_studio.conftest import RunningBackend, annotate, predictions_of
 from tests.label_studio.server import RealLabelStudio, running_label_studio
+from winnow.backend.learning_store import LearningStore
 from winnow.backend.syncing import SyncOptions, sync
 from winnow.plugin.labeling.attachment import attach
 from winnow.plugin.labeling.attachment_memory import AttachmentMemories
@@ -33,10 +35,10 @@ def strict_client(strict: RealLabelStudio) -> Iterator[LabelStudioClient]:
 
 
 @pytest.fixture
-def push_once(
+def push(
     strict: RealLabelStudio, strict_client: LabelStudioClient, backend: RunningBackend
 ) -> Callable[..., PushReport]:
-    """Return `winnow labelstudio sync --once` for a project."""
+    """Return `winnow labelstudio sync`; `push(project, say=print, **options)` makes one pass without an interval."""
     environment = {
         "LABEL_STUDIO_URL": strict.url,
         "LABEL_STUDIO_API_KEY": strict.token,
@@ -44,11 +46,11 @@ def push_once(
         "WINNOW_IMAGE_CACHE_MB": "0",
     }
 
-    def push(project: int, **options: Any) -> PushReport:
+    def call(project: int, say: Callable[[str], None] = print, **options: Any) -> PushReport:
         chosen = SyncOptions(**options)
-        return sync(backend.folder, project, strict_client, chosen, say=print, progress=silent, environment=environment)
+        return sync(backend.folder, project, strict_client, chosen, say=say, progress=silent, environment=environment)
 
-    return push
+    return call
 
 
 def guess(version: str, kill_after: int | None = None) -> Callable[..., list[dict[str, Any]]]:
@@ -79,12 +81,12 @@ def test_pushed_predictions_are_there_once_and_the_project_goes_by_their_version
     backend: RunningBackend,
     new_project: Callable[..., int],
     local_images: Callable[[int], list[dict[str, Any]]],
-    push_once: Callable[..., PushReport],
+    push: Callable[..., PushReport],
 ) -> None:
     project = new_project([*local_images(5), {"image": "data:,no image"}])
 
-    first = push_once(project)
-    second = push_once(project)
+    first = push(project)
+    second = push(project)
 
     found = predictions_of(strict_client, project)
     assert (first.pushed, first.unpredicted, second.pushed, second.present) == (5, 1, 0, 5)
@@ -97,10 +99,10 @@ def test_label_stream_serves_the_least_certain_pushed_task(
     strict_client: LabelStudioClient,
     new_project: Callable[..., int],
     local_images: Callable[[int], list[dict[str, Any]]],
-    push_once: Callable[..., PushReport],
+    push: Callable[..., PushReport],
 ) -> None:
     project = new_project(local_images(5))
-    push_once(project)
+    push(project)
     scores = {task: found[0]["score"] for task, found in predictions_of(strict_client, project).items()}
 
     served = strict_client.call("GET", f"/api/projects/{project}/next/")["id"]
@@ -157,3 +159,24 @@ def test_changed_annotation_is_noticed_without_reading_all_tasks(
     strict_client.call("PATCH", f"/api/annotations/{annotation['id']}/", json={"result": []})
 
     assert strict_client.latest_change(project) != before
+
+
+def test_annotations_made_while_it_goes_on_are_kept_for_training(
+    strict_client: LabelStudioClient, new_project: Callable[..., int], push: Callable[..., PushReport], tmp_path: Path
+) -> None:
+    project = new_project([{"image": "data:,"}] * 2)
+    first, second = predictions_of(strict_client, project)
+    passes: list[str] = []
+
+    def say(report: str) -> None:
+        passes.append(report)
+        if len(passes) == 2:
+            raise KeyboardInterrupt
+        annotate(strict_client, first, "left")
+        annotate(strict_client, second, None)
+
+    with pytest.raises(KeyboardInterrupt):
+        push(project, say, interval=0.1, state=tmp_path)
+
+    with closing(LearningStore(tmp_path)) as store:
+        assert [(each.project, each.annotations) for each in store.waiting()] == [(project, 1)]
