@@ -60,9 +60,8 @@ class Settings:
         log_format: `text` or `json` [WINNOW_LOG_FORMAT].
         learning: When and how to train from annotations, which is done where Label Studio's address and token are known
             [WINNOW_TRAIN_AFTER annotations, WINNOW_TRAIN_QUIET_SECONDS, WINNOW_TRAIN_PRESET, WINNOW_TRAIN_THREADS,
-            WINNOW_TRAIN_NICENESS,
-            WINNOW_GROUP_KEY, WINNOW_HELD_OUT_PERCENT, WINNOW_HELD_OUT_LEAST images, WINNOW_BLIND_PERCENT,
-            WINNOW_AUTO_PROMOTE, WINNOW_AUTO_PROMOTE_MARGIN_PERCENT].
+            WINNOW_TRAIN_NICENESS, WINNOW_GROUP_KEY, WINNOW_HELD_OUT_PERCENT, WINNOW_HELD_OUT_LEAST images,
+            WINNOW_BLIND_PERCENT, WINNOW_AUTO_PROMOTE, WINNOW_AUTO_PROMOTE_MARGIN_PERCENT].
     """
 
     basic_auth: tuple[str, str] | None = field(default=None, repr=False)
