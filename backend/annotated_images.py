@@ -20,6 +20,7 @@ from ..plugin.labeling.image_access import ImageAccessError, describe_address
 from ..plugin.labeling.image_sources import ImageSources, address_in
 from ..plugin.labeling.labeling_config import Control, LabelingConfig
 from ..plugin.progress import Progress
+from .held_out import unit_of
 
 _DOWNLOADS_AT_ONCE = 4  # fewer than for predictions, which annotators wait for
 
@@ -156,11 +157,11 @@ def _learnt(config: LabelingConfig, classes: Sequence[str]) -> list[ClassMapping
 def _slim(task: Mapping[str, Any], keys: Sequence[str], group_key: str | None) -> dict[str, Any]:
     """Return what is needed of a task: a large project's tasks would not fit into memory whole."""
     data = task.get("data") or {}
-    group = None if group_key is None else address_in(data, group_key)
+    unit = unit_of(task["id"], data, group_key)
     return {
         "id": int(task["id"]),
-        "unit": f"task {task['id']}" if group in (None, "") else f"group {group}",
-        "grouped": group not in (None, ""),
+        "unit": unit,
+        "grouped": unit != f"task {task['id']}",
         "addresses": {key: address_in(data, key) for key in keys},
         "annotations": task.get("annotations") or [],
         "predictions": [{"created_at": each.get("created_at")} for each in task.get("predictions") or []],

@@ -103,6 +103,7 @@ def create_app(
         capacity=settings.max_waiting,
         seconds=settings.request_seconds,
         on_batch=metrics.batch,
+        is_withheld=settings.learning.withholds,
     )
     metrics.watch(host, predictor.queue)
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..plugin.errors import DataError
 from ..plugin.progress import Progress
 from ..plugin.training.classifier import Classifier
-from ..plugin.training.comparison import compare
+from ..plugin.training.comparison import compare, compare_several
 from ..plugin.training.inference import predict_in_chunks
 
 LEANS = (
@@ -44,13 +44,13 @@ def judge(
 ) -> dict[str, Any]:
     """Compare two classifiers on held-out images, as plain JSON.
 
-    Where at least `least_blind` of them were labelled blind, those alone count. With one label an image, `accuracy` is
-    the share of right images; with several, that of images of which all known classes are decided for rightly.
+    Where at least `least_blind` of them were labelled blind, those alone count.
 
     Returns:
-        `images`, `judged_on` ("blind labels" or "all labels"), `accuracy` and `macro_f1` (None with several labels) of
-        `new` and `serving`, `gain` (new less serving) with its 95 % `interval`, `p_value` (McNemar's exact test),
-        `only_new_right`, `only_serving_right`, `unreadable`, and `notes`.
+        `images`, `labelled_blind` (of all that are held out), `judged_on` ("blind labels" or "all labels"), `measure`
+        ("accuracy", or "micro F1" where an image may have several labels), that `score` and `macro_f1` of `new` and
+        `serving`, the `gain` in score (new less serving) with its 95 % `interval`, `p_value` (see
+        `comparison.Comparison`), `only_new_right`, `only_serving_right`, `unreadable`, and `notes`.
 
     Raises:
         DataError: None of the images can be read any more.
@@ -64,17 +64,18 @@ def judge(
         raise DataError(f"none of {len(paths)} held-out images can be read any more. Check where they are kept.")
     truth, first, second = truth[readable], decided[0][0][readable], decided[1][0][readable]
     if images.multilabel:
-        # Each image is right or wrong as a whole: its decisions are not independent of each other.
-        found = compare(np.zeros(len(truth), int), _wrong(truth, first).astype(int), _wrong(truth, second).astype(int))
+        found = compare_several(truth, first[:, :-1].astype(float), second[:, :-1].astype(float))
     else:
         found = compare(truth.argmax(axis=1), _numbers(first), _numbers(second))
     return {
         "images": found.images,
+        "labelled_blind": int(images.blind.sum()),
         "judged_on": "blind labels" if enough else "all labels",
-        "accuracy": _both(found.accuracy),
-        "macro_f1": None if images.multilabel else _both(found.macro_f1),
-        "gain": round(found.accuracy_gain, 4),
-        "interval": [round(bound, 4) for bound in found.accuracy_interval],
+        "measure": "micro F1" if images.multilabel else "accuracy",
+        "score": _both(found.score),
+        "macro_f1": _both(found.macro_f1),
+        "gain": round(found.gain, 4),
+        "interval": [round(bound, 4) for bound in found.interval],
         "p_value": round(found.p_value, 4),
         "only_new_right": found.only_first,
         "only_serving_right": found.only_second,
@@ -101,11 +102,6 @@ def _decisions(
 def _numbers(decided: np.ndarray) -> np.ndarray:
     """Return the class that was decided for; the number behind the last one for none or another."""
     return np.where(decided.any(axis=1), decided.argmax(axis=1), decided.shape[1] - 1)
-
-
-def _wrong(truth: np.ndarray, decided: np.ndarray) -> np.ndarray:
-    known = np.isfinite(truth)
-    return (known & (decided[:, :-1] != (truth == 1))).any(axis=1)
 
 
 def _both(values: tuple[float, float]) -> dict[str, float]:

@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Sequence
 
+import httpx
+
 from ..plugin.errors import WinnowError
 from ..plugin.labeling.attachment import announce_version
-from ..plugin.labeling.client import TIMEOUT, LabelStudioClient
+from ..plugin.labeling.client import TIMEOUT_SECONDS, LabelStudioClient
 from ..plugin.labeling.trust import Trust
 from .settings import Settings, SettingsError
 
@@ -26,9 +28,12 @@ def label_studio_client(settings: Settings) -> LabelStudioClient:
         TrustError: A CA file or a proxy address that cannot be used.
     """
     if settings.label_studio_url is None or settings.label_studio_token is None:
-        raise SettingsError("LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY are needed to read annotations. Set both.")
+        raise SettingsError(
+            "LABEL_STUDIO_URL or LABEL_STUDIO_API_KEY is not set. Set them to Label Studio's address and to a personal "
+            "access token, which it makes under Account & Settings."
+        )
     trust = Trust(settings.ca_file, settings.label_studio_proxy)
-    http = trust.to_label_studio(TIMEOUT)
+    http = trust.to_label_studio(httpx.Timeout(TIMEOUT_SECONDS))
     return LabelStudioClient(settings.label_studio_url, settings.label_studio_token, http=http)
 
 

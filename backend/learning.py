@@ -19,7 +19,7 @@ from .job_files import JobSpec
 from .job_process import JobProcess
 from .learning_plan import NO_WORSE, LearningPlan
 from .learning_store import Job, LearningStore, StoreError, Version, Waiting
-from .promotion import is_no_worse, known_version
+from .promotion import is_no_worse, known_version, remove_old_proposals
 from .versions import version_in
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,11 @@ class Learning:
         kept = read_event(event)
         if kept is None:
             return "ignored"
-        return "queued" if self._store.add_event(kept) else "duplicate"
+        try:
+            return "queued" if self._store.add_event(kept) else "duplicate"
+        except StoreError as error:  # Label Studio shows its users nothing of the answer
+            logger.error("an event of project %d was not kept: %s", kept.project, error)
+            raise
 
     def start(self) -> None:
         """Begin to look for work; a job that was running when the server was killed begins again."""
@@ -240,13 +244,14 @@ class Learning:
         )
         if state == "done":
             self._promote_by_rule(known_version(self._store, outcome["version"]))
+            remove_old_proposals(self._store, keep=(outcome["version"], str(self._host.version)))
 
     def _promote_by_rule(self, made: Version) -> None:
         if self._plan.auto_promote != NO_WORSE or made.report is None or made.version == self._host.version:
             return
         if is_no_worse(made.report, self._plan.auto_promote_margin):
-            lower = made.report["comparison"]["interval"][0]
-            why = f"{NO_WORSE}: gain in accuracy at least {lower:+.4f} (95 %), margin {self._plan.auto_promote_margin}"
+            found, margin = made.report["comparison"], self._plan.auto_promote_margin
+            why = f"{NO_WORSE}: gain in {found['measure']} at least {found['interval'][0]:+.4f} (95 %), margin {margin}"
             self._store.promote(made.version, "automatic", why)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .contract import Task
+from .held_out import is_withheld, unit_of
+
 NO_WORSE = "no-worse"
 
 
@@ -20,6 +23,7 @@ class LearningPlan:
         held_out_least: See `job_files.JobSpec`.
         threads: See `job_files.JobSpec`.
         niceness: See `job_files.JobSpec`.
+        blind_share: Of the units, in 0..1: they get no prediction, so that they are labelled blind; they are held out.
         auto_promote: "no-worse" = a version that is shown to be no worse is served without asking; None = never.
         auto_promote_margin: See `promotion.is_no_worse`.
     """
@@ -32,5 +36,10 @@ class LearningPlan:
     held_out_least: int = 100
     threads: int = 1
     niceness: int = 10
+    blind_share: float = 0.0
     auto_promote: str | None = None
     auto_promote_margin: float = 0.01
+
+    def withholds(self, task: Task) -> bool:
+        """Tell whether a task gets no prediction."""
+        return self.blind_share > 0 and is_withheld(unit_of(task.id, task.data, self.group_key), self.blind_share)

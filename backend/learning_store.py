@@ -264,6 +264,11 @@ class LearningStore:
         rows = self._read("SELECT version, folder, made_at, report FROM versions ORDER BY made_at DESC, version")
         return [Version(row[0], self.state / row[1], row[2], json.loads(row[3]) if row[3] else None) for row in rows]
 
+    def forget_version(self, version: str) -> None:
+        """Take a version out of the list."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM versions WHERE version = ?", (version,))
+
     def promote(self, version: str, who: str, why: str) -> Promotion:
         """Note that a version is to be served from now on."""
         with self._writing() as connection:

@@ -68,6 +68,7 @@ class Predictor:
         capacity: See `Batcher`.
         seconds: How long a request may take; what has no prediction by then goes without one.
         on_batch: Told the size of each batch.
+        is_withheld: Tells of which tasks annotators get no prediction, on purpose.
     """
 
     def __init__(
@@ -79,10 +80,12 @@ class Predictor:
         capacity: int,
         seconds: float,
         on_batch: Callable[[int], None],
+        is_withheld: Callable[[Task], bool] = lambda task: False,
     ) -> None:
         self._host = host
         self._sources = sources
         self._seconds = seconds
+        self._is_withheld = is_withheld
         self._known: dict[tuple[str, tuple[str, ...]], tuple[ClassMapping, ...]] = {}  # of the event loop alone
         self.queue = Batcher(self._open, batch_size=batch_size, capacity=capacity, on_batch=on_batch)
 
@@ -100,6 +103,7 @@ class Predictor:
         images = [
             _Image(row, key, address_in(task.data, key), task.id, login)
             for row, task in enumerate(request.tasks)
+            if not self._is_withheld(task)
             for key in keys
         ]
         results = await self._results(served, images)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from ..plugin.errors import DataError
 from .learning_store import FILE, LearningStore, Promotion, Version
 from .versions import version_in
+
+_PROPOSALS_KEPT = 10
 
 
 def promoted_folder(state: Path) -> Path | None:
@@ -81,10 +84,20 @@ def roll_back(state: Path, who: str, why: str) -> Promotion:
 def is_no_worse(report: Mapping[str, Any], margin: float) -> bool:
     """Tell whether a report shows with confidence that the new version is no worse than the serving one.
 
-    It is where the lower bound of the 95 % interval of the gain in accuracy lies above -margin, and no class is lost.
+    It is where the lower bound of the 95 % interval of the gain lies above -margin, and no class is lost.
     """
     lower = report["comparison"]["interval"][0]
     return bool(lower > -margin and not report["classes"]["lost"])
+
+
+def remove_old_proposals(store: LearningStore, keep: Collection[str]) -> None:
+    """Remove the folders of versions that were never promoted, but for the newest ones and those to keep."""
+    promoted = {promotion.version for promotion in store.promotions(limit=-1)}
+    proposals = [known for known in store.versions() if known.report is not None and known.version not in promoted]
+    for known in proposals[_PROPOSALS_KEPT:]:
+        if known.version not in keep:
+            store.forget_version(known.version)
+            shutil.rmtree(known.folder, ignore_errors=True)
 
 
 def cancel_training(state: Path) -> int | None:

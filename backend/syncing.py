@@ -93,11 +93,12 @@ def sync(
     with _predictor(host, settings) as predictor:
         one_pass = partial(_one_pass, client, project_id, host, predictor, options, progress=progress)
         if options.interval is None:
-            return one_pass(take=lambda event: None)
+            return one_pass(watch=AnnotationWatch(project_id, lambda event: None))
         learning = Learning(directory, state, host, load_warm, settings.learning)
         learning.start()
         try:
-            return _keep_on(client, project_id, host, partial(one_pass, take=learning.take), options.interval, say)
+            again = partial(one_pass, watch=AnnotationWatch(project_id, learning.take))
+            return _keep_on(client, project_id, host, again, options.interval, say)
         finally:
             learning.stop()
 
@@ -138,10 +139,9 @@ def _one_pass(
     predictor: Predictor,
     options: SyncOptions,
     *,
-    take: Callable[[dict[str, Any]], object],
+    watch: AnnotationWatch,
     progress: Progress,
 ) -> PushReport:
-    watch = AnnotationWatch(project_id, take)
     label_config = str(client.project(project_id).get("label_config") or "")
     reasons: list[str] = []
 
@@ -161,6 +161,7 @@ def _one_pass(
         force_sampling=options.force_sampling,
         delete_old=options.delete_old,
     )
+    watch.end_pass()
     report.notes += reasons[:_MOST_REASONS]
     return report
 
@@ -175,6 +176,7 @@ def _predictor(host: ModelHost, settings: Settings) -> Iterator[Predictor]:
         capacity=settings.max_waiting,
         seconds=_SECONDS_FOR_A_CHUNK,
         on_batch=lambda size: None,
+        is_withheld=settings.learning.withholds,
     )
     try:
         yield predictor

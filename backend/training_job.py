@@ -55,11 +55,14 @@ def main(folder: Path, environment: Mapping[str, str]) -> None:
 
 
 def _run(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
-    # torch takes seconds to import, during which the job could not be cancelled
+    spec = JobSpec.read(folder / JOB)
+    _be_modest(spec)
+    # after that, since threads that are there already would not be bound by it
+    import torch
+
     from .retraining import retrain
 
-    spec = JobSpec.read(folder / JOB)
-    _be_modest(spec.threads, spec.niceness)
+    torch.set_num_threads(spec.threads)
     settings = Settings.from_environment(environment)
     with ExitStack() as opened:
         client = opened.enter_context(label_studio_client(settings))
@@ -76,21 +79,19 @@ def _may_pass(error: LabelStudioError) -> bool:
 
 def _sentence(report: Mapping[str, Any]) -> str:
     found = report["comparison"]
+    new, serving = found["score"]["new"], found["score"]["serving"]
     return (
-        f"version {report['version']}: {found['accuracy']['new']:.1%} right on {found['images']} held-out images "
-        f"({found['judged_on']}), the serving one {found['accuracy']['serving']:.1%}"
+        f"version {report['version']}: {found['measure']} {new:.1%} on {found['images']} held-out images "
+        f"({found['judged_on']}), the serving one {serving:.1%}"
     )
 
 
-def _be_modest(threads: int, niceness: int) -> None:
-    """Leave the processor to the server: few threads, on few cores, at a low priority."""
-    import torch
-
-    torch.set_num_threads(threads)
+def _be_modest(spec: JobSpec) -> None:
+    """Leave the processor to the server: few cores, at a low priority; threads started later inherit both."""
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-spec.threads :])
     if hasattr(os, "nice"):
-        os.nice(niceness)
+        os.nice(spec.niceness)
 
 
 def _end_with_the_server() -> None:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import options as opt
-from ..plugin.errors import WinnowError
 from ..plugin.home import winnow_home
 from ..plugin.progress import Progress
 from ..terminal import Report, run_job, say
-from . import promotion
+from . import display_copies, promotion
 
 if TYPE_CHECKING:
     from ..backend.settings import Settings
@@ -141,6 +140,7 @@ def sync(
 
 app.command()(promotion.promote)
 app.command()(promotion.cancel)
+app.command()(display_copies.copies)
 
 
 def _settings() -> Settings:
@@ -151,18 +151,9 @@ def _settings() -> Settings:
 
 def _client(settings: Settings) -> LabelStudioClient:
     """Return a client of the Label Studio that the environment names; a token would be seen on the command line."""
-    from ..plugin.labeling.client import TIMEOUT, LabelStudioClient
-    from ..plugin.labeling.trust import Trust
+    from ..backend.label_studio import label_studio_client
 
-    if settings.label_studio_url is None or settings.label_studio_token is None:
-        raise WinnowError(
-            "LABEL_STUDIO_URL or LABEL_STUDIO_API_KEY is not set. Set them to Label Studio's address and to a personal "
-            "access token, which Label Studio makes under Account & Settings."
-        )
-    trust = Trust(settings.ca_file, settings.label_studio_proxy)
-    return LabelStudioClient(
-        settings.label_studio_url, settings.label_studio_token, http=trust.to_label_studio(TIMEOUT)
-    )
+    return label_studio_client(settings)
 
 
 def _memories() -> AttachmentMemories:

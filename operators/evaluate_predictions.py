@@ -29,8 +29,8 @@ class EvaluatePredictions(WorkflowOperator):
         return False
 
     def fill(self, form: Form) -> None:
-        form.outputs("prediction_field", "Predictions", several=True)
-        form.label_field(several=True)
+        form.outputs("prediction_field", "Predictions")
+        form.label_field()
         form.split_field()
         form.choices("slices", slice_fields(form.view), "Also by", "Accuracy by the values of these, the worst first.")
         if form.wants_more():

@@ -45,7 +45,7 @@ class FindLabelIssues(WorkflowOperator):
     def fill(self, form: Form) -> None:
         of_patches = form.patches("Whose labels")
         if not of_patches:
-            form.label_field(several=True)
+            form.label_field()
         form.choice(
             "sensitivity",
             list(_SENSITIVITIES),

@@ -111,14 +111,9 @@ class Form:
             wait = f"about {wait_of(seconds)} on this machine, less where vectors are known already"
             self.note("images", f"{self._counted()} · {wait}")
 
-    def label_field(self, name: str = "label_field", *, several: bool = False) -> None:
-        """Offer the dataset's Classification fields, and say how many classes the chosen one has.
-
-        Args:
-            name: Name of the parameter.
-            several: Whether the job can work on fields of Classifications too, several labels an image.
-        """
-        lists = multi_label_fields(self.view) if several else []
+    def label_field(self, name: str = "label_field") -> None:
+        """Offer the fields of one label an image, then those of several, and say how many classes the chosen has."""
+        lists = multi_label_fields(self.view)
         offered = [*label_fields(self.view), *lists]
         if not offered:
             self.problem(
@@ -158,16 +153,15 @@ class Form:
                 "Of a model that was not trained on these images; labels are judged by them as well.",
             )
 
-    def outputs(self, name: str, label: str, *, several: bool = False, other_than: str | None = None) -> str | None:
+    def outputs(self, name: str, label: str, *, other_than: str | None = None) -> str | None:
         """Offer the fields with predictions, whoever made them; return the chosen one, None where there is none.
 
         Args:
             name: Name of the parameter.
             label: What the field is here.
-            several: Whether the job can work on several labels an image too.
             other_than: A field that is not offered.
         """
-        fields = output_fields(self.view, self.ctx.params.get("label_field"), several=several)
+        fields = output_fields(self.view, self.ctx.params.get("label_field"))
         offered = [field for field in fields if field != other_than]
         if not offered:
             self.problem(

@@ -22,7 +22,7 @@ class SetThresholds(WorkflowOperator):
         form.classifier()
         form.number("precision", "Precision", "Share of the decisions for a class that are right; or:", low=0, high=1)
         form.number("recall", "Recall", "Share of a class's images that are decided for it.", low=0, high=1)
-        form.label_field(several=True)
+        form.label_field()
         form.split_field()
         if form.wants_more():
             form.number("batch_size", "Batch size", "Images at a time; the result does not depend on it.", low=1)

@@ -22,7 +22,7 @@ class TrainClassifier(WorkflowOperator):
 
     def fill(self, form: Form) -> None:
         if not form.patches("What is learnt"):
-            form.label_field(several=True)
+            form.label_field()
         form.split_field()
         form.preset()
         form.text("name", "Name", "Name of the classifier; empty: the dataset's.")

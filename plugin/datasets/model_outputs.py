@@ -116,16 +116,15 @@ def read_multi_label_outputs(view: Collection, field: str, ids: np.ndarray, labe
     return MultiLabelOutputs(classes, given, predicted, probabilities, notes)
 
 
-def output_fields(view: Collection, label_field: str | None, *, several: bool = False) -> list[str]:
+def output_fields(view: Collection, label_field: str | None) -> list[str]:
     """Return the fields that may hold predictions, Winnow's own first.
 
     Args:
         view: The collection.
         label_field: Field of the labels; None = the first of those that Winnow did not write.
-        several: Whether fields of several labels an image count.
     """
     labels = label_field or next(iter([*label_fields(view), *multi_label_fields(view)]), None)
-    kinds = (fo.Classification, fo.Classifications) if several else (fo.Classification,)
+    kinds = (fo.Classification, fo.Classifications)
     fields = [
         name
         for name, field in view.get_field_schema().items()

@@ -33,7 +33,8 @@ def explain_refusal(error: LabelStudioError, url: str, *, setting: str = "ML_BLO
     detail = error.detail
     if "reserved network address" in detail:
         return Refusal(f"{setting} is on in Label Studio, and refuses private addresses: {detail}", spare_address(url))
-    if "authentication parameters" in detail:
+    # Where /health needs no login, as that of 'winnow serve', it is /setup that the login is missing at.
+    if "authentication parameters" in detail or "401 Client Error" in detail:
         return Refusal(
             "the backend asks for a user and a password that Label Studio was not given, or for others",
             "Set BASIC_AUTH_USER and BASIC_AUTH_PASS here to those that 'winnow serve' runs with",

@@ -98,6 +98,8 @@ def map_to_control(classes: Sequence[str], control: Control) -> ClassMapping:
     """
     written: dict[str, Written] = {}
     for class_key, choice_keys in _WAYS_TO_MATCH:
+        if len(written) == len(classes):
+            break  # most often after the first one; each takes milliseconds for a thousand classes
         taken = set(written.values())
         free_classes = _grouped((class_key(name), name) for name in classes if name not in written)
         free_choices = _grouped(

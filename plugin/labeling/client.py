@@ -18,7 +18,7 @@ from .label_studio_login import LabelStudioLogin
 from .trust import Trust
 
 # For one call to connect, and to answer between two pieces; Label Studio imports a thousand predictions in 2 s.
-TIMEOUT = httpx.Timeout(60.0)
+TIMEOUT_SECONDS = 60.0
 _PAGE_SIZE = 100
 # Label Studio on SQLite answers 500 "database is locked" while it imports; these waits add up to half a minute.
 _WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
@@ -61,7 +61,7 @@ class LabelStudioClient:
         waits: Sequence[float] = _WAITS_SECONDS,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._http = http or Trust().to_label_studio(TIMEOUT)
+        self._http = http or Trust().to_label_studio(httpx.Timeout(TIMEOUT_SECONDS))
         self._login = LabelStudioLogin(self.base_url, token, self._http)
         self._waits = tuple(waits)
 
@@ -77,16 +77,16 @@ class LabelStudioClient:
 
     def version(self) -> str:
         """Return Label Studio's version."""
-        answer = self._call("GET", "/api/version/")
+        answer = self.call("GET", "/api/version/")
         return str(answer.get("release", "unknown")) if isinstance(answer, dict) else "unknown"
 
     def project(self, project_id: int) -> dict[str, Any]:
         """Return a project as Label Studio describes it."""
-        return dict(self._call("GET", f"/api/projects/{project_id}/"))
+        return dict(self.call("GET", f"/api/projects/{project_id}/"))
 
     def update_project(self, project_id: int, **changes: Any) -> dict[str, Any]:
         """Change fields of a project and return it. Label Studio takes a `model_version` only when it exists."""
-        return dict(self._call("PATCH", f"/api/projects/{project_id}/", json=changes))
+        return dict(self.call("PATCH", f"/api/projects/{project_id}/", json=changes))
 
     def tasks(self, project_id: int) -> Iterator[dict[str, Any]]:
         """Yield the project's tasks in the order of their ids, each with its `annotations` and `predictions`.
@@ -98,68 +98,68 @@ class LabelStudioClient:
     def latest_change(self, project_id: int) -> str | None:
         """Return when a task of the project, or an annotation of one, was changed last; None without tasks."""
         query = {"project": project_id, "page_size": 1, "query": '{"ordering": ["-tasks:updated_at"]}'}
-        tasks = self._call("GET", "/api/tasks/", params=query)["tasks"]
+        tasks = self.call("GET", "/api/tasks/", params=query)["tasks"]
         return str(tasks[0]["updated_at"]) if tasks else None
 
     def ml_backends(self, project_id: int) -> list[dict[str, Any]]:
         """Return the project's ML backends; Label Studio asks each of them for its health and version first."""
-        return list(self._call("GET", "/api/ml/", params={"project": project_id}))
+        return list(self.call("GET", "/api/ml/", params={"project": project_id}))
 
     def create_ml_backend(self, **fields: Any) -> dict[str, Any]:
         """Connect an ML backend; Label Studio asks it for its health and version first."""
-        return dict(self._call("POST", "/api/ml/", json=fields))
+        return dict(self.call("POST", "/api/ml/", json=fields))
 
     def update_ml_backend(self, backend_id: int, **fields: Any) -> dict[str, Any]:
         """Change an ML backend. Label Studio needs `url`, `project` and `title` every time."""
-        return dict(self._call("PATCH", f"/api/ml/{backend_id}", json=fields))
+        return dict(self.call("PATCH", f"/api/ml/{backend_id}", json=fields))
 
     def delete_ml_backend(self, backend_id: int) -> None:
         """Disconnect an ML backend; its webhook stays."""
-        self._call("DELETE", f"/api/ml/{backend_id}")
+        self.call("DELETE", f"/api/ml/{backend_id}")
 
     def test_prediction(self, backend_id: int) -> dict[str, Any]:
         """Have Label Studio ask an ML backend for the prediction of one task, and return what it got."""
-        return dict(self._call("POST", f"/api/ml/{backend_id}/predict/test", params={"random": "true"}))
+        return dict(self.call("POST", f"/api/ml/{backend_id}/predict/test", params={"random": "true"}))
 
     def webhooks(self, project_id: int) -> list[dict[str, Any]]:
         """Return the project's webhooks."""
-        return list(self._call("GET", "/api/webhooks/", params={"project": project_id}))
+        return list(self.call("GET", "/api/webhooks/", params={"project": project_id}))
 
     def create_webhook(self, **fields: Any) -> dict[str, Any]:
         """Create a webhook."""
-        return dict(self._call("POST", "/api/webhooks/", json=fields))
+        return dict(self.call("POST", "/api/webhooks/", json=fields))
 
     def update_webhook(self, webhook_id: int, **fields: Any) -> dict[str, Any]:
         """Change a webhook."""
-        return dict(self._call("PATCH", f"/api/webhooks/{webhook_id}/", json=fields))
+        return dict(self.call("PATCH", f"/api/webhooks/{webhook_id}/", json=fields))
 
     def delete_webhook(self, webhook_id: int) -> None:
         """Delete a webhook."""
-        self._call("DELETE", f"/api/webhooks/{webhook_id}/")
+        self.call("DELETE", f"/api/webhooks/{webhook_id}/")
 
     def storages(self, project_id: int) -> list[dict[str, Any]]:
         """Return the storages that the project imports from."""
-        return list(self._call("GET", "/api/storages/", params={"project": project_id}))
+        return list(self.call("GET", "/api/storages/", params={"project": project_id}))
 
     def import_predictions(self, project_id: int, predictions: Sequence[dict[str, Any]]) -> int:
         """Store predictions, each with its `task`, and return how many Label Studio kept: it drops bad ones silently.
 
         A call that got no answer is not repeated, as it may have been carried out: look what is there first.
         """
-        answer = self._call("POST", f"/api/projects/{project_id}/import/predictions", json=list(predictions))
+        answer = self.call("POST", f"/api/projects/{project_id}/import/predictions", json=list(predictions))
         return int(answer["created"])
 
     def delete_predictions(self, project_id: int, model_version: str) -> None:
         """Delete the predictions of one version."""
-        self._call("DELETE", f"/api/projects/{project_id}/model-versions/", json={"model_version": model_version})
+        self.call("DELETE", f"/api/projects/{project_id}/model-versions/", json={"model_version": model_version})
 
     def delete_prediction(self, prediction_id: int) -> None:
         """Delete one prediction."""
-        self._call("DELETE", f"/api/predictions/{prediction_id}/")
+        self.call("DELETE", f"/api/predictions/{prediction_id}/")
 
     def model_versions(self, project_id: int) -> dict[str, int]:
         """Return the versions of the project's predictions, with how many there are of each."""
-        found = self._call("GET", f"/api/projects/{project_id}/model-versions/")
+        found = self.call("GET", f"/api/projects/{project_id}/model-versions/")
         return {str(version): int(count) for version, count in dict(found).items()}
 
     def file_status(self, path: str) -> int:
@@ -167,20 +167,13 @@ class LabelStudioClient:
         response = self._with_login("GET", path, headers={"Range": "bytes=0-0"})
         return response.status_code
 
-    def _pages(self, path: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        page = 1
-        while True:
-            answer = self._call("GET", path, params={**query, "page": page, "page_size": _PAGE_SIZE})
-            tasks = answer["tasks"] if isinstance(answer, dict) else answer
-            yield from tasks
-            # The page after the last one is an error, so it is not asked for.
-            total = int(answer.get("total", 0)) if isinstance(answer, dict) else 0
-            if not tasks or page * _PAGE_SIZE >= total:
-                return
-            page += 1
+    def call(self, method: str, path: str, **request: Any) -> Any:
+        """Make any other call and return the JSON of the answer, None where there is none.
 
-    def _call(self, method: str, path: str, **request: Any) -> Any:
-        """Return the JSON of an answer, None where there is none.
+        Args:
+            method: Of HTTP.
+            path: With its slash at the end where Label Studio has one.
+            request: As httpx takes it, e.g. `json` or `params`.
 
         Raises:
             LabelStudioError: Refused, no answer, or an answer that is not Label Studio's.
@@ -198,6 +191,18 @@ class LabelStudioClient:
                     response.status_code,
                 ) from None
         raise _refusal(method, path, response)
+
+    def _pages(self, path: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        page = 1
+        while True:
+            answer = self.call("GET", path, params={**query, "page": page, "page_size": _PAGE_SIZE})
+            tasks = answer["tasks"] if isinstance(answer, dict) else answer
+            yield from tasks
+            # The page after the last one is an error, so it is not asked for.
+            total = int(answer.get("total", 0)) if isinstance(answer, dict) else 0
+            if not tasks or page * _PAGE_SIZE >= total:
+                return
+            page += 1
 
     def _answered(self, method: str, path: str, **request: Any) -> httpx.Response:
         """Return the answer, after as many tries as it needs while Label Studio is busy."""

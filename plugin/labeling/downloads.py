@@ -73,12 +73,17 @@ class Downloader:
         self._other_client = trust.to_other_hosts(timeout)
         if basic_auth is not None:
             self._client.headers["Authorization"] = _basic(basic_auth)
-        self._login = LabelStudioLogin(str(self._base or "").rstrip("/"), token, self._client)
+        self._login = LabelStudioLogin(self.label_studio_url.rstrip("/"), token, self._client)
 
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
         self._other_client.close()
+
+    @property
+    def label_studio_url(self) -> str:
+        """Where Label Studio is reached, "" where it is not."""
+        return "" if self._base is None else str(self._base)
 
     def path_at_label_studio(self, address: str) -> str | None:
         """Return path and query (without Label Studio's own sub-path) if an address lies at Label Studio, else None.

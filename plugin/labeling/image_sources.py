@@ -143,6 +143,8 @@ class ImageSources:
     def _kept(self, key: str, max_age: float | None, fetch: Callable[[], bytes]) -> BytesIO:
         if self._cache is None:
             return BytesIO(fetch())
+        # two servers may share the cache and have images under the same path, or buckets of the same name
+        key = f"{self._downloader.label_studio_url} {key}"
         data = self._cache.get(key, max_age)
         if data is None or len(data) > self._max_bytes:
             data = fetch()

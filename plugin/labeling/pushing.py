@@ -96,6 +96,7 @@ def push_predictions(
     progress: Progress | None = None,
     force_sampling: bool = False,
     delete_old: bool = False,
+    chunk: int = CHUNK,
 ) -> PushReport:
     """Go through a project once, and make the version the one that it goes by.
 
@@ -103,11 +104,12 @@ def push_predictions(
         client: Of the Label Studio.
         project_id: The project.
         version: Of what `predict` returns.
-        predict: Predicts some tasks; called with at most `CHUNK`.
+        predict: Predicts some tasks; called with at most `chunk`.
         on_task: Told each task, with its annotations, before it is predicted.
         progress: Told how many tasks are done.
         force_sampling: See `attachment.attach`.
         delete_old: Delete the predictions of Winnow's earlier versions at the end.
+        chunk: Tasks that are predicted and stored together.
 
     Raises:
         LabelStudioError: Label Studio refuses something, or does not answer; what was pushed stays.
@@ -116,7 +118,7 @@ def push_predictions(
     project = client.project(project_id)
     total = int(project.get("task_number") or 0)
     coming = client.tasks(project_id)
-    while tasks := list(islice(coming, CHUNK)):
+    while tasks := list(islice(coming, chunk)):
         for task in tasks:
             on_task(task)
         waiting = [task for task in tasks if not _is_present(client, task, version, report)]

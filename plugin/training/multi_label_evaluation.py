@@ -10,6 +10,7 @@ import numpy as np
 from .calibration import expected_calibration_error
 from .class_scores import ClassScores, rank_score
 from .intervals import Interval, exact_interval, percentile_intervals
+from .label_outcomes import OutcomeScores, faults_of, outcomes_of, ratios
 
 _NAN = math.nan
 _NO_INTERVAL = (_NAN, _NAN)
@@ -86,12 +87,13 @@ def evaluate_multi_label(
     counts = (int(both.sum()), int((~annotated).sum()), int((annotated & ~decided).sum()))
     probabilities = np.full(labels.shape, np.nan) if probabilities is None else probabilities
     truth, claimed, probabilities = labels[both], predicted[both] == 1, probabilities[both]
-    by_class = _score_classes(truth, claimed, probabilities)
+    by_class = score_label_classes(truth, claimed, probabilities)
     if not both.any():
         return MultiLabelEvaluation(*counts, coverage=0.0 if counts[2] else _NAN), by_class
-    outcomes = _Outcomes(truth, claimed)
-    micro, macro = (tuple(float(mean) for mean in means) for means in outcomes.means())
-    exact, micro_f1, macro_f1 = outcomes.intervals(seed)
+    kinds, numbers = np.unique(outcomes_of(truth, claimed), axis=0, return_counts=True)
+    scores = OutcomeScores(kinds)
+    micro, macro = (tuple(float(mean) for mean in means) for means in scores.means(numbers))
+    exact, micro_f1, macro_f1 = _intervals(scores, faults_of(kinds), numbers, seed)
     stated = np.isfinite(truth) & np.isfinite(probabilities)
     evaluation = MultiLabelEvaluation(
         *counts,
@@ -114,64 +116,30 @@ def evaluate_multi_label(
     return evaluation, by_class
 
 
-class _Outcomes:
-    """Which classes of which images are found, claimed wrongly or missed; images that are alike are one kind."""
-
-    def __init__(self, labels: np.ndarray, claimed: np.ndarray) -> None:
-        found, extra, missed = (labels == 1) & claimed, (labels == 0) & claimed, (labels == 1) & ~claimed
-        codes = (found + 2 * extra + 3 * missed).astype(np.int8)
-        kinds, self._counts = np.unique(codes, axis=0, return_counts=True)
-        self._kinds = [(kinds == code).astype(np.float64) for code in (1, 2, 3)]
-        self._faultless = (kinds <= 1).all(axis=1)
-
-    def means(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return (3,) precision, recall and F1 over all pairs of image and class, and their (3,) means over classes."""
-        sums = self._sums(self._counts[None])
-        over_pairs = _ratios(*(each.sum(axis=1, keepdims=True) for each in sums))
-        return over_pairs[:, 0, 0], _over_classes(*sums)[:, 0]
-
-    def intervals(self, seed: int) -> list[Interval]:
-        """Return the 95 % intervals of exact matches, micro F1 and macro F1."""
-        if self._faultless.all():
-            return [exact_interval(self._counts.sum(), all_right=True)] * 3
-        exact, *others = percentile_intervals(self._scores, self._counts, seed)
-        if not self._faultless.any():
-            exact = exact_interval(self._counts.sum(), all_right=False)
-        return [exact, *others]
-
-    def _sums(self, counts: np.ndarray) -> list[np.ndarray]:
-        """Return how often each class is found, claimed wrongly and missed, (r, k) each, for (r, kinds) counts."""
-        return [counts @ kinds for kinds in self._kinds]
-
-    def _scores(self, counts: np.ndarray) -> np.ndarray:
-        """Return (r, 3) share of exact matches, micro F1 and macro F1."""
-        sums = self._sums(counts)
-        micro = _ratios(*(each.sum(axis=1, keepdims=True) for each in sums))[2, :, 0]
-        exact = counts @ self._faultless / counts.sum(axis=1)
-        return np.stack([exact, micro, _over_classes(*sums)[2]], axis=1)
+def _intervals(scores: OutcomeScores, faults: np.ndarray, counts: np.ndarray, seed: int) -> list[Interval]:
+    """Return the 95 % intervals of exact matches, micro F1 and macro F1; (m,) faults and counts of m kinds."""
+    if not faults.any():
+        return [exact_interval(counts.sum(), all_right=True)] * 3
+    exact, *others = percentile_intervals(scores, counts, seed)
+    if faults.all():
+        exact = exact_interval(counts.sum(), all_right=False)
+    return [exact, *others]
 
 
-def _ratios(found: np.ndarray, extra: np.ndarray, missed: np.ndarray) -> np.ndarray:
-    """Return (3, r, k) precision, recall and F1 of (r, k) sums; 0 where there is nothing to divide by."""
-    parts = np.stack([found, found, 2 * found])
-    wholes = np.stack([found + extra, found + missed, 2 * found + extra + missed])
-    return np.divide(parts, wholes, out=np.zeros_like(parts), where=wholes > 0)
+def score_label_classes(labels: np.ndarray, claimed: np.ndarray, probabilities: np.ndarray) -> ClassScores:
+    """Score each of the k classes on the images where it is annotated.
 
-
-def _over_classes(found: np.ndarray, extra: np.ndarray, missed: np.ndarray) -> np.ndarray:
-    """Return (3, r) means of precision, recall and F1 over the classes that are present or claimed; 0 without any."""
-    occurs = (found + extra + missed > 0).sum(axis=1)
-    return _ratios(found, extra, missed).sum(axis=2) / np.maximum(occurs, 1)
-
-
-def _score_classes(labels: np.ndarray, claimed: np.ndarray, probabilities: np.ndarray) -> ClassScores:
-    """Score each of the k classes on the images where it is annotated."""
+    Args:
+        labels: (n, k) in {0, 1, NaN}.
+        claimed: (n, k) bool. What is predicted.
+        probabilities: (n, k), NaN where there are none.
+    """
     known, columns = np.isfinite(labels), range(labels.shape[1])
     found, extra, missed = (
         (((labels == present) & (claimed == predicted)).sum(axis=0)[None]).astype(float)
         for present, predicted in ((1, True), (0, True), (1, False))
     )
-    precision, recall, f1 = _ratios(found, extra, missed)[:, 0]
+    precision, recall, f1 = ratios(found, extra, missed)[:, 0]
     support, times = (found + missed)[0], (found + extra)[0]
     stated = known & np.isfinite(probabilities)
     ranks = np.array([rank_score(labels[stated[:, k], k] == 1, probabilities[stated[:, k], k]) for k in columns])

@@ -9,14 +9,14 @@ import numpy as np
 
 from ..datasets import runs
 from ..datasets.fields import check_value_field, write_values
-from ..datasets.model_outputs import ModelOutputs, read_outputs
 from ..datasets.multi_labels import multi_label_field
+from ..datasets.prediction_pairs import PredictionPair, read_pair, read_pair_of_several
 from ..datasets.samples import read_samples
 from ..datasets.views import Collection
 from ..errors import DataError
 from ..progress import Progress, silent
 from ..training.class_scores import ClassScores
-from ..training.comparison import Comparison, compare
+from ..training.comparison import Comparison, compare, compare_several
 from .evaluation_parts import judged_rows, rounded
 from .findings import read_findings
 from .wording import counted
@@ -35,7 +35,8 @@ class CompareParams:
         prediction_field: Field of the predictions that are looked at.
         label_field: Field of the labels; None = detected.
         split_field: Field of the splits, or "tags"; None = detected.
-        output_field: Field that tells who is right: "both", "neither" or "only FIELD".
+        output_field: Field that tells who is right: "both", "neither" or "only FIELD"; where an image may have several
+            labels, FIELD has more of them right.
         seed: Of the resampling for intervals.
     """
 
@@ -57,6 +58,7 @@ class CompareReport:
         comparison: The figures, the first set being that of `fields[0]`.
         leaked: Leaked images that were left out.
         classes: Names of the classes.
+        several: Whether an image may have several labels.
         output_field: Field that tells who is right.
         notes: What a reader should know about the figures.
     """
@@ -66,6 +68,7 @@ class CompareReport:
     comparison: Comparison
     leaked: int
     classes: tuple[str, ...]
+    several: bool
     output_field: str
     notes: tuple[str, ...]
 
@@ -79,9 +82,9 @@ class CompareReport:
             "left_out": found.left_out,
             "leaked_images_left_out": self.leaked,
             "better": self.fields[found.better - 1] if found.better else None,
-            "accuracy": rounded(found.accuracy),
-            "accuracy_gain": rounded(found.accuracy_gain),
-            "accuracy_gain_interval": rounded(found.accuracy_interval),
+            self._metric: rounded(found.score),
+            f"{self._metric}_gain": rounded(found.gain),
+            f"{self._metric}_gain_interval": rounded(found.interval),
             "p_value": float(f"{found.p_value:.3g}"),
             "macro_f1": rounded(found.macro_f1),
             "macro_f1_gain": rounded(found.f1_gain),
@@ -96,20 +99,21 @@ class CompareReport:
     def text(self) -> str:
         """Return markdown for a person."""
         first, second = self.fields
-        found = self.comparison
+        found, metric = self.comparison, self._metric.replace("micro_f1", "micro F1")
         if not found.images:
             return f"**Nothing to compare** on {self.evaluated_on}: no image has a label and both predictions."
-        gains = f"{100 * found.accuracy_gain:+.1f} points of accuracy ({_points(found.accuracy_interval)})"
+        gains = f"{100 * found.gain:+.1f} points of {metric} ({_points(found.interval)})"
         better = (
             f"**`{self.fields[found.better - 1]}` is better**" if found.better else "**Neither is shown to be better**"
         )
         lines = [
             f"{better} on {self.evaluated_on}, {counted(found.images, 'image')}: `{first}` has {gains} on `{second}`, "
-            f"p = {found.p_value:.2g} (McNemar's exact test).",
-            f"Accuracy {found.accuracy[0]:.1%} and {found.accuracy[1]:.1%}; macro F1 {found.macro_f1[0]:.1%} and "
+            f"p = {found.p_value:.2g} ({self._test}).",
+            f"{metric[0].upper()}{metric[1:]} {found.score[0]:.1%} and {found.score[1]:.1%}; macro F1 "
+            f"{found.macro_f1[0]:.1%} and "
             f"{found.macro_f1[1]:.1%}, {100 * found.f1_gain:+.1f} points ({_points(found.f1_interval)}).",
             "",
-            f"- `{first}` alone is right in {counted(found.only_first, 'image')}, `{second}` alone in "
+            f"- `{first}` {self._ahead} in {counted(found.only_first, 'image')}, `{second}` in "
             f"{found.only_second:,}: the field `{self.output_field}` tells which.",
         ]
         if self.leaked:
@@ -124,6 +128,18 @@ class CompareReport:
         return "\n".join(
             [*lines, "", f"| class | F1 of {first} | F1 of {second} | points |", "|---|---|---|---|", *rows]
         )
+
+    @property
+    def _metric(self) -> str:
+        return "micro_f1" if self.several else "accuracy"
+
+    @property
+    def _test(self) -> str:
+        return "sign test over images" if self.several else "McNemar's exact test"
+
+    @property
+    def _ahead(self) -> str:
+        return "has more labels right" if self.several else "alone is right"
 
     def _by_class(self) -> list[tuple[str, tuple[float, float], float]]:
         """Return the F1 scores and the gain of each class that has labels, the largest difference first."""
@@ -147,31 +163,38 @@ def compare_predictions(view: Collection, params: CompareParams, progress: Progr
     Leaked images are left out: whoever has learnt them by heart would seem better.
 
     Raises:
-        DataError: The labels are several an image; or both fields are the same.
+        DataError: Both fields are the same, or nothing is labelled.
         FieldError: No such prediction field, no labels, or the output field is not Winnow's.
     """
     fields = (params.prediction_field, params.other_field)
     if fields[0] == fields[1]:
         raise DataError(f"`{fields[0]}` can't be compared with itself; name the field of another classifier.")
-    if (several := multi_label_field(view, params.label_field)) is not None:
-        raise DataError(
-            f"'{several}' holds several labels an image, and predictions are compared for one label an image. Evaluate "
-            "each field by itself, or name another label field."
-        )
     check_value_field(view, params.output_field, kind="str")
-    samples = read_samples(view, params.label_field, params.split_field, need_labels=True)
-    number = {name: index for index, name in enumerate(samples.classes)}
-    first, second = (_predicted(read_outputs(view, field, samples), number) for field in fields)
-    rows, evaluated_on, notes = judged_rows(samples, samples.labels >= 0)
+    several = multi_label_field(view, params.label_field)
+    if several is None:
+        samples = read_samples(view, params.label_field, params.split_field, need_labels=True)
+        pair = read_pair(view, fields, samples)
+    else:
+        samples = read_samples(view, split_field=params.split_field)
+        pair = read_pair_of_several(view, fields, samples.ids, several)
+    rows, evaluated_on, notes = judged_rows(samples, pair.labelled)
     leaked = read_findings(view, samples.ids).leaked
     clean = rows & ~leaked
-    comparison = compare(samples.labels[clean], first[clean], second[clean], params.seed)
-    compared = clean & (samples.labels >= 0) & (first >= 0) & (second >= 0)
-    right = [(predicted == samples.labels)[compared] for predicted in (first, second)]
-    told = np.select([right[0] & right[1], right[0], right[1]], [BOTH, only(fields[0]), only(fields[1])], NEITHER)
+    comparison = (compare if several is None else compare_several)(
+        pair.labels[clean], pair.first[clean], pair.second[clean], params.seed
+    )
+    compared = clean & pair.labelled & pair.predicted
+    told = _who_is_right(pair, compared, fields)
     write_values(view, params.output_field, samples.ids[compared], told.tolist(), kind="str")
     report = CompareReport(
-        fields, evaluated_on, comparison, int((rows & leaked).sum()), tuple(number), params.output_field, notes
+        fields,
+        evaluated_on,
+        comparison,
+        int((rows & leaked).sum()),
+        pair.classes,
+        several is not None,
+        params.output_field,
+        notes,
     )
     runs.save_run(
         view,
@@ -189,10 +212,11 @@ def only(field: str) -> str:
     return f"only {field}"
 
 
-def _predicted(outputs: ModelOutputs, number: dict[str, int]) -> np.ndarray:
-    """Return (n,) predictions by `number`, to which classes are added that it does not know."""
-    numbers = [number.setdefault(name, len(number)) for name in outputs.classes]
-    return np.where(outputs.predicted >= 0, np.array(numbers, np.int64)[outputs.predicted], -1)
+def _who_is_right(pair: PredictionPair, rows: np.ndarray, fields: tuple[str, str]) -> np.ndarray:
+    """Return (m,) object: for each of the compared rows the value of the output field."""
+    first, second = pair.faults(pair.first)[rows], pair.faults(pair.second)[rows]
+    cases = [(first == 0) & (second == 0), first < second, second < first]
+    return np.select(cases, [BOTH, only(fields[0]), only(fields[1])], NEITHER)
 
 
 def _points(interval: tuple[float, float]) -> str:

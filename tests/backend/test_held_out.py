@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from winnow.backend.held_out import HoldingOut, choose_held_out
+from winnow.backend.held_out import HoldingOut, choose_held_out, is_withheld, unit_of
 from winnow.plugin.errors import DataError
 
 
@@ -58,3 +58,20 @@ def test_groups_so_large_that_nothing_is_left_to_train_on_are_refused() -> None:
 
     with pytest.raises(DataError, match="2 groups only"):
         choose_held_out(units, frozenset(["task 0"]), HoldingOut(least=100))
+
+
+def test_what_annotators_get_no_prediction_for_is_held_out() -> None:
+    units = tasks(2_000)
+
+    withheld = {unit for unit in units if is_withheld(unit, 0.1)}
+
+    assert 150 <= len(withheld) <= 250
+    assert withheld < choose_held_out(units, frozenset(), HoldingOut(share=0.2, least=10))
+
+
+def test_task_belongs_to_the_value_of_the_group_key_or_to_itself() -> None:
+    data = {"patient": {"id": 5}, "none": ""}
+
+    found = [unit_of(3, data, key) for key in (None, "patient.id", "none", "absent")]
+
+    assert found == ["task 3", "group 5", "task 3", "task 3"]

@@ -55,7 +55,7 @@ class Served:
         return found
 
     def until(self, condition: Callable[[], Any]) -> Any:
-        for _ in range(1200):
+        for _ in range(3000):
             assert self.process.poll() is None, "the server has ended"
             if found := condition():
                 return found
@@ -84,6 +84,7 @@ def server(label_studio: LabelStudioStandIn, tmp_path: Path) -> Iterator[Served]
             "LABEL_STUDIO_API_KEY": "legacy-token",
             "WINNOW_TRAIN_PRESET": "probe",
             "WINNOW_HELD_OUT_LEAST": "15",
+            "WINNOW_TRAIN_NICENESS": "0",
         },
     )
     made.start()
@@ -125,10 +126,14 @@ def test_no_acknowledged_event_is_lost_when_the_server_is_killed_while_it_trains
     assert (again["id"], done["state"]) == (job["id"] + 1, "done")
 
     # what came of it is promoted, followed at once, and still served after the next start
-    version = server.learning()["proposal"]["version"]
+    proposal = server.learning()["proposal"]
+    version = proposal["version"]
+    assert proposal["report"]["comparison"]["score"]["new"] > 0.8
+    assert version in proposal["promote"]
     promote(tmp_path / "state", version, "ada", "better")
     setup = lambda: httpx.post(f"{server.url}/setup", json={"project": "1.2"}).json()["model_version"]  # noqa: E731
     server.until(lambda: setup() == version)
+    assert server.learning()["proposal"] is None
     server.end(signal.SIGTERM)
     server.start()
     assert setup() == version

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from winnow.__main__ import app
 from winnow.backend.learning_store import LearningStore
-from winnow.backend.promotion import is_no_worse, promote, promoted_folder, roll_back
+from winnow.backend.promotion import is_no_worse, promote, promoted_folder, remove_old_proposals, roll_back
 from winnow.plugin.errors import DataError
 
 
@@ -103,6 +103,21 @@ def test_no_worse_needs_the_lower_bound_above_the_margin_and_no_lost_class(
     report: dict[str, Any] = {"comparison": {"interval": [lower, 0.1]}, "classes": {"lost": lost}}
 
     assert is_no_worse(report, margin=0.01) is expected
+
+
+def test_proposals_that_are_old_are_removed_and_what_was_promoted_stays(state: Path) -> None:
+    promote(state, "v1", "ada", "better")
+    store = LearningStore(state)
+    for number in range(3, 15):
+        name = f"v{number}"
+        store.add_version(name, classifier(state / "versions" / name, name), {"project": 1})
+
+    remove_old_proposals(store, keep=("v2",))
+
+    left = {folder.name for folder in (state / "versions").iterdir()}
+    assert left == {"v1", "v2", *(f"v{number}" for number in range(5, 15))}
+    assert {known.version for known in store.versions()} == {"v0", *left}
+    store.close()
 
 
 def test_command_promotes_and_keeps_the_users_name_and_reason(state: Path) -> None:

@@ -75,11 +75,25 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         ("WINNOW_ROOT_PATH", "/winnow/../x"),
         ("WINNOW_LOG_FORMAT", "xml"),
         ("WINNOW_BATCH_SIZE", "many"),
+        ("WINNOW_TRAIN_AFTER", "0"),
+        ("WINNOW_TRAIN_PRESET", "best"),
+        ("WINNOW_TRAIN_NICENESS", "-5"),
+        ("WINNOW_HELD_OUT_PERCENT", "60"),
+        ("WINNOW_BLIND_PERCENT", "30"),
+        ("WINNOW_AUTO_PROMOTE", "always"),
     ],
 )
 def test_malformed_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         Settings.from_environment({name: value})
+
+
+def test_training_from_annotations_needs_label_studios_address_and_token() -> None:
+    address = {"LABEL_STUDIO_URL": "http://studio:8080"}
+
+    learns = [Settings.from_environment(each).learns for each in ({}, address, address | {"LABEL_STUDIO_API_KEY": "a"})]
+
+    assert learns == [False, False, True]
 
 
 def test_secrets_are_not_shown_when_settings_are_printed() -> None:

@@ -35,12 +35,15 @@ class RealLabelStudio:
 
 
 @contextmanager
-def running_label_studio(executable: Path, folder: Path, **settings: str) -> Iterator[RealLabelStudio]:
+def running_label_studio(
+    executable: Path, folder: Path, token: str | None = None, **settings: str
+) -> Iterator[RealLabelStudio]:
     """Start Label Studio over the data in a folder (made when empty), and stop it at the end.
 
     Args:
         executable: Its command `label-studio`.
         folder: For the database, uploads and local files.
+        token: A personal access token that the database knows already, as a user has one at a time; None = make it.
         settings: Of Label Studio's environment, beside those that keep it silent and offline.
     """
     images = folder / "root" / "images"
@@ -59,7 +62,7 @@ def running_label_studio(executable: Path, folder: Path, **settings: str) -> Ite
         url = f"http://127.0.0.1:{port}"
         try:
             _wait_for(url, process, Path(log.name))
-            yield RealLabelStudio(url, personal_access_token(url), images)
+            yield RealLabelStudio(url, token or personal_access_token(url), images)
         finally:
             process.terminate()
             try:

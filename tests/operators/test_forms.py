@@ -44,12 +44,6 @@ def test_fields_of_several_labels_an_image_are_offered_after_those_of_one(colour
     assert chosen["classes"]["view"]["label"] == "2 classes: dog, sea"
 
 
-def test_jobs_for_one_label_an_image_do_not_offer_fields_of_several(colours: fo.Dataset) -> None:
-    colours.add_sample_field("all_things", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classifications)
-
-    assert form_of("compare_predictions", colours)["label_field"]["type"]["values"] == ["ground_truth"]
-
-
 def test_splits_found_in_tags_are_shown_with_their_sizes(colours: fo.Dataset) -> None:
     form = form_of("find_leaks", colours)
 

@@ -262,6 +262,21 @@ def test_password_of_a_proxy_before_label_studio_goes_there_alone(web_servers: A
     assert other.asked == [("/data/a.png", "")]
 
 
+def test_body_is_asked_for_as_it_is(web_servers: Any) -> None:
+    server, accepted = web_servers(), []
+
+    def route(handler: Any) -> None:
+        accepted.append(handler.headers["Accept-Encoding"])
+        handler.send_response(200)
+        handler.end_headers()
+
+    server.routes["/a.png"] = route
+
+    Downloader(rules=LOOPBACK).from_url(f"{server.url}/a.png")
+
+    assert accepted == ["identity"]
+
+
 def test_compressed_body_is_refused_unread(web_servers: Any, answering: Any) -> None:
     server = web_servers()
     server.routes["/a.png"] = answering(200, b"not even gzip", Content_Encoding="gzip")

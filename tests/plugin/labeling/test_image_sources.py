@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from pydicom.data import get_testdata_file
 
 from winnow.plugin.labeling.downloads import Downloader
 from winnow.plugin.labeling.host_rules import HostRules
@@ -234,6 +235,22 @@ def test_upload_is_downloaded_once(label_studio: Any, tmp_path: Path) -> None:
     assert [path for path, _ in label_studio.asked].count("/data/upload/1/a.png") == 1
 
 
+def test_one_label_studio_is_never_given_the_image_of_another(web_servers: Any, answering: Any, tmp_path: Path) -> None:
+    servers = [web_servers(), web_servers()]
+    for number, server in enumerate(servers):
+        server.routes["/data/local-files/"] = answering(200, b"image %d" % number)
+    cache = ImageCache(tmp_path, 1000)
+
+    bodies = [
+        read(
+            ImageSources(Downloader(server.url, "0123abcd"), None, 1000, cache=cache).open("/data/local-files/?d=a.png")
+        )
+        for server in servers
+    ]
+
+    assert bodies == [b"image 0", b"image 1"]
+
+
 def test_image_behind_a_password_is_asked_for_with_it_and_not_kept(
     web_servers: Any, answering: Any, tmp_path: Path
 ) -> None:
@@ -254,6 +271,19 @@ def test_image_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path
     sources = ImageSources(Downloader(), root, 1000, max_pixels=100)
 
     assert reason_of(sources, "/data/local-files/?d=big.png") == "121 pixels are more than the limit of 100"
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_size_of_a_dicom_file_is_looked_at_too(tmp_path: Path, as_file: bool) -> None:
+    content = Path(str(get_testdata_file("CT_small.dcm", download=False))).read_bytes()  # 128 x 128
+    (tmp_path / "a.dcm").write_bytes(content)
+    inline = "data:application/dicom;base64," + base64.b64encode(content).decode()
+    address = "/data/local-files/?d=a.dcm" if as_file else inline
+
+    small, large = (ImageSources(Downloader(), tmp_path, 10**6, max_pixels=128**2 - less) for less in (1, 0))
+
+    assert reason_of(small, address) == "16,384 pixels are more than the limit of 16,383"
+    assert read(large.open(address)) == content
 
 
 def test_format_for_which_another_program_would_be_started_is_refused() -> None:

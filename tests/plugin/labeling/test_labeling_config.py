@@ -182,3 +182,32 @@ def test_control_that_appears_with_an_answer_to_another_is_filled_in_and_told() 
 
     assert [control.name for control in config.controls] == ["c"]
     assert "not always shown" in config.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("choices", "written"),
+    [
+        ('<Choice value="US$100"/>', [("US$100",)]),
+        ('<Choice value="a" alias="x"/><Choice value="a" alias="y"/>', [("x",)]),
+        ('<Choice value="a" alias="x"/><Choice value="b" alias="x"/><Choice value="c"/>', [("c",)]),
+        (f'<Choices name="other" toName="img">{CHOICE}</Choices><Choice value="b"/>', [("b",)]),
+    ],
+)
+def test_taxonomy_takes_what_its_editor_shows(choices: str, written: list[tuple[str, ...]]) -> None:
+    xml = f'<View>{IMAGE}<Taxonomy name="c" toName="img">{choices}</Taxonomy></View>'
+
+    control = next(control for control in parse_labeling_config(xml).controls if control.name == "c")
+
+    assert [choice.written for choice in control.choices] == written
+
+
+def test_nested_choices_are_told_not_to_be_for_push_mode() -> None:
+    xml = f'<View>{IMAGE}<Choices name="c" toName="img" allowNested="true">{TREE}</Choices></View>'
+
+    assert "not in push mode" in parse_labeling_config(xml).remarks[0]
+
+
+def test_attributes_are_read_however_their_names_are_written() -> None:
+    control = only_control('leafsonly="TRUE" MAXUSAGES="1"', TREE, "Taxonomy")
+
+    assert (control.most, len(control.choices)) == (1, 3)

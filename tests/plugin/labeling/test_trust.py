@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from winnow.plugin.labeling.downloads import Downloader
+from winnow.plugin.labeling.host_rules import HostRules
 from winnow.plugin.labeling.image_access import AccessProblem, ImageAccessError
 from winnow.plugin.labeling.trust import Trust, TrustError
 
@@ -83,18 +84,29 @@ def test_ca_file_that_cannot_be_used_is_named(tmp_path: Path, content: str | Non
         Downloader(trust=Trust(file))
 
 
-def test_label_studio_is_asked_through_the_proxy_that_was_named(
-    web_servers: Any, answering: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    proxy, ignored = web_servers(), web_servers()
-    monkeypatch.setenv("HTTP_PROXY", ignored.url)
+def test_label_studio_is_asked_through_the_proxy_that_was_named(web_servers: Any, answering: Any) -> None:
+    proxy = web_servers()
     proxy.routes["http://studio.invalid/data/upload/a.png"] = answering(200, b"image")
     downloader = Downloader("http://studio.invalid", "0123abcd", trust=Trust(proxy=proxy.url))
 
     body = downloader.from_label_studio("/data/upload/a.png")
 
     assert body == b"image"
-    assert ignored.asked == []
+
+
+def test_proxy_of_the_environment_is_never_asked(
+    web_servers: Any, answering: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, studio, other = web_servers(), web_servers(), web_servers()
+    studio.routes["/data/a.png"] = other.routes["/data/a.png"] = answering(200, b"image")
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy.url)
+    downloader = Downloader(studio.url, "0123abcd", HostRules.from_entries(["127.0.0.0/8"]))
+
+    bodies = [downloader.from_label_studio("/data/a.png"), downloader.from_url(f"{other.url}/data/a.png")]
+
+    assert bodies == [b"image"] * 2
+    assert proxy.asked == []
 
 
 def test_malformed_proxy_is_told_without_its_password() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import fiftyone as fo
 import pytest
 
-from tests.label_sets import make_dataset
+from tests.label_sets import labels_of, make_dataset
 from winnow.plugin.datasets.fields import write_values
 from winnow.plugin.datasets.runs import load_run, save_run
 from winnow.plugin.errors import DataError, FieldError
@@ -102,7 +102,7 @@ def test_models_that_order_their_classes_differently_are_compared_by_name(
 
     report = compare_predictions(made, PARAMS)
 
-    assert report.comparison.accuracy == (1, 1)
+    assert report.comparison.score == (1, 1)
 
 
 def test_without_common_images_there_is_nothing_to_compare(predicted: Callable[..., fo.Dataset]) -> None:
@@ -127,13 +127,43 @@ def test_a_field_of_somebody_else_is_not_overwritten(predicted: Callable[..., fo
         compare_predictions(made, CompareParams("old", "new", label_field="ground_truth", output_field="mine"))
 
 
+Names = set[str] | None
+
+
 @pytest.fixture
-def several() -> Iterator[fo.Dataset]:
-    made = make_dataset({"/images/0.png": {"cat", "dog"}})
-    yield made
-    made.delete()
+def several() -> Iterator[Callable[..., fo.Dataset]]:
+    """Return a factory of datasets of (labels, what `new` says, what `old` says) rows, several labels an image."""
+    made: list[fo.Dataset] = []
+
+    def make(*rows: tuple[Names, Names, Names]) -> fo.Dataset:
+        dataset = make_dataset({f"/images/{number:03d}.png": row[0] for number, row in enumerate(rows)})
+        made.append(dataset)
+        for column, name in enumerate(("new", "old"), start=1):
+            dataset.add_sample_field(name, fo.EmbeddedDocumentField, embedded_doc_type=fo.Classifications)
+            dataset.set_values(name, [None if row[column] is None else labels_of(row[column]) for row in rows])
+        return dataset
+
+    yield make
+    for dataset in made:
+        dataset.delete()
 
 
-def test_several_labels_an_image_are_refused_with_what_to_do_instead(several: fo.Dataset) -> None:
-    with pytest.raises(DataError, match="'things' holds several labels an image"):
-        compare_predictions(several, CompareParams("old", "new"))
+def test_of_several_labels_an_image_whoever_has_more_of_them_right_is_ahead(several: Callable[..., fo.Dataset]) -> None:
+    made = several(
+        *[({"cat", "dog"}, {"cat", "dog"}, {"cat", "emu"})] * 8,
+        ({"cat"}, set(), {"cat"}),
+        ({"dog"}, {"cat", "dog"}, {"dog", "emu"}),
+        (set(), set(), set()),
+        ({"dog"}, None, {"dog"}),
+        (None, {"dog"}, {"dog"}),
+    )
+
+    report = compare_predictions(made, CompareParams("old", "new", label_field="things"))
+
+    found = report.summary()
+    assert (found["images"], found["left_out"], found["fixed"], found["broken"]) == (11, 1, 8, 1)
+    assert made.values("prediction_comparison") == [*["only new"] * 8, "only old", "neither", "both", None, None]
+    assert found["micro_f1"] == [pytest.approx(34 / 36, abs=1e-4), pytest.approx(20 / 37, abs=1e-4)]
+    assert found["p_value"] == pytest.approx(0.0391)
+    assert "**`new` is better**" in report.text()
+    assert "points of micro F1" in report.text()
