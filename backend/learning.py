@@ -196,11 +196,18 @@ class Learning:
         serving, now = self._host.version, time.time()
         for waiting in self._store.waiting() if serving is not None else ():
             if is_due(waiting, self._plan, now) and now >= self._not_before(waiting):
-                folder = known_version(self._store, str(serving)).folder
-                job = self._store.start_job(waiting.project)
-                logger.info("training job %d begins for project %d", job.id, job.project)
-                self._process = JobProcess(job, self._spec(job, folder))
+                self._start(self._store.start_job(waiting.project), str(serving))
                 return
+
+    def _start(self, job: Job, serving: str) -> None:
+        logger.info("training job %d begins for project %d", job.id, job.project)
+        try:
+            folder = known_version(self._store, serving).folder
+            self._process = JobProcess(job, self._spec(job, folder))
+        except WinnowError as error:
+            self._end(job, "refused", str(error))
+        except OSError as error:  # no room for its folder, or for another process
+            self._end(job, "interrupted", f"it could not be started: {error}")
 
     def _spec(self, job: Job, folder: Path) -> JobSpec:
         return JobSpec(
@@ -231,24 +238,28 @@ class Learning:
         outcome = process.outcome()
         if outcome is None:
             return
-        self._process = None
         state, detail = outcome["state"], outcome["detail"]
         if cancel and state != "done":
             state, detail = "cancelled", "cancelled by a person"
         earlier = _in_vain([known for known in self._store.jobs() if known.id != job.id], job.project)
         if state == "killed" and [known.state for known in earlier].count("killed") + 1 >= _KILLS_TO_GIVE_UP:
             state, detail = "failed", f"{detail}, {_KILLS_TO_GIVE_UP} times in a row; Start Training tries again"
-        self._store.end_job(job.id, state, detail, outcome.get("version"), again=state in _AGAIN)
-        logger.log(
-            logging.INFO if state == "done" else logging.WARNING, "training job %d %s: %s", job.id, state, detail
-        )
+        self._end(job, state, detail, outcome.get("version"))
+        self._process = None
         if state == "done":
             self._promote_by_rule(known_version(self._store, outcome["version"]))
             remove_old_proposals(self._store, keep=(outcome["version"], str(self._host.version)))
 
+    def _end(self, job: Job, state: str, detail: str, version: str | None = None) -> None:
+        self._store.end_job(job.id, state, detail, version, again=state in _AGAIN)
+        level = logging.INFO if state == "done" else logging.WARNING
+        logger.log(level, "training job %d %s: %s", job.id, state, detail)
+
     def _promote_by_rule(self, made: Version) -> None:
         if self._plan.auto_promote != NO_WORSE or made.report is None or made.version == self._host.version:
             return
+        if made.report["continued_from"] != self._host.version:
+            return  # somebody promoted another version meanwhile, which this one was not compared with
         if is_no_worse(made.report, self._plan.auto_promote_margin):
             found, margin = made.report["comparison"], self._plan.auto_promote_margin
             why = f"{NO_WORSE}: gain in {found['measure']} at least {found['interval'][0]:+.4f} (95 %), margin {margin}"

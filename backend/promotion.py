@@ -41,7 +41,8 @@ def known_version(store: LearningStore, version: str) -> Version:
     held = version_in(found[0].folder)
     if held != version:
         raise DataError(
-            f"version '{version}' can't be served: '{found[0].folder}' holds {held or 'no classifier'} by now."
+            f"version '{version}' can't be served: '{found[0].folder}' holds {held or 'no classifier'} by now. "
+            "Promote another version, or name one with 'winnow serve --version'."
         )
     return found[0]
 

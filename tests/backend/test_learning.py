@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -138,6 +139,18 @@ def test_cancelling_ends_the_job_and_leaves_the_serving_classifier(
     assert until(server.last_job("cancelled"))["id"] == cancelled
     assert (learning.status()["waiting"], learning.status()["versions"]) == ([], [before])
     assert server.host.version == before
+
+
+def test_training_is_refused_where_the_folder_holds_another_classifier_by_now(server: Server, tmp_path: Path) -> None:
+    server.directory = Path(shutil.copytree(server.directory, tmp_path / "copy"))
+    learning = server.start()
+    description = server.directory / "classifier.json"
+    description.write_text(description.read_text().replace(str(server.host.version), "another"))
+
+    learning.take(START)
+
+    assert "holds another by now" in until(server.last_job("refused"))["detail"]
+    assert learning.status()["waiting"] == []
 
 
 def test_job_that_is_killed_runs_again(
