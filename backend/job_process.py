@@ -33,7 +33,7 @@ class JobProcess:
         self._folder = spec.state / _JOBS / str(job.id)
         _remove_old(spec.state / _JOBS)
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
+        self._folder.mkdir(mode=0o700, parents=True)  # the project's images are brought here
         spec.write(self._folder / JOB)
         threads = dict.fromkeys(_THREAD_VARIABLES, str(spec.threads))
         with open(self._folder / LOG, "wb") as log:

@@ -47,10 +47,10 @@ def judge(
     Where at least `least_blind` of them were labelled blind, those alone count.
 
     Returns:
-        `images`, `judged_on` ("blind labels" or "all labels"), `measure` ("accuracy", or "micro F1" where an image may
-        have several labels), that `score` and `macro_f1` of `new` and `serving`, the `gain` in score (new less serving)
-        with its 95 % `interval`, `p_value` (see `comparison.Comparison`), `only_new_right`, `only_serving_right`,
-        `unreadable`, and `notes`.
+        `images`, `labelled_blind` (of all that are held out), `judged_on` ("blind labels" or "all labels"), `measure`
+        ("accuracy", or "micro F1" where an image may have several labels), that `score` and `macro_f1` of `new` and
+        `serving`, the `gain` in score (new less serving) with its 95 % `interval`, `p_value` (see
+        `comparison.Comparison`), `only_new_right`, `only_serving_right`, `unreadable`, and `notes`.
 
     Raises:
         DataError: None of the images can be read any more.
@@ -69,6 +69,7 @@ def judge(
         found = compare(truth.argmax(axis=1), _numbers(first), _numbers(second))
     return {
         "images": found.images,
+        "labelled_blind": int(images.blind.sum()),
         "judged_on": "blind labels" if enough else "all labels",
         "measure": "micro F1" if images.multilabel else "accuracy",
         "score": _both(found.score),

@@ -60,8 +60,8 @@ class Settings:
         log_format: `text` or `json` [WINNOW_LOG_FORMAT].
         learning: When and how to train from annotations, which is done where Label Studio's address and token are known
             [WINNOW_TRAIN_AFTER annotations, WINNOW_TRAIN_QUIET_SECONDS, WINNOW_TRAIN_PRESET, WINNOW_TRAIN_THREADS,
-            WINNOW_GROUP_KEY, WINNOW_HELD_OUT_PERCENT, WINNOW_HELD_OUT_LEAST images, WINNOW_BLIND_PERCENT,
-            WINNOW_AUTO_PROMOTE, WINNOW_AUTO_PROMOTE_MARGIN_PERCENT].
+            WINNOW_TRAIN_NICENESS, WINNOW_GROUP_KEY, WINNOW_HELD_OUT_PERCENT, WINNOW_HELD_OUT_LEAST images,
+            WINNOW_BLIND_PERCENT, WINNOW_AUTO_PROMOTE, WINNOW_AUTO_PROMOTE_MARGIN_PERCENT].
     """
 
     basic_auth: tuple[str, str] | None = field(default=None, repr=False)
@@ -154,6 +154,7 @@ def _learning(environment: Mapping[str, str]) -> LearningPlan:
         held_out_least=_positive(environment, "WINNOW_HELD_OUT_LEAST", usual.held_out_least),
         threads=_positive(environment, "WINNOW_TRAIN_THREADS", usual.threads),
         blind_share=blind / 100,
+        niceness=min(_whole(environment, "WINNOW_TRAIN_NICENESS", usual.niceness), 19),
         auto_promote=_one_of(environment, "WINNOW_AUTO_PROMOTE", (NO_WORSE,)),
         auto_promote_margin=_positive(environment, "WINNOW_AUTO_PROMOTE_MARGIN_PERCENT", 1) / 100,
     )

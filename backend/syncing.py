@@ -176,6 +176,7 @@ def _predictor(host: ModelHost, settings: Settings) -> Iterator[Predictor]:
         capacity=settings.max_waiting,
         seconds=_SECONDS_FOR_A_CHUNK,
         on_batch=lambda size: None,
+        is_withheld=settings.learning.withholds,
     )
     try:
         yield predictor

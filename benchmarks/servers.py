@@ -43,6 +43,14 @@ class Server:
         found = re.search(r"VmHWM:\s+(\d+) kB", status)
         return int(found[1]) / 1e3 if found else float("nan")
 
+    def processor_seconds(self) -> float:
+        """Return the time that the process has spent on processors so far; NaN where the system does not tell."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return float("nan")
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 @contextmanager
 def winnow_server(folder: Path, root: Path) -> Iterator[Server]:

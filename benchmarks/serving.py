@@ -125,13 +125,14 @@ class _Engine:
         self._engine = engine_for(self._classifier.network, self._classifier.preprocessing.input, "benchmark")
         self._classifier.use_engine(self._engine)
         self._threads = available_cores() if self._engine.concurrent else 1
-        self._pixels = np.stack([self._classifier.preprocessing(path) for path in paths[:CPU_BATCH]])
+        pixels = np.stack([self._classifier.preprocessing(path) for path in paths[:CPU_BATCH]])
+        self._batches = [pixels] * max(len(paths) // CPU_BATCH, self._threads)
+        self.images = CPU_BATCH * len(self._batches)
 
     def forward_rate(self) -> float:
-        """Return images a second of the network alone, on pixels that lie ready, on all cores."""
-        batches = [self._pixels] * max(len(self._paths) // len(self._pixels), self._threads)
+        """Return images a second of the network alone, `images` of them, whose pixels lie ready, on all cores."""
         with ThreadPoolExecutor(self._threads) as pool:
-            return rate(lambda: list(pool.map(self._engine, batches)), len(batches) * len(self._pixels))
+            return rate(lambda: list(pool.map(self._engine, self._batches)), self.images)
 
     def predict_rate(self) -> float:
         """Return images a second from files to probabilities."""
@@ -143,22 +144,28 @@ def _compared(
 ) -> dict[str, Any]:
     """Ask each server in turn, and the engine; ratios are Winnow's figure over the other's, medians of the rounds."""
     seen: dict[str, list[Seen]] = {name: [] for name in servers}
+    costs: dict[str, list[float]] = {name: [] for name in (*servers, "forward")}
     forward, predict = [], []
     for number in range(rounds + 1):
         if number:
+            used = time.process_time()
             forward.append(engine.forward_rate())
+            costs["forward"].append((time.process_time() - used) / engine.images)
             predict.append(engine.predict_rate())
         for name, server in servers.items():
             load = Load(server.port, addresses, _CONFIG, clients, seconds if number else min(seconds, 2))
+            used = server.processor_seconds()
             result = run_elsewhere(load)
             if number:  # the first round warms up
                 seen[name].append(result)
+                costs[name].append((server.processor_seconds() - used) / max(result.images, 1))
     ours = seen["winnow"]
     alone = {
         "forward_per_second": median(forward),
         "predict_per_second": median(predict),
         "share_of_forward": median(own.rate / alone for own, alone in zip(ours, forward, strict=True)),
         "share_of_predict": median(own.rate / alone for own, alone in zip(ours, predict, strict=True)),
+        "forward_processor_seconds_an_image": median(costs["forward"]),
     }
     return {"engine": alone} | {
         name: {
@@ -166,6 +173,7 @@ def _compared(
             "p50": median(each.quantile(0.5) for each in results),
             "p99": median(each.quantile(0.99) for each in results),
             "failed": sum(each.failed for each in results),
+            "processor_seconds_an_image": median(costs[name]),
             "load_generator_share_of_a_core": median(each.processor for each in results),
             "throughput_ratio": median(own.rate / other.rate for own, other in zip(ours, results, strict=True)),
             "p99_ratio": median(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..vision.backbones import Backbone, hash_weights, load_backbone
 from .classifier_files import DESCRIPTION
+from .earlier import EarlierHead
 
 
 def is_classifier(name: str) -> bool:
@@ -34,3 +35,12 @@ def backbone_of(name: str) -> Backbone:
         input=classifier.preprocessing.input,
         resizable=False,
     )
+
+
+def earlier_head(name: str) -> EarlierHead | None:
+    """Return what a classifier's last layer knows, None where the name is no classifier's folder."""
+    if not is_classifier(name):
+        return None
+    from .classifier import load_classifier
+
+    return EarlierHead.of(load_classifier(Path(name)))

@@ -27,6 +27,7 @@ class TrainingSet:
         weights: (n,) float32. How much each image counts; 1 is usual.
         multilabel: Which of the two kinds of targets.
         boxes: (n, 4) float64: what to look at in each file, see `vision.boxes`; None = the whole image.
+        lacking: (k,) bool. Classes of an earlier classifier that no image shows; None = there are none.
     """
 
     paths: np.ndarray
@@ -34,15 +35,21 @@ class TrainingSet:
     weights: np.ndarray
     multilabel: bool = False
     boxes: np.ndarray | None = None
+    lacking: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def counts(self) -> np.ndarray:
-        """Return (k,) float32 weights of each class, or (2, k): of those that have it, and of those that lack it."""
-        if not self.multilabel:
-            return self.weights @ self.targets
-        return np.stack([self.weights @ (self.targets == 1), self.weights @ (self.targets == 0)]).astype(np.float32)
+        """Return (k,) float32 weights of each class, or (2, k): of those that have it, and of those that lack it.
+
+        A class that no image shows counts as often as the others do on average: it is not known to be rare.
+        """
+        has = [self.targets == 1, self.targets == 0] if self.multilabel else [self.targets]
+        counts = np.stack([self.weights @ each for each in has]).astype(np.float32)
+        if self.lacking is not None and not self.lacking.all():
+            counts[:, self.lacking] = counts[:, ~self.lacking].mean(axis=1, keepdims=True)
+        return counts if self.multilabel else counts[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +85,7 @@ def epoch_order(data: TrainingSet, recipe: Recipe, epoch: int) -> np.ndarray:
     rng = np.random.default_rng([recipe.seed, epoch])
     if recipe.sampling == "natural":
         return rng.permutation(len(data))
-    has = np.nan_to_num(data.targets) > 0
+    has = np.nan_to_num(data.targets) >= 0.5
     frequency = np.maximum(has.sum(axis=0), 1)
     rarest = np.where(has, frequency, len(data)).min(axis=1)  # an image without a class counts as usual
     return rng.choice(len(data), len(data), p=(1 / rarest) / (1 / rarest).sum())

@@ -17,8 +17,10 @@ from scipy.special import expit, log_softmax
 from ..curation.probe import FOLDS, fit_temperature, stratified_folds
 from ..errors import DataError
 from ..progress import Progress, silent
+from .earlier import Prior
 
 _PENALTIES = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)  # of the squared weights, beside the mean loss of a row
+_PENALTIES_OF_PRIOR = (3.0, 1.0, 0.3)  # before those: much may be known already
 _CHOSEN_ON_ALL_FOLDS = 5_000  # rows; with more of them, one held-out fold tells the penalties apart
 _BLOCK = 8_192
 _MOST_STEPS = 200
@@ -56,6 +58,7 @@ def fit_head(
     *,
     groups: np.ndarray,
     seed: int,
+    prior: Prior | None = None,
     progress: Progress = silent,
 ) -> LinearHead:
     """Fit a linear classifier, without a copy of the vectors.
@@ -66,6 +69,7 @@ def fit_head(
         n_classes: k.
         groups: (n,) int: rows with the same number >= 0 are never on both sides of a fold; -1 = alone.
         seed: Of the folds.
+        prior: What an earlier classifier knows of the classes; the weights are drawn to it instead of to zero.
         progress: Told along the way.
 
     Raises:
@@ -75,8 +79,8 @@ def fit_head(
         raise DataError("all labelled images have the same class; a classifier needs at least two classes.")
     if len(labels) < 2 * FOLDS:
         raise DataError(f"only {len(labels)} labelled images; at least {2 * FOLDS} are needed to judge any of them.")
-    targets = labels if labels.ndim == 2 else np.eye(n_classes)[labels]
-    problem = _Problem(vectors, targets.astype(np.float32), several=labels.ndim == 2)
+    targets = labels_as_targets(vectors, labels, n_classes, prior)
+    problem = _Problem(vectors, targets, several=labels.ndim == 2, prior=prior)
     folds = stratified_folds(strata_of(labels), groups, seed)
     asked = range(FOLDS) if len(labels) <= _CHOSEN_ON_ALL_FOLDS else range(1)
     solutions, penalty = _along_the_path(problem, folds, asked, progress)
@@ -91,6 +95,15 @@ def fit_head(
     factor = temperature(held_out, labels)
     weights, bias = problem.undone(problem.solve(start, penalty, np.ones(len(labels), np.float32)) * factor)
     return LinearHead(weights, bias, held_out * factor, penalty, factor)
+
+
+def labels_as_targets(
+    vectors: np.ndarray, labels: np.ndarray, n_classes: int, prior: Prior | None = None
+) -> np.ndarray:
+    """Return (n, k) float32: shares of classes that sum to 1, or several labels an image as they are."""
+    if prior is not None:
+        return prior.targets(vectors, labels).astype(np.float32)
+    return (labels if labels.ndim == 2 else np.eye(n_classes)[labels]).astype(np.float32)
 
 
 def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -115,7 +128,7 @@ def strata_of(labels: np.ndarray) -> np.ndarray:
 class _Problem:
     """Logistic regression on rows of length 1, standardised; a solution is (d + 1, k), its last row the bias."""
 
-    def __init__(self, vectors: np.ndarray, targets: np.ndarray, *, several: bool) -> None:
+    def __init__(self, vectors: np.ndarray, targets: np.ndarray, *, several: bool, prior: Prior | None = None) -> None:
         self._vectors, self._targets, self._several = vectors, targets, several
         self._lengths = _lengths(vectors)
         count, width = vectors.shape
@@ -127,8 +140,15 @@ class _Problem:
         self._centre = total / count
         covariance = products / count - np.outer(self._centre, self._centre)
         self._spread = np.sqrt(np.maximum(np.diag(covariance), 0)) + 1e-6
-        self._correlation = covariance / np.outer(self._spread, self._spread)
         self.start = np.zeros((width + 1, targets.shape[1]))
+        self.penalties: tuple[float, ...] = _PENALTIES
+        if prior is not None:
+            # One scale for all directions: those in which the new images hardly differ are not free to turn away.
+            self._spread = np.full(width, np.sqrt((self._spread**2).mean()))
+            self.start[:-1] = prior.weights * self._spread[:, None]
+            self.start[-1] = prior.bias + self._centre @ prior.weights
+            self.penalties = (*_PENALTIES_OF_PRIOR, *_PENALTIES)
+        self._correlation = covariance / np.outer(self._spread, self._spread)
 
     def solve(self, start: np.ndarray, penalty: float, row_weights: np.ndarray) -> np.ndarray:
         """Return the weights that make the targets likeliest, from `start` on; (n,) rows of weight 0 are held out.
@@ -179,8 +199,9 @@ class _Problem:
             moments += self._vectors[block].T @ scaled
             sums += weighted.sum(axis=0)
         gradient = np.vstack([(moments - np.outer(self._centre, sums)) / self._spread[:, None], sums]) / count
-        gradient[:-1] += penalty * solution[:-1]
-        return total / count + penalty / 2 * float((solution[:-1] ** 2).sum()), gradient
+        moved = solution[:-1] - self.start[:-1]
+        gradient[:-1] += penalty * moved
+        return total / count + penalty / 2 * float((moved**2).sum()), gradient
 
     def _losses(self, logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (b,) negative log-likelihoods and (b, k) their derivatives."""
@@ -198,8 +219,8 @@ def _along_the_path(
 ) -> tuple[dict[int, np.ndarray], float]:
     """Return the solutions without each of the asked folds at the best penalty, and that penalty."""
     solutions = {fold: problem.start for fold in asked}
-    best, chosen, kept = np.inf, _PENALTIES[0], solutions
-    for number, penalty in enumerate(_PENALTIES):
+    best, chosen, kept = np.inf, problem.penalties[0], solutions
+    for number, penalty in enumerate(problem.penalties):
         solutions = {
             fold: problem.solve(solution, penalty, (folds != fold).astype(np.float32))
             for fold, solution in solutions.items()
@@ -210,7 +231,7 @@ def _along_the_path(
         if lost >= best:
             break  # weaker penalties only fit the noise more closely
         best, chosen, kept = lost, penalty, solutions
-        progress("linear probe", (number + 1) * FOLDS // len(_PENALTIES), 2 * FOLDS)
+        progress("linear probe", (number + 1) * FOLDS // len(problem.penalties), 2 * FOLDS)
     return kept, chosen
 
 

@@ -62,6 +62,9 @@ class Recipe:
     image_size: int | None = _setting(
         None, "Side of the input, pixels; none: as the backbone was trained.", "network", low=16
     )
+    keep_classes: bool = _setting(
+        True, "Of an earlier classifier as backbone, keep the classes that the new images lack.", "network"
+    )
     frozen_share: float = _setting(
         0.5, "Share of the backbone's blocks, from the input on, that stay as pretrained.", "network", low=0, high=1
     )

@@ -12,7 +12,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,11 @@ from .batches import TrainingSet
 from .checkpoint import Checkpoint, remove_old
 from .choosing import chosen_metric, likelihood_loss, measure
 from .classifier import Classifier
+from .earlier import EarlierHead, Prior
 from .inference import predict_in_chunks
 from .losses import log_prior
 from .network import ClassifierNetwork, set_drop_path
-from .probes import LinearHead, fit_head, strata_of, temperature
+from .probes import LinearHead, fit_head, labels_as_targets, strata_of, temperature
 from .recipe import Recipe
 from .trainer import Outcome, fine_tune
 
@@ -77,6 +78,13 @@ class LabelledImages:
         """Whether an image may have several labels."""
         return self.labels.ndim == 2
 
+    def among(self, n_classes: int) -> LabelledImages:
+        """Return them with more classes, of which nothing is known: several labels an image get columns of NaN."""
+        if not self.multilabel:
+            return self
+        unknown = np.full((len(self), n_classes - self.labels.shape[1]), np.nan, self.labels.dtype)
+        return replace(self, labels=np.hstack([self.labels, unknown]))
+
     def trusted(self) -> LabelledImages:
         """Return those that a probe is fitted on."""
         return self if self.weights is None else self[self.weights >= _TRUSTED]
@@ -111,10 +119,14 @@ def train(
     recipe: Recipe,
     progress: Progress = silent,
     *,
+    earlier: EarlierHead | None = None,
     states: Path | None = None,
     curves: Path | None = None,
 ) -> Trained:
     """Train a classifier.
+
+    Where it goes on from an earlier one that knows some of the classes, those that the images lack follow the given
+    ones, unless the recipe says otherwise.
 
     Args:
         images: To train on.
@@ -124,6 +136,7 @@ def train(
         preprocessing: How files become its input.
         recipe: What to do.
         progress: Told along the way.
+        earlier: The last layer of the classifier whose backbone is trained further; None = there is none.
         states: Folder for the state of an unfinished run, from which the next call with the same input goes on; None =
             a killed run begins again.
         curves: Folder for the curves of fine-tuning; None = none are written.
@@ -131,7 +144,14 @@ def train(
     Raises:
         DataError: Fewer than two classes, too few images, a loss that diverges, or the same run is going on elsewhere.
     """
-    task = _Task(tuple(classes), backbone, preprocessing, recipe, chosen_metric(recipe.metric, images.labels))
+    metric = chosen_metric(recipe.metric, images.labels)
+    prior = None if earlier is None else earlier.prior(classes, images.labels)
+    if earlier is not None and prior is not None and recipe.keep_classes:
+        classes = [*classes, *(name for name in earlier.classes if name not in classes)]
+        images = images.among(len(classes))
+        validation = None if validation is None else validation.among(len(classes))
+        prior = earlier.prior(classes, images.labels)
+    task = _Task(tuple(classes), backbone, preprocessing, recipe, metric, prior)
     if recipe.epochs == 0:
         return task.probe_only(images, progress)
     fitting = images
@@ -162,12 +182,19 @@ class _Task:
     preprocessing: Preprocessing
     recipe: Recipe
     metric: str
+    prior: Prior | None = None
 
     def fit(self, images: LabelledImages, progress: Progress) -> LinearHead:
         """Fit the probe."""
         own = images.trusted()
         return fit_head(
-            own.vectors, own.labels, len(self.classes), groups=own.groups, seed=self.recipe.seed, progress=progress
+            own.vectors,
+            own.labels,
+            len(self.classes),
+            groups=own.groups,
+            seed=self.recipe.seed,
+            prior=self.prior,
+            progress=progress,
         )
 
     def probe_only(self, images: LabelledImages, progress: Progress) -> Trained:
@@ -193,7 +220,7 @@ class _Task:
         progress: Progress,
     ) -> tuple[ClassifierNetwork, Outcome]:
         """Return the network that was fine-tuned from the probe."""
-        data = training_set(fitting, len(self.classes))
+        data = training_set(fitting, len(self.classes), self.prior)
         # The loss adds the adjustment, so that the sum starts at what the probe says.
         tuned = self.network(head, fitting, adjusted=True)
         set_drop_path(tuned.backbone, self.recipe.drop_path)
@@ -249,12 +276,13 @@ class _Task:
             self.backbone.weights_hash,
             fingerprint(fitting, self.classes),
             fingerprint(validation, self.classes),
+            "" if self.prior is None else self.prior.digest(),
         ]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
     def _adjustment(self, images: LabelledImages) -> np.ndarray:
         """Return (k,): how far the logits of frequent classes are brought down."""
-        counts = torch.from_numpy(training_set(images, len(self.classes)).counts())
+        counts = torch.from_numpy(training_set(images, len(self.classes), self.prior).counts())
         moved = self.recipe.logit_adjustment * log_prior(counts, multilabel=images.multilabel)
         return np.asarray(moved.double())
 
@@ -294,6 +322,8 @@ class _Task:
                 **{name: version(name) for name in ("torch", "timm", "pillow", "numpy")},
             },
         }
+        if self.prior is not None and self.prior.lacking.any():
+            details["kept_classes"] = [self.classes[number] for number in np.flatnonzero(self.prior.lacking)]
         if outcome is not None:
             details |= {"epochs": outcome.epochs, "best_epoch": outcome.best_epoch}
         classifier = Classifier(
@@ -308,16 +338,16 @@ class _Task:
         return Trained(classifier, kept, self.metric, scored, outcome)
 
 
-def training_set(images: LabelledImages, n_classes: int) -> TrainingSet:
+def training_set(images: LabelledImages, n_classes: int, prior: Prior | None = None) -> TrainingSet:
     """Return the images with their targets."""
-    targets = images.labels if images.multilabel else np.eye(n_classes)[images.labels]
     weights = np.ones(len(images)) if images.weights is None else images.weights
     return TrainingSet(
         images.paths,
-        targets.astype(np.float32),
+        labels_as_targets(images.vectors, images.labels, n_classes, prior),
         weights.astype(np.float32),
         multilabel=images.multilabel,
         boxes=images.boxes,
+        lacking=None if prior is None else prior.lacking,
     )
 
 

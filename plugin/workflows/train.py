@@ -18,6 +18,7 @@ from ..errors import DataError
 from ..failures import Failure
 from ..home import winnow_home
 from ..progress import Progress, silent
+from ..training.as_backbone import earlier_head
 from ..training.classifier import check_folder, save_classifier
 from ..training.classifier_files import DESCRIPTION, LOGS
 from ..training.exclusion import LARGEST_SHARE
@@ -227,6 +228,7 @@ def train_on(
         embedded.preprocessing,
         recipe,
         progress,
+        earlier=earlier_head(recipe.backbone),
         states=winnow_home() / "training",
         curves=output / LOGS,
     )
@@ -237,7 +239,10 @@ def train_on(
     }
     folder = save_classifier(trained.classifier, output)
     notes = [*findings.notes, *audit_classes(labels, selection, flips=bool(recipe.epochs and recipe.flip))]
-    if missing := sorted(set(labels.classes) - set(classes)):
+    known = trained.classifier.classes
+    if kept := trained.classifier.details.get("kept_classes"):
+        notes.append(f"classes without a training image, kept as the earlier classifier knew them: {', '.join(kept)}")
+    if missing := sorted(set(labels.classes) - set(known)):
         notes.append(f"classes without a training image, so never predicted: {', '.join(missing)}")
     report = TrainReport(
         folder,

@@ -25,7 +25,7 @@ PLAN = LearningPlan(least_annotations=5, quiet_seconds=0.0, preset="probe", held
 START = {"action": "START_TRAINING", "project": {"id": 1}}
 
 
-def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 300) -> Any:
     """Wait until something is so, and return it."""
     for _ in range(int(seconds / 0.05)):
         if found := condition():

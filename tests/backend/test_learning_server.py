@@ -55,7 +55,7 @@ class Served:
         return found
 
     def until(self, condition: Callable[[], Any]) -> Any:
-        for _ in range(1200):
+        for _ in range(3000):
             assert self.process.poll() is None, "the server has ended"
             if found := condition():
                 return found
@@ -84,6 +84,7 @@ def server(label_studio: LabelStudioStandIn, tmp_path: Path) -> Iterator[Served]
             "LABEL_STUDIO_API_KEY": "legacy-token",
             "WINNOW_TRAIN_PRESET": "probe",
             "WINNOW_HELD_OUT_LEAST": "15",
+            "WINNOW_TRAIN_NICENESS": "0",
         },
     )
     made.start()

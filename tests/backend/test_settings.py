@@ -77,6 +77,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         ("WINNOW_BATCH_SIZE", "many"),
         ("WINNOW_TRAIN_AFTER", "0"),
         ("WINNOW_TRAIN_PRESET", "best"),
+        ("WINNOW_TRAIN_NICENESS", "-5"),
         ("WINNOW_HELD_OUT_PERCENT", "60"),
         ("WINNOW_BLIND_PERCENT", "30"),
         ("WINNOW_AUTO_PROMOTE", "always"),
