@@ -97,6 +97,20 @@ def test_detach_leaves_the_project_as_it_was(
     assert settings_of(client, project) == before
 
 
+def test_detach_gives_the_project_its_version_of_before_back(
+    client: LabelStudioClient, backend: RunningBackend, new_project: Callable[..., int], memories: AttachmentMemories
+) -> None:
+    project = new_project([{"image": "data:,"}])
+    task = next(client.tasks(project))["id"]
+    client.import_predictions(project, [{"task": task, "result": [], "score": 0.5, "model_version": backend.version}])
+    client.update_project(project, model_version=backend.version)
+    attach(client, project, backend.backend, memories)
+
+    detach(client, project, None, memories)
+
+    assert client.project(project)["model_version"] == backend.version
+
+
 def test_detach_leaves_a_setting_that_somebody_has_changed_since(
     client: LabelStudioClient, backend: RunningBackend, new_project: Callable[..., int], memories: AttachmentMemories
 ) -> None:
