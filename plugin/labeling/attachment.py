@@ -119,7 +119,8 @@ def detach(
             f"'{project.get('sampling')}' and '{project.get('model_version')}'"
         )
     else:
-        _restore(client, project, memory, log)
+        # Label Studio empties the model version with the ML backend that it was the title of.
+        _restore(client, client.project(project_id), memory, log)
         if not dry_run:
             memories.forget(client.base_url, project_id)
     return AttachmentReport(project_id, None, tuple(log.changes), tuple(log.notes), dry_run)

@@ -265,6 +265,12 @@ def _is_passing(method: str, response: httpx.Response) -> bool:
 def _refusal(method: str, path: str, response: httpx.Response) -> LabelStudioError:
     detail = _detail(response)
     status = response.status_code
+    if response.is_redirect:
+        return LabelStudioError(
+            f"Label Studio sends {path} on to {response.headers.get('location', 'nowhere')}. Set LABEL_STUDIO_URL to "
+            "the address that it has in the end.",
+            status,
+        )
     if status == httpx.codes.UNAUTHORIZED:
         hint = (
             " Legacy tokens are switched off there; make a personal access token under Account & Settings > Personal "

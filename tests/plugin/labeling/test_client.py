@@ -76,6 +76,13 @@ def test_refusal_tells_the_status_and_never_the_token(
     assert refused.value.status == status and "legacy-token" not in str(refused.value)
 
 
+def test_redirect_is_not_followed_with_the_token_but_told(label_studio: WebServer, client: LabelStudioClient) -> None:
+    label_studio.routes["/api/projects/1/"] = answer(301, Location="https://studio.example.org/api/projects/1/")
+
+    with pytest.raises(LabelStudioError, match=r"https://studio\.example\.org"):
+        client.project(1)
+
+
 def test_answer_that_is_not_json_is_not_taken_for_label_studio(
     label_studio: WebServer, client: LabelStudioClient
 ) -> None:
