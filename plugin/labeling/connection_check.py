@@ -24,6 +24,7 @@ from .connection_findings import ConnectionReport, Finding, Level
 _PROBE_TITLE = "winnow doctor"
 _TASKS_LOOKED_AT = 100
 _FILES_LOOKED_AT = 5
+_PREDICTIONS_TRIED = 3
 _LOCAL_FILES = "/data/local-files/"
 
 
@@ -130,7 +131,7 @@ class _ConnectionCheck:
                 "Remove it under Settings > Model",
             )
         yield from self._names(row, project)
-        yield self._prediction(row)
+        yield self._prediction(row, project)
 
     def _names(self, row: dict[str, Any], project: dict[str, Any]) -> Iterator[Finding]:
         version, title, chosen = row.get("model_version"), row.get("title"), project.get("model_version")
@@ -167,19 +168,22 @@ class _ConnectionCheck:
                 "with more than one annotator a task, Label Studio draws tasks at random instead of by uncertainty",
             )
 
-    def _prediction(self, row: dict[str, Any]) -> Finding:
-        """Have Label Studio ask for one task's prediction."""
-        try:
-            answer = self._client.test_prediction(row["id"])
-        except LabelStudioError as error:
-            if error.status == 404:
-                return Finding(Level.HINT, "the project has no task to try a prediction with")
-            return Finding(Level.PROBLEM, f"Label Studio gets no prediction: {error.detail}", "", self._look())
-        results = answer.get("response") if isinstance(answer, dict) else None
-        if isinstance(results, list) and results and results[0]:
-            return Finding(Level.OK, "Label Studio gets a prediction of a task")
-        why = f"Label Studio was told: {answer['error_message']}" if answer.get("error_message") else ""
-        return Finding(Level.PROBLEM, "Label Studio gets no prediction of a task", why, self._look())
+    def _prediction(self, row: dict[str, Any], project: dict[str, Any]) -> Finding:
+        """Have Label Studio ask for predictions of tasks that it draws; a single image may be damaged."""
+        if not project.get("task_number"):
+            return Finding(Level.HINT, "the project has no task yet to try a prediction with")
+        why = ""
+        for _ in range(_PREDICTIONS_TRIED):
+            try:
+                answer = self._client.test_prediction(row["id"])
+            except LabelStudioError as error:
+                return Finding(Level.PROBLEM, f"Label Studio gets no prediction: {error.detail}", "", self._look())
+            results = answer.get("response")
+            if isinstance(results, list) and results and results[0]:
+                return Finding(Level.OK, "Label Studio gets a prediction of a task")
+            why = f"Label Studio was told: {answer['error_message']}" if answer.get("error_message") else why
+        what = f"Label Studio gets no prediction of {_PREDICTIONS_TRIED} tasks that it drew"
+        return Finding(Level.PROBLEM, what, why, self._look())
 
     def _look(self) -> str:
         return f"See the reason for each image at {self._backend.url}/status"

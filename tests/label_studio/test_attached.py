@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,6 +95,35 @@ def test_detach_leaves_the_project_as_it_was(
 
     assert not client.ml_backends(project) and not client.webhooks(project)
     assert settings_of(client, project) == before
+
+
+def test_detach_leaves_a_setting_that_somebody_has_changed_since(
+    client: LabelStudioClient, backend: RunningBackend, new_project: Callable[..., int], memories: AttachmentMemories
+) -> None:
+    project = new_project()
+    attach(client, project, backend.backend, memories)
+    client.update_project(project, sampling="Uniform sampling")
+
+    report = detach(client, project, None, memories)
+
+    assert client.project(project)["sampling"] == "Uniform sampling"
+    assert any("somebody has changed it" in note for note in report.notes)
+
+
+def test_detach_without_a_memory_removes_the_backend_and_tells_what_stays(
+    client: LabelStudioClient,
+    backend: RunningBackend,
+    new_project: Callable[..., int],
+    memories: AttachmentMemories,
+    tmp_path: Path,
+) -> None:
+    project = new_project()
+    attach(client, project, backend.backend, memories)
+
+    report = detach(client, project, backend.backend.url, AttachmentMemories(tmp_path / "another machine"))
+
+    assert not client.ml_backends(project) and not client.webhooks(project)
+    assert any("not remembered here" in note for note in report.notes)
 
 
 def test_sampling_of_a_project_with_annotations_is_changed_by_force_alone(

@@ -115,6 +115,17 @@ def test_webhook_without_the_login_and_a_title_that_is_not_the_version_are_named
     assert check(attached, backend.backend).is_sound
 
 
+def test_tasks_without_a_readable_image_are_named(
+    backend: RunningBackend, client: LabelStudioClient, new_project: Callable[..., int], check: Check, tmp_path: Path
+) -> None:
+    project = new_project([{"image": "data:,no image"}])
+    attach(client, project, backend.backend, AttachmentMemories(tmp_path))
+
+    found = problems(check(project, backend.backend))
+
+    assert "gets no prediction" in found and f"{backend.backend.url}/status" in found
+
+
 def test_local_files_without_a_storage_are_named(
     studio: RealLabelStudio, backend: RunningBackend, new_project: Callable[..., int], check: Check
 ) -> None:
