@@ -49,8 +49,8 @@ def test_training_benchmark_measures_each_part() -> None:
 
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads(done.stdout.splitlines()[-1])
-    assert len(report["targets"]) == 8
-    assert {name.split(",")[0] for name in report if "," in name} == {"probe", "tuning", "imbalance"}
+    assert len(report["targets"]) == 10
+    assert {name.split(",")[0] for name in report if "," in name} == {"probe", "tuning", "imbalance", "further"}
 
 
 def test_backbones_benchmark_tells_size_and_speed_of_each() -> None:

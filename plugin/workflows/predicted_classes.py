@@ -75,8 +75,8 @@ def _fine_tuned(
 ) -> tuple[np.ndarray, str]:
     """Return (m, k) float32 out-of-fold probabilities, all classes alike for samples without a label, and a note."""
     # Late: they load torch, for which a form should not wait.
+    from ..training.labelled_images import LabelledImages
     from ..training.out_of_fold import fine_tuned_probabilities
-    from ..training.training import LabelledImages
 
     samples, classes = embedded.samples, [embedded.samples.classes[row] for row in original]
     rows = np.flatnonzero(samples.labels >= 0)

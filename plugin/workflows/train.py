@@ -22,8 +22,9 @@ from ..training.as_backbone import earlier_head
 from ..training.classifier import check_folder, save_classifier
 from ..training.classifier_files import DESCRIPTION, LOGS
 from ..training.exclusion import LARGEST_SHARE
+from ..training.labelled_images import LabelledImages
 from ..training.recipe import AS_IT_IS, Recipe, changed_recipe, preset_recipe, read_recipe
-from ..training.training import LabelledImages, Trained, train
+from ..training.training import Trained, train
 from ..vision.backbones import LAYERS
 from .findings import read_findings, read_suggested_changes
 from .multi_label_issues import field_of_several

@@ -15,7 +15,7 @@ from PIL import Image
 from tests.small_classifier import SIZE, small_backbone
 
 if TYPE_CHECKING:
-    from winnow.plugin.training.training import LabelledImages
+    from winnow.plugin.training.labelled_images import LabelledImages
     from winnow.plugin.vision.backbones import Backbone
     from winnow.plugin.vision.preprocessing import Preprocessing
 
@@ -39,7 +39,7 @@ def stripes(
     backbone: Backbone, preprocessing: Preprocessing, tmp_path_factory: pytest.TempPathFactory
 ) -> LabelledImages:
     """Return 60 noisy pictures: lying stripes (0) and standing ones (1), in turn."""
-    from winnow.plugin.training.training import LabelledImages
+    from winnow.plugin.training.labelled_images import LabelledImages
     from winnow.plugin.vision.torch_engine import TorchEngine
 
     folder = tmp_path_factory.mktemp("stripes")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from winnow.plugin.training.batches import TrainingSet, epoch_order, read_batches
+from winnow.plugin.training.labelled_images import LabelledImages, training_set
 from winnow.plugin.training.recipe import Recipe
-from winnow.plugin.training.training import LabelledImages, training_set
 from winnow.plugin.vision.preprocessing import Preprocessing
 
 RECIPE = Recipe(epochs=2, batch_size=16)

@@ -11,10 +11,10 @@ import pytest
 
 from winnow.plugin.errors import ClassifierError
 from winnow.plugin.training.classifier import Classifier, load_classifier, save_classifier
+from winnow.plugin.training.labelled_images import LabelledImages, training_set
 from winnow.plugin.training.network import ClassifierNetwork
 from winnow.plugin.training.recipe import Recipe
 from winnow.plugin.training.trainer import fine_tune
-from winnow.plugin.training.training import LabelledImages, training_set
 from winnow.plugin.vision.backbones import Backbone
 from winnow.plugin.vision.preprocessing import Preprocessing
 from winnow.plugin.vision.torch_engine import TorchEngine

@@ -9,9 +9,10 @@ import pytest
 
 from winnow.plugin.training.batches import TrainingSet
 from winnow.plugin.training.earlier import EarlierHead
+from winnow.plugin.training.labelled_images import LabelledImages
 from winnow.plugin.training.probes import LinearHead, fit_head
 from winnow.plugin.training.recipe import Recipe, preset_recipe
-from winnow.plugin.training.training import LabelledImages, train
+from winnow.plugin.training.training import train
 from winnow.plugin.vision.backbones import Backbone
 from winnow.plugin.vision.preprocessing import Preprocessing
 

@@ -16,7 +16,7 @@ from winnow.plugin.errors import ClassifierError
 from winnow.plugin.training import export
 from winnow.plugin.training.classifier import Classifier
 from winnow.plugin.training.export import export_onnx_classifier
-from winnow.plugin.training.training import LabelledImages
+from winnow.plugin.training.labelled_images import LabelledImages
 from winnow.plugin.vision.preprocessing import Preprocessing
 from winnow.plugin.vision.torch_engine import TorchEngine
 

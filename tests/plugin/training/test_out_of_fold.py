@@ -12,9 +12,10 @@ from winnow.plugin.errors import DataError, JobCancelled
 from winnow.plugin.home import winnow_home
 from winnow.plugin.training import out_of_fold
 from winnow.plugin.training.classifier import Classifier, Predictions
+from winnow.plugin.training.labelled_images import LabelledImages
 from winnow.plugin.training.out_of_fold import FINE_TUNING_FOLDS, OutOfFold, fine_tuned_probabilities
 from winnow.plugin.training.recipe import Recipe
-from winnow.plugin.training.training import LabelledImages, Trained
+from winnow.plugin.training.training import Trained
 from winnow.plugin.vision.backbones import Backbone, hash_weights
 from winnow.plugin.vision.layered import with_layers
 from winnow.plugin.vision.preprocessing import Preprocessing

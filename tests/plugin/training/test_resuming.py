@@ -19,10 +19,11 @@ from safetensors.torch import load_file, save_file
 from winnow.plugin.errors import DataError, JobCancelled
 from winnow.plugin.training.checkpoint import Checkpoint
 from winnow.plugin.training.curves import CURVES, read_curves
+from winnow.plugin.training.labelled_images import LabelledImages, training_set
 from winnow.plugin.training.network import ClassifierNetwork
 from winnow.plugin.training.recipe import Recipe
 from winnow.plugin.training.trainer import Judge, Outcome, fine_tune
-from winnow.plugin.training.training import LabelledImages, train, training_set
+from winnow.plugin.training.training import train
 from winnow.plugin.vision.backbones import Backbone
 from winnow.plugin.vision.preprocessing import Preprocessing
 
@@ -145,7 +146,8 @@ import numpy as np
 from safetensors.torch import save_file
 from pathlib import Path
 from winnow.plugin.training.recipe import Recipe
-from winnow.plugin.training.training import LabelledImages, train
+from winnow.plugin.training.labelled_images import LabelledImages
+from winnow.plugin.training.training import train
 from winnow.plugin.vision.backbones import load_backbone
 from winnow.plugin.vision.preprocessing import Preprocessing
 import winnow.plugin.training.training as training

@@ -11,9 +11,10 @@ from scipy.special import softmax
 from winnow.plugin.curation.probe import fit_temperature
 from winnow.plugin.errors import DataError
 from winnow.plugin.training.classifier import load_classifier, save_classifier
+from winnow.plugin.training.labelled_images import LabelledImages
 from winnow.plugin.training.probes import fit_head
 from winnow.plugin.training.recipe import Recipe, preset_recipe
-from winnow.plugin.training.training import LabelledImages, Trained, train
+from winnow.plugin.training.training import Trained, train
 from winnow.plugin.vision.backbones import Backbone, hash_weights
 from winnow.plugin.vision.preprocessing import Preprocessing
 from winnow.plugin.vision.torch_engine import TorchEngine
