@@ -26,7 +26,7 @@ from .contract import (
     Versions,
 )
 from .fit_log import FitLog
-from .guards import BasicAuth, JsonOnly, RequestLimit
+from .guards import BasicAuth, JsonOnly, RequestLimit, SubPath
 from .hosting import ModelHost, NotReadyError
 from .images import image_sources
 from .metrics import CONTENT_TYPE, Metrics
@@ -124,7 +124,6 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        root_path=settings.root_path,
         responses=_PROBLEMS,
     )
     status, fit_log = Status(), FitLog()
@@ -145,6 +144,7 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         user, password = settings.basic_auth
         app.add_middleware(BasicAuth, user=user, password=password)
     app.add_middleware(RequestLog, count=metrics.request)
+    app.add_middleware(SubPath, root_path=settings.root_path)
 
 
 def _add_contract(app: FastAPI, host: ModelHost, fit_log: FitLog, stored_versions: Callable[[], Sequence[str]]) -> None:

@@ -49,7 +49,19 @@ class BasicAuth:
 
 def _is_open(scope: Scope) -> bool:
     """Return whether no password is asked for; a proxy may leave its sub-path on, or take it off."""
-    return scope["path"] in (_OPEN_PATH, scope.get("root_path", "") + _OPEN_PATH)
+    return scope["path"] in (_OPEN_PATH, scope["root_path"] + _OPEN_PATH)
+
+
+class SubPath:
+    """Has requests answered alike whether a proxy leaves the sub-path on that it serves the backend under, or not."""
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self._app = app
+        self._root_path = root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Tell the routes which part of the path is not theirs."""
+        await self._app({**scope, "root_path": self._root_path}, receive, send)
 
 
 class RequestLimit:
