@@ -4,16 +4,18 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+LABEL_STUDIO := .label-studio
 IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON = $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$each && break; done)
 
-.PHONY: help setup demo test lint
+.PHONY: help setup demo test lint label-studio
 
 help:
 	@echo "make demo   set up, then the main job on embedded images"
 	@echo "make test   set up, then all tests"
 	@echo "make lint   set up, then ruff, mypy and the import rules"
+	@echo "make label-studio  a Label Studio of its own in $(LABEL_STUDIO), which the tests of that connection need"
 	@echo "make setup  only the environment in $(VENV); nothing to do when it is up to date"
 
 setup: $(STAMP)
@@ -32,6 +34,14 @@ lint: setup
 	mkdir -p .types && ln -sfn .. .types/winnow
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# In an environment of its own: it pins many packages, and Winnow must get along with other versions of them.
+label-studio: $(LABEL_STUDIO)/.set-up
+
+$(LABEL_STUDIO)/.set-up:
+	"$(PYTHON)" -m venv $(LABEL_STUDIO)
+	$(LABEL_STUDIO)/bin/python -m pip install 'label-studio>=1.23.2'
+	touch $@
 
 $(STAMP): pyproject.toml requirements.txt
 	@if [ -z "$(PYTHON)" ] || ! "$(PYTHON)" -c '$(IS_NEW_ENOUGH)'; then \

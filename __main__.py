@@ -15,7 +15,18 @@ except ModuleNotFoundError:
     sys.exit(f"winnow: typer is not installed. Run: {sys.executable} -m pip install fiftyone-winnow")
 
 from . import __version__
-from .commands import cache, classifiers, curation, evaluation, history, service, training, upkeep, whole_job
+from .commands import (
+    cache,
+    classifiers,
+    curation,
+    evaluation,
+    history,
+    labelstudio,
+    service,
+    training,
+    upkeep,
+    whole_job,
+)
 
 app = typer.Typer(
     name="winnow",
@@ -55,6 +66,7 @@ app.command()(service.serve)
 app.command()(upkeep.doctor)
 app.command()(upkeep.install)
 app.add_typer(classifiers.app, name="classifiers")
+app.add_typer(labelstudio.app, name="labelstudio")
 app.add_typer(cache.app, name="cache")
 
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .settings import Settings, SettingsError
 
 # Label Studio's connection test and container health checks bring no credentials.
-_OPEN_PATHS = ("/health",)
+_OPEN_PATH = "/health"
 
 
 class BasicAuth:
@@ -27,7 +27,7 @@ class BasicAuth:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 unless the credentials are right."""
-        if scope["type"] != "http" or scope["path"] in _OPEN_PATHS or self._is_known(Headers(scope=scope)):
+        if scope["type"] != "http" or _is_open(scope) or self._is_known(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
         response = JSONResponse(
@@ -45,6 +45,23 @@ class BasicAuth:
             given = b""
         # compared in constant time, so that the time taken tells nothing about how much was right
         return hmac.compare_digest(given, self._expected) and scheme.lower() == "basic"
+
+
+def _is_open(scope: Scope) -> bool:
+    """Return whether no password is asked for; a proxy may leave its sub-path on, or take it off."""
+    return scope["path"] in (_OPEN_PATH, scope["root_path"] + _OPEN_PATH)
+
+
+class SubPath:
+    """Has requests answered alike whether a proxy leaves the sub-path on that it serves the backend under, or not."""
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self._app = app
+        self._root_path = root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Tell the routes which part of the path is not theirs."""
+        await self._app({**scope, "root_path": self._root_path}, receive, send)
 
 
 class RequestLimit:
@@ -76,6 +93,23 @@ class RequestLimit:
             return message
 
         await self._app(scope, counted, send)
+
+
+class JsonOnly:
+    """Refuses bodies that say themselves that they are not JSON."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 415 to a body of another kind."""
+        content_type = Headers(scope=scope).get("content-type", "") if scope["type"] == "http" else ""
+        kind = content_type.partition(";")[0].strip().lower()
+        if kind and kind != "application/json":
+            response = JSONResponse({"detail": "only application/json is read"}, status_code=415)
+            await response(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 def check_address(host: str, settings: Settings) -> None:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fastapi.concurrency import run_in_threadpool
 
 from ..plugin.failures import Failure
 from ..plugin.labeling.class_mapping import ClassMapping, map_classes
-from ..plugin.labeling.image_access import ImageAccessError, describe_address
+from ..plugin.labeling.image_access import describe_address
 from ..plugin.labeling.image_sources import ImageSources, address_in
-from ..plugin.labeling.labeling_config import LabelingConfig
+from ..plugin.labeling.labeling_config import parse_labeling_config
 from ..plugin.labeling.predictions import Answer, answer_for, to_prediction
-from .contract import Task
-from .hosting import HostedClassifier, ModelHost
+from .batching import Batcher, Source
+from .contract import PredictRequest, Task
+from .hosting import HostedClassifier, ModelHost, Served
+from .image_jobs import Result, Unpredicted
 
-# Enough to hide the latency of downloads; more would only crowd Label Studio.
-_DOWNLOADS_AT_ONCE = 8
+_CONFIGS_KNOWN = 64
+# Handing work to a thread costs as much as writing the answers of so many images; more would hold up the event loop.
+_IMAGES_AT_ONCE = 16
 
 # A prediction, or `[]` for a task without one: Label Studio can't take null.
 Entry = dict[str, Any] | list[Any]
@@ -34,101 +36,141 @@ class Outcome:
     Attributes:
         entries: n entries, in the order of the tasks.
         failures: Why, for each image that could not be used; `id` is the task's.
+        kinds: What kind each of the failures is of, to be counted by.
     """
 
     entries: list[Entry]
     failures: list[Failure]
+    kinds: list[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Image:
-    """The image at `address`, which the task in row `row` keeps under `key`."""
+    """The image at `address`, which the task `task_id` in row `row` keeps under `key`.
+
+    `login` is the project's user and password for the hosts that its images lie on.
+    """
 
     row: int
     key: str
     address: object
+    task_id: int | str | None
+    login: tuple[str, str] | None
 
 
 class Predictor:
-    """Answers prediction requests; safe to share among threads.
+    """Answers prediction requests, any number at a time.
 
     Args:
         host: Of the classifier.
         sources: Where images come from.
-        batch_size: Images brought and predicted together; each request holds so many in memory.
+        batch_size: See `Batcher`.
+        capacity: See `Batcher`.
+        seconds: How long a request may take; what has no prediction by then goes without one.
+        on_batch: Told the size of each batch.
+        is_withheld: Tells of which tasks annotators get no prediction, on purpose.
     """
 
-    def __init__(self, host: ModelHost, sources: ImageSources, batch_size: int) -> None:
+    def __init__(
+        self,
+        host: ModelHost,
+        sources: ImageSources,
+        *,
+        batch_size: int,
+        capacity: int,
+        seconds: float,
+        on_batch: Callable[[int], None],
+        is_withheld: Callable[[Task], bool] = lambda task: False,
+    ) -> None:
         self._host = host
         self._sources = sources
-        self._batch_size = batch_size
+        self._seconds = seconds
+        self._is_withheld = is_withheld
+        self._known: dict[tuple[str, tuple[str, ...]], tuple[ClassMapping, ...]] = {}  # of the event loop alone
+        self.queue = Batcher(self._open, batch_size=batch_size, capacity=capacity, on_batch=on_batch)
 
-    def predict(self, tasks: Sequence[Task], config: LabelingConfig) -> Outcome:
-        """Predict tasks; what can't be predicted costs its own entry only.
+    async def predict(self, request: PredictRequest) -> Outcome:
+        """Predict a request's tasks; what can't be predicted costs its own entry only.
 
         Raises:
-            NotReadyError: No classifier yet, or too many requests in hand.
+            NotReadyError: No classifier yet, or too many images are waiting.
+            LabelingConfigError: Nothing in the config can be filled in.
         """
-        with self._host.place() as served:
-            classifier = served.classifier
-            mappings = map_classes(classifier.classes, config)
-            keys = sorted({mapping.control.data_key for mapping in mappings})
-            images = [_Image(row, key, address_in(task.data, key)) for row, task in enumerate(tasks) for key in keys]
-            answers: list[list[Answer]] = [[] for _ in tasks]
-            failures: list[Failure] = []
-            for image, result in self._probabilities(classifier, images):
-                for outcome in _outcomes(classifier, mappings, image, result):
-                    if isinstance(outcome, Answer):
-                        answers[image.row].append(outcome)
-                    else:
-                        failures.append(Failure(str(tasks[image.row].id), describe_address(image.address), outcome))
-            entries: list[Entry] = [to_prediction(found, served.version) if found else [] for found in answers]
-        return Outcome(entries, failures)
+        served = self._host.served
+        mappings = await self._mappings(request.label_config, served.classifier.classes)
+        keys = sorted({mapping.control.data_key for mapping in mappings})
+        login = request.login
+        images = [
+            _Image(row, key, address_in(task.data, key), task.id, login)
+            for row, task in enumerate(request.tasks)
+            if not self._is_withheld(task)
+            for key in keys
+        ]
+        results = await self._results(served, images)
+        if len(images) <= _IMAGES_AT_ONCE:
+            return _outcome(request.tasks, served, mappings, images, results)
+        return await run_in_threadpool(_outcome, request.tasks, served, mappings, images, results)
 
-    def _probabilities(
-        self, classifier: HostedClassifier, images: Sequence[_Image]
-    ) -> Iterator[tuple[_Image, np.ndarray | str]]:
-        """Yield each image with its (k,) probabilities, or with the reason why there are none."""
-        with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE, thread_name_prefix="image") as pool:
-            for start in range(0, len(images), self._batch_size):
-                batch = images[start : start + self._batch_size]
-                opened = list(pool.map(self._open, batch))
-                readable = [source for source in opened if not isinstance(source, str)]
-                results = iter(self._forward(classifier, readable))
-                for image, source in zip(batch, opened, strict=True):
-                    yield image, source if isinstance(source, str) else next(results)
+    async def _mappings(self, label_config: str, classes: tuple[str, ...]) -> tuple[ClassMapping, ...]:
+        """Map classes to a config's controls; the last ones are remembered, as the config comes with every request."""
+        key = (label_config, classes)
+        if key not in self._known:
+            mappings = await run_in_threadpool(lambda: map_classes(classes, parse_labeling_config(label_config)))
+            if len(self._known) >= _CONFIGS_KNOWN:
+                del self._known[next(iter(self._known))]
+            self._known[key] = mappings
+        return self._known[key]
 
-    def _forward(self, classifier: HostedClassifier, images: list[Path | BytesIO]) -> list[np.ndarray | str]:
-        if not images:
-            return []
-        with self._host.turn():
-            predicted = classifier.predict(images, batch_size=self._batch_size)
-        reasons = {int(failure.id): failure.reason for failure in predicted.failures}
-        results: list[np.ndarray | str] = []
-        for row, probabilities in enumerate(predicted.probabilities):
-            usable = row not in reasons and np.isfinite(probabilities).all()
-            results.append(probabilities if usable else reasons.get(row, "the classifier gave no finite probabilities"))
-        return results
-
-    def _open(self, image: _Image) -> Path | BytesIO | str:
+    async def _results(self, served: Served, images: Sequence[_Image]) -> list[Result]:
+        job = self.queue.submit(served, images)
         try:
-            return self._sources.open(image.address)
-        except ImageAccessError as error:
-            return str(error)
+            await asyncio.wait([asyncio.wrap_future(job.future)], timeout=self._seconds)
+        finally:  # also where the server stops and will not wait any longer
+            if not job.future.done():
+                reason = f"not predicted within {self._seconds:g} s, after which Label Studio would not wait any longer"
+                self.queue.give_up(job, Unpredicted("late", reason))
+        return job.future.result()
+
+    def _open(self, image: _Image) -> Source:
+        return self._sources.open(image.address, task_id=image.task_id, login=image.login)
 
 
-def _outcomes(
-    classifier: HostedClassifier, mappings: Sequence[ClassMapping], image: _Image, result: np.ndarray | str
-) -> list[Answer | str]:
+def _outcome(
+    tasks: Sequence[Task],
+    served: Served,
+    mappings: Sequence[ClassMapping],
+    images: Sequence[_Image],
+    results: Sequence[Result],
+) -> Outcome:
+    """Write the answers of n tasks from the results of their images."""
+    answers: list[list[Answer]] = [[] for _ in tasks]
+    failures: list[Failure] = []
+    kinds: list[str] = []
+    for image, result in zip(images, results, strict=True):
+        for found in _answers(served.classifier, mappings, image, result):
+            if isinstance(found, Answer):
+                answers[image.row].append(found)
+            else:
+                failures.append(Failure(str(tasks[image.row].id), describe_address(image.address), found.reason))
+                kinds.append(found.kind)
+    entries: list[Entry] = [to_prediction(found, served.version) if found else [] for found in answers]
+    return Outcome(entries, failures, kinds)
+
+
+def _answers(
+    classifier: HostedClassifier, mappings: Sequence[ClassMapping], image: _Image, result: Result
+) -> list[Answer | Unpredicted]:
     """Return what to write into each control about an image, or why nothing is."""
-    if isinstance(result, str):
+    if isinstance(result, Unpredicted):
         return [result]
     return [_answer(classifier, mapping, result) for mapping in mappings if mapping.control.data_key == image.key]
 
 
-def _answer(classifier: HostedClassifier, mapping: ClassMapping, probabilities: np.ndarray) -> Answer | str:
-    answer = answer_for(mapping, probabilities, multilabel=classifier.multilabel)
+def _answer(classifier: HostedClassifier, mapping: ClassMapping, probabilities: np.ndarray) -> Answer | Unpredicted:
+    thresholds = None if classifier.thresholds is None else np.array(classifier.thresholds)
+    answer = answer_for(mapping, probabilities, multilabel=classifier.multilabel, thresholds=thresholds)
     if answer is not None:
         return answer
     best = classifier.classes[int(np.argmax(probabilities))]
-    return f"its most probable class '{best}' is not among the choices of '{mapping.control.name}'"
+    reason = f"its most probable class '{best}' is not among the choices of '{mapping.control.name}'"
+    return Unpredicted("no choice", reason)

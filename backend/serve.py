@@ -2,56 +2,120 @@
 
 from __future__ import annotations
 
-import logging
 import os
+import ssl
 from collections.abc import Mapping
-from io import BytesIO
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import uvicorn
-from PIL import Image
 
 from ..plugin.errors import ClassifierError
 from .app import create_app
 from .guards import check_address
-from .hosting import HostedClassifier, ModelHost
-from .settings import Settings
+from .hosting import ModelHost
+from .label_studio import Announcer
+from .learning import Learning
+from .loading import load_warm
+from .promotion import promoted_folder
+from .request_log import configure_logging
+from .settings import Settings, SettingsError
+from .versions import default_state, folder_of_version, stored_versions
 
 
-def serve(
-    directory: Path, host: str = "127.0.0.1", port: int = 9090, environment: Mapping[str, str] | None = None
-) -> None:
+@dataclass(frozen=True)
+class ServeOptions:
+    """How to serve, as far as it is said on the command line; None = as the environment says, or the default.
+
+    Attributes:
+        host: Address to listen on; any but a loopback address needs basic auth (see `Settings`).
+        port: Port to listen on.
+        state: Folder of the versions that were trained from annotations.
+        version: The version to serve, instead of the one promoted last or the folder's own.
+        root_path: See `Settings`.
+        log_format: See `Settings`.
+        tls_cert: Certificate chain (PEM): the backend speaks HTTPS.
+        tls_key: Its private key (PEM).
+        group_key: Key in the tasks' data whose value says what belongs together when images are held out.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 9090
+    state: Path | None = None
+    version: str | None = None
+    root_path: str | None = None
+    log_format: str | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    group_key: str | None = None
+
+
+def serve(directory: Path, options: ServeOptions | None = None, environment: Mapping[str, str] | None = None) -> None:
     """Serve the classifier in a folder to Label Studio until the process is told to stop.
 
     Args:
         directory: A Classifier folder.
-        host: Address to listen on; any but a loopback address needs basic auth (see `Settings`).
-        port: Port to listen on.
+        options: Of the command line.
         environment: Where settings are read from; the process's own by default.
 
     Raises:
-        SettingsError: A malformed setting, or an address that would be open to everyone.
-        ClassifierError: There is no such folder.
+        SettingsError: A malformed setting, a certificate that can't be used, or an address that would be open to
+            everyone.
+        ClassifierError: There is no such folder, or no such version.
+        DataError: The version that was promoted last is gone.
+        StoreError: The state folder can't be used, or another server learns in it.
     """
-    settings = Settings.from_environment(os.environ if environment is None else environment)
-    check_address(host, settings)
+    options = options or ServeOptions()
+    settings = _settings(options, os.environ if environment is None else environment)
+    check_address(options.host, settings)
+    _check_certificate(options)
     if not directory.is_dir():
         raise ClassifierError(f"there is no classifier folder '{directory}'. Make one with 'winnow train'.")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    # httpx logs whole addresses, signatures included
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    model = ModelHost(lambda: _load(directory), settings.max_requests)
+    state = options.state or default_state(directory)
+    if options.version:
+        folder = folder_of_version(directory, state, options.version)
+    else:
+        folder = promoted_folder(state) or directory
+    configure_logging(settings.log_format)
+    model = ModelHost(lambda: load_warm(folder))
+    learning = None
+    if settings.learns:
+        learning = Learning(directory, state, model, load_warm, settings.learning, Announcer(settings))
     model.start()
-    uvicorn.run(create_app(settings, model), host=host, port=port, log_config=None, server_header=False)
+    uvicorn.run(
+        create_app(settings, model, learning, stored_versions=lambda: stored_versions(state)),
+        host=options.host,
+        port=options.port,
+        ssl_certfile=options.tls_cert,
+        ssl_keyfile=options.tls_key,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+        log_config=None,
+        access_log=False,  # RequestLog writes it
+        server_header=False,
+    )
 
 
-def _load(directory: Path) -> HostedClassifier:
-    # imported in the loading thread: torch takes seconds, and the server should answer at once
-    from ..plugin.training.classifier import load_classifier
+def _settings(options: ServeOptions, environment: Mapping[str, str]) -> Settings:
+    said: dict[str, Any] = {"root_path": options.root_path, "log_format": options.log_format}
+    settings = Settings.from_environment(environment)
+    if options.group_key is not None:
+        said["learning"] = replace(settings.learning, group_key=options.group_key)
+    return replace(settings, **{name: value for name, value in said.items() if value is not None})
 
-    classifier = load_classifier(directory)
-    # The first prediction builds the inference engine, for which no annotator should have to wait.
-    image = BytesIO()
-    Image.new("RGB", (8, 8)).save(image, "PNG")
-    classifier.predict([image])
-    return classifier
+
+def _check_certificate(options: ServeOptions) -> None:
+    """Refuse what uvicorn would fail on with a traceback."""
+    cert, key = options.tls_cert, options.tls_key
+    if cert is None and key is None:
+        return
+    if cert is None or key is None:
+        raise SettingsError("only one of --tls-cert and --tls-key is given. Give both, or neither.")
+    try:
+        # a password would be asked for on the terminal, where nobody sits
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password=lambda: "")
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise SettingsError(
+            f"certificate '{cert}' and key '{key}' can't be used ({error}). Both must be PEM files that belong to each "
+            "other, the key without a password."
+        ) from None

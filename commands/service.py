@@ -26,13 +26,34 @@ def serve(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained classifier.")],
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: opt.Port = 9090,
+    version: Annotated[
+        str | None, typer.Option("--version", help="Serve this version, e.g. an earlier one.", show_default=False)
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", help="Folder of trained versions; default below ~/.winnow.", show_default=False),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", help="Certificate (PEM), for HTTPS.", show_default=False)
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", help="Its key (PEM).", show_default=False)] = None,
+    root_path: Annotated[
+        str | None, typer.Option("--root-path", help="Sub-path behind a proxy, e.g. /winnow.", show_default=False)
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option("--log-format", help="text (default) or json.", show_default=False)
+    ] = None,
+    group_key: Annotated[
+        str | None,
+        typer.Option("--group-key", help="Key of the tasks' data, e.g. patient_id.", show_default=False),
+    ] = None,
     debug: opt.Debug = False,
 ) -> None:
     """Serve a classifier to Label Studio as its ML backend, until Ctrl-C."""
     with shown_errors(debug=debug):
-        from ..backend.serve import serve
+        from ..backend.serve import ServeOptions, serve
 
-        serve(directory, host=host, port=port)
+        serve(directory, ServeOptions(host, port, state, version, root_path, log_format, tls_cert, tls_key, group_key))
 
 
 def run_app_on(name: str | None, *, debug: bool, **options: Any) -> None:

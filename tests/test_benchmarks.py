@@ -126,3 +126,14 @@ def test_leakage_benchmark_reports_its_targets() -> None:
     report = json.loads(done.stdout.splitlines()[-1])
     assert len(report["targets"]) == 4
     assert report["candidates_hold"] > 0.9
+
+
+def test_serving_benchmark_loses_no_request_whatever_is_wrong() -> None:
+    command = [sys.executable, "-m", "benchmarks.serving", "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    targets = {target["name"]: target for target in json.loads(done.stdout.splitlines()[-1])["targets"]}
+    for name in ("faults: failed requests", "faults: predictions lost", "swaps: answers of two versions"):
+        assert targets[name]["met"], targets[name]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from .labeling_config import Choice, ChoicesControl, LabelingConfig
+from .choice_trees import Choice, Written, in_words
+from .labeling_config import Control, LabelingConfig
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +25,8 @@ class ClassMapping:
         unused_choices: The choices, as shown, that the classifier will never pick.
     """
 
-    control: ChoicesControl
-    written: tuple[str | None, ...]
+    control: Control
+    written: tuple[Written | None, ...]
     unmapped_classes: tuple[str, ...]
     unused_choices: tuple[str, ...]
 
@@ -55,21 +60,46 @@ def map_classes(classes: Sequence[str], config: LabelingConfig) -> tuple[ClassMa
     return tuple(mapping for mapping in mappings if mapping.mapped == most) if most else ()
 
 
+def _spellings(name: Written) -> set[str]:
+    """Return how a class may be named to mean a choice: a path with its separators, as in `Animal / Cat`."""
+    return {name} if isinstance(name, str) else {" / ".join(name), "/".join(name)}
+
+
+def _last(name: Written) -> str:
+    return name if isinstance(name, str) else name[-1]
+
+
+def _any_spelling(choice: Choice) -> set[str]:
+    names = (choice.written, choice.shown)
+    return {spelling for name in names for spelling in (*_spellings(name), _last(name))}
+
+
+def _composed(text: str) -> str:
+    """Return a text in one of the ways in which Unicode lets it be written: ä may be one character or two."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
 _WAYS_TO_MATCH: tuple[tuple[Callable[[str], str], Callable[[Choice], set[str]]], ...] = (
-    (str, lambda choice: {choice.written}),
-    (str, lambda choice: {choice.shown}),
-    (str.casefold, lambda choice: {choice.written.casefold(), choice.shown.casefold()}),
+    (str, lambda choice: _spellings(choice.written)),
+    (str, lambda choice: _spellings(choice.shown)),
+    (str, lambda choice: {_last(choice.written)}),
+    (str, lambda choice: {_last(choice.shown)}),
+    (str.casefold, lambda choice: {spelling.casefold() for spelling in _any_spelling(choice)}),
+    (_composed, lambda choice: {_composed(spelling) for spelling in _any_spelling(choice)}),
 )
 
 
-def map_to_control(classes: Sequence[str], control: ChoicesControl) -> ClassMapping:
+def map_to_control(classes: Sequence[str], control: Control) -> ClassMapping:
     """Map classes to one control's choices.
 
-    By what is written first (alias or value), then by what is shown, then by either regardless of case, each time only
+    By what is written first (alias or value), then by what is shown, each of these as a whole path and then by its last
+    name alone; then by any of it regardless of case, and at last of how Unicode composes its letters. Each time only
     where exactly one class and one choice, not taken before, fit each other.
     """
-    written: dict[str, str] = {}
+    written: dict[str, Written] = {}
     for class_key, choice_keys in _WAYS_TO_MATCH:
+        if len(written) == len(classes):
+            break  # most often after the first one; each takes milliseconds for a thousand classes
         taken = set(written.values())
         free_classes = _grouped((class_key(name), name) for name in classes if name not in written)
         free_choices = _grouped(
@@ -90,12 +120,12 @@ def map_to_control(classes: Sequence[str], control: ChoicesControl) -> ClassMapp
         control=control,
         written=tuple(written.get(name) for name in classes),
         unmapped_classes=tuple(name for name in classes if name not in written),
-        unused_choices=tuple(choice.shown for choice in control.choices if choice.written not in taken),
+        unused_choices=tuple(in_words(choice.shown) for choice in control.choices if choice.written not in taken),
     )
 
 
-def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
+def _grouped(pairs: Iterable[tuple[str, Item]]) -> dict[str, list[Item]]:
+    groups: dict[str, list[Item]] = {}
     for key, item in pairs:
         groups.setdefault(key, []).append(item)
     return groups

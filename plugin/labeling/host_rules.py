@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from .image_access import AccessProblem, ImageAccessError
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_NOT_ALLOWED = "not among the allowed hosts (WINNOW_IMAGE_HOSTS)"
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -55,10 +57,10 @@ class HostRules:
         literal = _literal(host)
         if literal is not None:
             if not self._is_listed(literal):
-                raise ImageAccessError(AccessProblem.REFUSED, f"address {host} is not among the allowed hosts")
+                raise ImageAccessError(AccessProblem.REFUSED, f"address {host} is {_NOT_ALLOWED}")
             return [host]
         if host.lower().rstrip(".") not in self.names:
-            raise ImageAccessError(AccessProblem.REFUSED, f"host '{host}' is not among the allowed hosts")
+            raise ImageAccessError(AccessProblem.REFUSED, f"host '{host}' is {_NOT_ALLOWED}")
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
@@ -69,7 +71,7 @@ class HostRules:
             if resolved is None or not (_is_public(resolved) or self._is_listed(resolved)):
                 raise ImageAccessError(
                     AccessProblem.REFUSED,
-                    f"host '{host}' leads to the private address {address}, which is not among the allowed hosts",
+                    f"host '{host}' leads to the private address {address}, which is {_NOT_ALLOWED}",
                 )
         return addresses
 
@@ -82,9 +84,17 @@ def _literal(host: str) -> _Address | None:
         address = ipaddress.ip_address(host)
     except ValueError:
         return None
-    # ::ffff:10.0.0.1 is 10.0.0.1 to the operating system, and must be to the rules
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
+    return address if isinstance(address, ipaddress.IPv4Address) else _embedded(address) or address
+
+
+def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the address that one of IPv6 leads to in the end: ::ffff:10.0.0.1 is 10.0.0.1 to the operating system.
+
+    So it is to translators (NAT64, RFC 6052) and relays (6to4, RFC 3056) on the way, where there are any.
+    """
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
 
 
 def _is_public(address: _Address) -> bool:

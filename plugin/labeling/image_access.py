@@ -6,6 +6,7 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from ..errors import WinnowError
+from .originals import Original
 
 
 class AccessProblem(StrEnum):
@@ -38,6 +39,8 @@ def describe_address(address: object) -> str:
 
     The file in `/data/local-files/?d=...` is kept, as it is what the operator looks for.
     """
+    if isinstance(address, Original):
+        return f"original '{address.path}'"[:300]
     if not isinstance(address, str):
         return type(address).__name__
     if address[:5].lower() == "data:":

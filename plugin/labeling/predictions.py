@@ -11,13 +11,15 @@ therefore how sure the classifier is of what it filled in, from 0 to 1:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from .choice_trees import Written, in_words
 from .class_mapping import ClassMapping
+from .labeling_config import Control
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Answer:
     """
 
     mapping: ClassMapping
-    chosen: tuple[str, ...]
+    chosen: tuple[Written, ...]
     score: float
 
     def __post_init__(self) -> None:
@@ -39,9 +41,10 @@ class Answer:
             raise ValueError(f"a prediction's score must be a number from 0 to 1, got {self.score}")
         unknown = set(self.chosen) - {choice.written for choice in self.mapping.control.choices}
         if unknown:
-            raise ValueError(f"'{self.mapping.control.name}' has no choice {sorted(unknown)}")
-        if len(self.chosen) > 1 and not self.mapping.control.multiple:
-            raise ValueError(f"'{self.mapping.control.name}' takes one choice, got {list(self.chosen)}")
+            raise ValueError(f"'{self.mapping.control.name}' has no choice {sorted(unknown, key=in_words)}")
+        most = self.mapping.control.most
+        if most is not None and len(self.chosen) > most:
+            raise ValueError(f"'{self.mapping.control.name}' takes at most {most} choice(s), got {list(self.chosen)}")
 
 
 def answer_for(
@@ -77,7 +80,9 @@ def _several(mapping: ClassMapping, probabilities: np.ndarray, thresholds: np.nd
     if not rows:
         return None
     certainty = np.where(present, probabilities, 1 - probabilities)[rows].min()
-    chosen = tuple(str(mapping.written[row]) for row in rows if present[row])
+    # where a control takes fewer choices than there are classes present, it gets the most probable ones
+    picked = sorted((row for row in rows if present[row]), key=lambda row: -probabilities[row])[: mapping.control.most]
+    chosen = tuple(written for row in sorted(picked) if (written := mapping.written[row]) is not None)
     return Answer(mapping, chosen, round(float(certainty), 6))
 
 
@@ -99,8 +104,8 @@ def to_prediction(answers: Sequence[Answer], model_version: str) -> dict[str, An
             {
                 "from_name": answer.mapping.control.name,
                 "to_name": answer.mapping.control.image_name,
-                "type": "choices",
-                "value": {"choices": list(answer.chosen)},
+                "type": answer.mapping.control.kind,
+                "value": {answer.mapping.control.kind: [_as_json(written) for written in answer.chosen]},
                 "score": answer.score,
             }
             for answer in answers
@@ -109,6 +114,48 @@ def to_prediction(answers: Sequence[Answer], model_version: str) -> dict[str, An
         "score": min(answer.score for answer in answers),
         "model_version": model_version,
     }
+
+
+def chosen(result: Sequence[Any], control: Control) -> tuple[Written, ...] | None:
+    """Read what a control was answered with from a result, an annotator's or a prediction's.
+
+    Args:
+        result: The `result` list of an annotation or prediction.
+        control: Of the project's labeling config.
+
+    Returns:
+        What is written, in its order, each once, whether or not the config (still) has such choices; None where the
+        control was not answered, or not in a form that Label Studio writes.
+    """
+    regions = [
+        region["value"].get(control.kind)
+        for region in result
+        if isinstance(region, Mapping)
+        and region.get("from_name") == control.name
+        and isinstance(region.get("value"), Mapping)
+    ]
+    items = [item for answer in regions for item in (answer if isinstance(answer, list) else [answer])]
+    written = [name for name in (_from_json(item) for item in items) if name]
+    if control.kind == "choices":
+        # In nested Choices, all choices below another one being picked stands for the other one too.
+        written = [name for name in written if not any(_is_above(name, other) for other in written)]
+    return tuple(dict.fromkeys(written)) or None
+
+
+def _as_json(written: Written) -> str | list[str]:
+    return written if isinstance(written, str) else list(written)
+
+
+def _from_json(item: object) -> Written | None:
+    if isinstance(item, list) and item and all(isinstance(name, str) for name in item):
+        return tuple(item)
+    return item if isinstance(item, str) else None
+
+
+def _is_above(name: Written, other: Written) -> bool:
+    return (
+        isinstance(name, tuple) and isinstance(other, tuple) and len(name) < len(other) and other[: len(name)] == name
+    )
 
 
 def _checked(probabilities: np.ndarray, classes: int) -> np.ndarray:

@@ -94,6 +94,11 @@ class Classifier:
         parts = [hash_weights(self.network), *self.classes, json.dumps(self.preprocessing.to_dict(), sort_keys=True)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether threads may predict at the same time, each on a core of its own; else one caller at a time."""
+        return self._ready_engine().concurrent
+
     def use_engine(self, engine: Engine) -> None:
         """Predict with this engine instead of the machine's fastest, which takes seconds to make."""
         self._engine = engine
@@ -130,13 +135,16 @@ class Classifier:
         self, items: Iterable[Item], read: Callable[[Item], Prepared], batch_size: int = 32
     ) -> Iterator[tuple[Prepared, np.ndarray | None]]:
         """Yield what `read` made of each item, with its (k,) float32 calibrated logits; see `pipeline.run_images`."""
-        if self._engine is None:
-            self._engine = engine_for(self.network, self.preprocessing.input, f"classifier-{self._outputs_version}")
-        return run_images(items, read, self._engine, batch_size)
+        return run_images(items, read, self._ready_engine(), batch_size)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return (n, k) probabilities of (n, k) logits: rows that sum to 1, or with several labels each by itself."""
         return expit(logits) if self.multilabel else np.exp(log_softmax(logits, axis=1))
+
+    def _ready_engine(self) -> Engine:
+        if self._engine is None:
+            self._engine = engine_for(self.network, self.preprocessing.input, f"classifier-{self._outputs_version}")
+        return self._engine
 
     def _read(self, source: str | Path | BinaryIO) -> Prepared:
         try:

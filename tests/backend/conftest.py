@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -43,6 +44,8 @@ class ColourClassifier:
     classes: tuple[str, ...] = ("red", "green", "blue")
     version: str = "colours-1"
     multilabel: bool = False
+    concurrent: bool = True
+    thresholds: tuple[float, ...] | None = None
     gate: threading.Event | None = None
     sizes: list[int] = field(default_factory=list)
 
@@ -118,7 +121,6 @@ def task() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def backend() -> Iterator[Callable[..., TestClient]]:
     """Return a factory of clients of a running backend, `backend(settings, classifier, load, wait=True)`."""
-    clients: list[TestClient] = []
 
     def make(
         settings: Settings | None = None,
@@ -127,16 +129,14 @@ def backend() -> Iterator[Callable[..., TestClient]]:
         wait: bool = True,
     ) -> TestClient:
         settings = settings or Settings()
-        host = ModelHost(load or (lambda: classifier or ColourClassifier()), settings.max_requests)
+        host = ModelHost(load or (lambda: classifier or ColourClassifier()))
         host.start()
         if wait:
             assert host.wait(20)
-        clients.append(TestClient(create_app(settings, host), raise_server_exceptions=False))
-        return clients[-1]
+        return clients.enter_context(TestClient(create_app(settings, host)))
 
-    yield make
-    for client in clients:
-        client.close()
+    with ExitStack() as clients:
+        yield make
 
 
 @pytest.fixture

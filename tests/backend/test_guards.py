@@ -37,6 +37,14 @@ def test_health_asks_for_no_password(backend: Any) -> None:
     assert backend(CLOSED).get("/health").status_code == 200
 
 
+def test_below_a_sub_path_too_only_health_asks_for_no_password(backend: Any) -> None:
+    client = backend(Settings(basic_auth=("anna", "secret"), root_path="/p"))
+
+    statuses = {path: client.get(path).status_code for path in ("/p/health", "/health", "/p/versions", "/p/p/health")}
+
+    assert statuses == {"/p/health": 200, "/health": 200, "/p/versions": 401, "/p/p/health": 401}
+
+
 def test_right_password_is_let_in(backend: Any) -> None:
     client = backend(CLOSED)
 

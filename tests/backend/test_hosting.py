@@ -49,23 +49,47 @@ def test_unexpected_loading_error_stays_in_the_log() -> None:
         _ = host.served
 
 
-def test_places_are_given_back_also_after_an_error(colours: Any) -> None:
-    host = ModelHost(colours, max_requests=1)
+def test_swapped_classifier_is_served_once_it_is_loaded(colours: Any) -> None:
+    loaded = threading.Event()
+    host = ModelHost(colours)
     host.start()
     host.wait(20)
 
-    for _ in range(3):
-        with pytest.raises(RuntimeError), host.place():
-            raise RuntimeError
+    swap = host.swap(lambda: loaded.wait(20) and colours(version="colours-2"), "colours-2")
+    version_meanwhile = host.version
+    loaded.set()
 
-    with host.place() as served:
-        assert served.version == "colours-1"
+    assert version_meanwhile == "colours-1"
+    assert swap.result(20).version == "colours-2"
+    assert host.version == "colours-2"
 
 
-def test_one_place_too_many_is_refused(colours: Any) -> None:
-    host = ModelHost(colours, max_requests=1)
+@pytest.mark.parametrize("wrong", ["damaged", "another version"])
+def test_swap_that_fails_leaves_the_classifier_that_is_served(colours: Any, wrong: str) -> None:
+    def load() -> Any:
+        if wrong == "damaged":
+            raise ClassifierError("classifier.json is damaged")
+        return colours(version="colours-3")
+
+    host = ModelHost(colours)
     host.start()
     host.wait(20)
 
-    with host.place(), pytest.raises(NotReadyError, match="too many"), host.place():
-        pass
+    problem = host.swap(load, "colours-2").exception(20)
+
+    assert isinstance(problem, ClassifierError)
+    assert (host.state, host.version, host.problem) == ("ready", "colours-1", str(problem))
+
+
+def test_last_swap_wins_though_it_is_loaded_first(colours: Any) -> None:
+    slow = threading.Event()
+    host = ModelHost(colours)
+    host.start()
+    host.wait(20)
+
+    first = host.swap(lambda: slow.wait(20) and colours(version="colours-2"))
+    host.swap(lambda: colours(version="colours-3")).result(20)
+    slow.set()
+    first.result(20)
+
+    assert host.version == "colours-3"

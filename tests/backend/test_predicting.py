@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +43,13 @@ def test_probabilities_that_are_not_finite_cost_only_their_own_entry(
     class Overflowing(colours):
         def predict(self, images: Any, batch_size: int = 32) -> Any:
             predicted = super().predict(images, batch_size)
-            predicted.probabilities[0] = float("nan")
+            predicted.probabilities[predicted.probabilities[:, 0] > 0.9] = float("nan")
             return predicted
 
-    entries = predict(backend(classifier=Overflowing()), config, [task(n, image_uri("red")) for n in range(2)])
+    tasks = [task(number, image_uri(colour)) for number, colour in enumerate(("red", "blue"))]
+    entries = predict(backend(classifier=Overflowing()), config, tasks)
 
-    assert chosen(entries) == [None, "red"]
+    assert chosen(entries) == [None, "blue"]
 
 
 def test_request_of_1200_tasks_is_answered_in_order(
@@ -126,17 +125,11 @@ def test_several_classes_of_one_image_are_written_together(
     assert entries[0]["result"][0]["value"] == {"choices": ["red", "blue"]}
 
 
-def test_request_beyond_the_limit_is_answered_503_at_once(
+def test_thresholds_of_the_classifier_decide_which_of_several_classes_are_written(
     backend: Any, colours: Any, config: str, task: Any, image_uri: Any
 ) -> None:
-    gate = threading.Event()
-    client = backend(Settings(max_requests=1), classifier=colours(gate=gate))
-    body = {"tasks": [task(1, image_uri("red"))], "label_config": config}
+    client = backend(classifier=colours(multilabel=True, thresholds=(0.99, 0.5, 0.2)))
 
-    with ThreadPoolExecutor(2) as pool:
-        answers = [pool.submit(client.post, "/predict", json=body) for _ in range(2)]
-        early, late = wait(answers, timeout=20, return_when=FIRST_COMPLETED)
-        gate.set()
+    entries = predict(client, config.replace('"single"', '"multiple"'), [task(1, image_uri("#c0004c"))])
 
-    assert [answer.result().status_code for answer in early] == [503]
-    assert [answer.result().status_code for answer in late] == [200]
+    assert entries[0]["result"][0]["value"] == {"choices": ["blue"]}

@@ -22,8 +22,8 @@ from PIL import Image
 CLASSES = ("bag", "sneaker", "trouser")
 SHEETS = Path(__file__).parents[2] / "examples" / "fashion_mnist"
 SERVE = (
-    "import sys; from pathlib import Path; from winnow.backend.serve import serve; "
-    "serve(Path(sys.argv[1]), port=int(sys.argv[2]))"
+    "import sys; from pathlib import Path; from winnow.backend.serve import ServeOptions, serve; "
+    "serve(Path(sys.argv[1]), ServeOptions(port=int(sys.argv[2])))"
 )
 
 

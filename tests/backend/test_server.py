@@ -17,7 +17,7 @@ import uvicorn
 
 from winnow.backend.app import create_app
 from winnow.backend.hosting import ModelHost
-from winnow.backend.serve import serve
+from winnow.backend.serve import ServeOptions, serve
 from winnow.backend.settings import Settings, SettingsError
 from winnow.plugin.errors import ClassifierError
 
@@ -56,11 +56,9 @@ def test_label_studios_sequence_of_calls_works_over_the_network(
     assert predict.json()["results"][0]["result"][0]["value"] == {"choices": ["red"]}
 
 
-def test_health_answers_while_all_places_are_taken_by_predictions(
-    colours: Any, config: str, task: Any, image_uri: Any
-) -> None:
+def test_health_answers_while_many_predictions_wait(colours: Any, config: str, task: Any, image_uri: Any) -> None:
     gate = threading.Event()
-    host = ModelHost(lambda: colours(gate=gate), max_requests=16)
+    host = ModelHost(lambda: colours(gate=gate))
     host.start()
     host.wait(20)
     body = {"tasks": [task(1, image_uri("red"))], "label_config": config}
@@ -93,7 +91,7 @@ def test_backend_never_imports_fiftyone() -> None:
 
 def test_server_refuses_to_listen_for_everyone_without_a_password(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="BASIC_AUTH_USER"):
-        serve(tmp_path, host="0.0.0.0", environment={})
+        serve(tmp_path, ServeOptions(host="0.0.0.0"), environment={})
 
 
 def test_folder_that_does_not_exist_is_told_before_the_server_starts(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +22,7 @@ class WebServer:
         access_tokens: Given out so far; only the last one is taken.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.routes: dict[str, Route] = {}
         self.asked: list[tuple[str, str]] = []
         self.access_tokens: list[str] = []
@@ -38,8 +39,10 @@ class WebServer:
                 pass
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if context is not None:
+            self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
         self.port = self.http.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'http' if context is None else 'https'}://127.0.0.1:{self.port}"
 
 
 def answer(status: int, body: bytes = b"", **headers: str) -> Route:
@@ -63,12 +66,12 @@ def answering() -> Callable[..., Route]:
 
 
 @pytest.fixture
-def web_servers() -> Iterator[Callable[[], WebServer]]:
-    """Return a factory of running servers; they are stopped after the test."""
+def web_servers() -> Iterator[Callable[..., WebServer]]:
+    """Return a factory of running servers, over HTTPS where it is given a context; they are stopped after the test."""
     running: list[WebServer] = []
 
-    def start() -> WebServer:
-        server = WebServer()
+    def start(context: ssl.SSLContext | None = None) -> WebServer:
+        server = WebServer(context)
         threading.Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         running.append(server)
         return server
@@ -80,7 +83,7 @@ def web_servers() -> Iterator[Callable[[], WebServer]]:
 
 
 @pytest.fixture
-def label_studio(web_servers: Callable[[], WebServer]) -> WebServer:
+def label_studio(web_servers: Callable[..., WebServer]) -> WebServer:
     """Return a server that takes only access tokens which it gave out for the personal access token `a.b.c`."""
     server = web_servers()
 
@@ -96,5 +99,6 @@ def label_studio(web_servers: Callable[[], WebServer]) -> WebServer:
         known = handler.headers.get("Authorization") in [f"Bearer {token}" for token in server.access_tokens[-1:]]
         (answer(200, b"image") if known else answer(401))(handler)
 
-    server.routes = {"/api/token/refresh": refresh, "/data/upload/1/a.png": upload, "/data/local-files/": upload}
+    files = ("/data/upload/1/a.png", "/data/local-files/", "/storage-data/uploaded/")
+    server.routes = {"/api/token/refresh": refresh} | dict.fromkeys(files, upload)
     return server

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from winnow.plugin.labeling.choice_trees import Choice
 from winnow.plugin.labeling.class_mapping import map_classes, map_to_control
-from winnow.plugin.labeling.labeling_config import Choice, ChoicesControl, LabelingConfig
+from winnow.plugin.labeling.labeling_config import Control, LabelingConfig
 
 
-def control(*choices: Choice | str, name: str = "c", data_key: str = "image") -> ChoicesControl:
+def control(*choices: Choice | str, name: str = "c", data_key: str = "image") -> Control:
     made = tuple(Choice(choice, choice) if isinstance(choice, str) else choice for choice in choices)
-    return ChoicesControl(name=name, image_name="img", data_key=data_key, multiple=False, choices=made)
+    return Control(name=name, image_name="img", data_key=data_key, kind="choices", most=1, choices=made)
 
 
 def test_class_maps_by_alias_by_value_and_regardless_of_case() -> None:
@@ -67,3 +68,28 @@ def test_same_question_about_two_images_is_answered_twice() -> None:
 
 def test_nothing_is_filled_in_where_no_class_fits() -> None:
     assert map_classes(("yak",), LabelingConfig((control("cat"),), ())) == ()
+
+
+def test_class_maps_to_a_path_by_the_whole_of_it_or_by_its_last_name() -> None:
+    cat, fish = Choice(("Animal", "Cat"), ("a", "c")), Choice(("Animal", "Sea", "Fish"), ("a", "s", "f"))
+
+    for classes in (
+        ("a / c", "a/s/f"),
+        ("Animal/Cat", "Animal / Sea / Fish"),
+        ("c", "Fish"),
+        ("CAT", "animal/sea/fish"),
+    ):
+        assert map_to_control(classes, control(cat, fish)).written == (("a", "c"), ("a", "s", "f"))
+
+
+def test_last_name_that_two_paths_end_in_is_not_guessed_at() -> None:
+    paths = [Choice((branch, "Other"), (branch, "Other")) for branch in ("Cat", "Dog")]
+
+    assert map_to_control(("Other",), control(*paths)).written == (None,)
+    assert map_to_control(("Dog/Other",), control(*paths)).written == (("Dog", "Other"),)
+
+
+def test_letters_that_unicode_composes_differently_are_the_same() -> None:
+    mapping = map_to_control(("a\u0308pfel",), control("\u00c4pfel"))
+
+    assert mapping.written == ("\u00c4pfel",)

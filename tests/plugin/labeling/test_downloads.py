@@ -208,3 +208,79 @@ def test_address_of_another_kind_is_refused(address: str) -> None:
     error = problem_of(lambda: Downloader(rules=LOOPBACK).from_url(address))
 
     assert error.problem is AccessProblem.REFUSED
+
+
+@pytest.mark.parametrize("public", ["http://studio.example.org", "http://studio.example.org/label"])
+def test_label_studio_is_asked_where_it_is_reached_not_where_people_reach_it(label_studio: Any, public: str) -> None:
+    downloader = Downloader(label_studio.url, "a.b.c", public_url=public)
+
+    path = downloader.path_at_label_studio(f"{public}/data/upload/1/a.png")
+
+    assert path == "/data/upload/1/a.png"
+    assert downloader.from_label_studio(path) == b"image"
+
+
+def test_redirect_of_label_studio_to_its_public_address_is_followed(label_studio: Any, answering: Any) -> None:
+    public = "http://studio.example.org"
+    label_studio.routes["/data/upload/moved.png"] = answering(302, Location=f"{public}/data/upload/1/a.png")
+    downloader = Downloader(label_studio.url, "a.b.c", public_url=public)
+
+    assert downloader.from_label_studio("/data/upload/moved.png") == b"image"
+
+
+def test_token_is_not_sent_to_another_application_at_the_same_host(web_servers: Any, answering: Any) -> None:
+    server = web_servers()
+    server.routes["/data/a.png"] = answering(200, b"of the other application")
+    downloader = Downloader(f"{server.url}/studio", "0123abcd")
+
+    downloader.from_url(f"{server.url}/data/a.png")
+
+    assert server.asked == [("/data/a.png", "")]
+
+
+def test_password_for_a_host_is_not_sent_on_after_a_redirect(web_servers: Any, answering: Any) -> None:
+    first, second = web_servers(), web_servers()
+    first.routes["/a.png"] = answering(302, Location=f"{second.url}/a.png")
+    second.routes["/a.png"] = answering(200, b"image")
+
+    body = Downloader(rules=LOOPBACK).from_url(f"{first.url}/a.png", ("anna", "pw"))
+
+    assert body == b"image"
+    assert [authorization for _, authorization in first.asked + second.asked] == ["Basic YW5uYTpwdw==", ""]
+
+
+def test_password_of_a_proxy_before_label_studio_goes_there_alone(web_servers: Any, answering: Any) -> None:
+    proxy, other = web_servers(), web_servers()
+    for server in (proxy, other):
+        server.routes["/data/a.png"] = answering(200, b"image")
+    downloader = Downloader(proxy.url, rules=LOOPBACK, basic_auth=("anna", "pw"))
+
+    downloader.from_label_studio("/data/a.png")
+    downloader.from_url(f"{other.url}/data/a.png")
+
+    assert proxy.asked == [("/data/a.png", "Basic YW5uYTpwdw==")]
+    assert other.asked == [("/data/a.png", "")]
+
+
+def test_body_is_asked_for_as_it_is(web_servers: Any) -> None:
+    server, accepted = web_servers(), []
+
+    def route(handler: Any) -> None:
+        accepted.append(handler.headers["Accept-Encoding"])
+        handler.send_response(200)
+        handler.end_headers()
+
+    server.routes["/a.png"] = route
+
+    Downloader(rules=LOOPBACK).from_url(f"{server.url}/a.png")
+
+    assert accepted == ["identity"]
+
+
+def test_compressed_body_is_refused_unread(web_servers: Any, answering: Any) -> None:
+    server = web_servers()
+    server.routes["/a.png"] = answering(200, b"not even gzip", Content_Encoding="gzip")
+
+    error = problem_of(lambda: Downloader(rules=LOOPBACK).from_url(f"{server.url}/a.png"))
+
+    assert "compresses" in error.reason

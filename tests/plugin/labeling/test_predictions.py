@@ -8,9 +8,13 @@ from label_studio_sdk.label_interface import LabelInterface
 
 from winnow.plugin.labeling.class_mapping import ClassMapping, map_classes
 from winnow.plugin.labeling.labeling_config import parse_labeling_config
-from winnow.plugin.labeling.predictions import Answer, answer_for, to_prediction
+from winnow.plugin.labeling.predictions import Answer, answer_for, chosen, to_prediction
 
 CLASSES = ("cat", "dog", "yak")
+TREE = (
+    '<Choice value="Animal" alias="a"><Choice value="Cat" alias="cat"/><Choice value="Dog"/></Choice>'
+    '<Choice value="Yak"/>'
+)
 
 
 def config(choice: str = "single") -> str:
@@ -22,6 +26,14 @@ def config(choice: str = "single") -> str:
 
 def mapping(choice: str = "single") -> ClassMapping:
     return map_classes(CLASSES, parse_labeling_config(config(choice)))[0]
+
+
+def tree_config(tag: str, attributes: str = "") -> str:
+    return f'<View><Image name="img" value="$image"/><{tag} name="c" toName="img" {attributes}>{TREE}</{tag}></View>'
+
+
+def tree(tag: str, attributes: str = "") -> ClassMapping:
+    return map_classes(CLASSES, parse_labeling_config(tree_config(tag, attributes)))[0]
 
 
 def test_single_choice_is_the_most_probable_class_with_its_probability_as_score() -> None:
@@ -106,7 +118,11 @@ def test_rounding_noise_above_one_is_cut_off() -> None:
 
 @pytest.mark.parametrize(
     ("chosen", "score", "problem"),
-    [(("cow",), 0.5, "no choice"), (("cat", "Dog"), 0.5, "takes one"), (("cat",), float("nan"), "from 0 to 1")],
+    [
+        (("cow",), 0.5, "no choice"),
+        (("cat", "Dog"), 0.5, "takes at most 1"),
+        (("cat",), float("nan"), "from 0 to 1"),
+    ],
 )
 def test_answer_that_label_studio_would_store_but_not_show_is_refused(
     chosen: tuple[str, ...], score: float, problem: str
@@ -119,3 +135,66 @@ def test_answer_that_label_studio_would_store_but_not_show_is_refused(
 def test_prediction_needs_an_answer_and_a_version(answers: list[Answer], version: str) -> None:
     with pytest.raises(ValueError, match="a prediction needs"):
         to_prediction(answers, version)
+
+
+def test_taxonomy_is_written_as_paths_of_its_own_type() -> None:
+    answer = answer_for(tree("Taxonomy"), np.array([0.7, 0.2, 0.1]))
+
+    assert answer is not None
+    (region,) = to_prediction([answer], "v1")["result"]
+    assert (region["type"], region["value"]) == ("taxonomy", {"taxonomy": [["a", "cat"]]})
+
+
+def test_nested_choices_are_written_as_paths() -> None:
+    answer = answer_for(tree("Choices", 'allowNested="true"'), np.array([0.2, 0.7, 0.1]))
+
+    assert answer is not None
+    (region,) = to_prediction([answer], "v1")["result"]
+    assert (region["type"], region["value"]) == ("choices", {"choices": [["a", "Dog"]]})
+
+
+def test_no_more_paths_are_written_than_a_taxonomy_takes() -> None:
+    answer = answer_for(tree("Taxonomy", 'maxUsages="2"'), np.array([0.7, 0.6, 0.9]), multilabel=True)
+
+    assert answer is not None
+    assert answer.chosen == (("a", "cat"), ("Yak",))
+
+
+@pytest.mark.parametrize("mapped", [tree("Taxonomy"), mapping("multiple"), tree("Choices", 'allowNested="true"')])
+def test_what_was_written_is_read_back(mapped: ClassMapping) -> None:
+    written = tuple(name for name in mapped.written if name is not None)[: mapped.control.most]
+
+    prediction = to_prediction([Answer(mapped, written, 0.5)], "v1")
+
+    assert chosen(prediction["result"], mapped.control) == written
+
+
+@pytest.mark.parametrize(
+    "result",
+    [[], [None], [{"from_name": "other", "value": {"choices": ["cat"]}}], [{"from_name": "c", "value": {}}],
+     [{"from_name": "c", "value": {"choices": []}}], [{"from_name": "c", "value": {"choices": [1, {}, []]}}],
+     [{"from_name": "c"}]],
+)  # fmt: skip
+def test_control_without_an_answer_is_told_from_one_with(result: list[object]) -> None:
+    assert chosen(result, mapping().control) is None
+
+
+def test_nested_choice_whose_children_are_all_picked_is_not_an_answer_of_its_own() -> None:
+    result = [{"from_name": "c", "value": {"choices": [["a"], ["a", "cat"], ["a", "Dog"]]}}]
+
+    assert chosen(result, tree("Choices", 'allowNested="true"').control) == (("a", "cat"), ("a", "Dog"))
+
+
+@pytest.mark.parametrize(
+    ("xml", "importable"),
+    [(config(), True), (tree_config("Taxonomy"), True), (tree_config("Choices", 'allowNested="true"'), False)],
+)
+def test_control_is_importable_where_the_validator_of_bulk_imports_takes_its_answers(
+    xml: str, importable: bool
+) -> None:
+    (mapped,) = map_classes(CLASSES, parse_labeling_config(xml))
+    answer = answer_for(mapped, np.array([0.7, 0.2, 0.1]))
+
+    assert answer is not None
+    assert mapped.control.importable is importable
+    assert LabelInterface(xml).validate_prediction(to_prediction([answer], "v1")) is importable

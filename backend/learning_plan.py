@@ -1,0 +1,45 @@
+"""What the operator decides about training from annotations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .contract import Task
+from .held_out import is_withheld, unit_of
+
+NO_WORSE = "no-worse"
+
+
+@dataclass(frozen=True)
+class LearningPlan:
+    """When training begins, and how.
+
+    Attributes:
+        least_annotations: New or changed annotations that start a job; Start Training starts one at once.
+        quiet_seconds: Time without an event before it starts, or ten times as long after the first one.
+        preset: Of the recipe.
+        group_key: See `job_files.JobSpec`.
+        held_out_share: See `job_files.JobSpec`.
+        held_out_least: See `job_files.JobSpec`.
+        threads: See `job_files.JobSpec`.
+        niceness: See `job_files.JobSpec`.
+        blind_share: Of the units, in 0..1: they get no prediction, so that they are labelled blind; they are held out.
+        auto_promote: "no-worse" = a version that is shown to be no worse is served without asking; None = never.
+        auto_promote_margin: See `promotion.is_no_worse`.
+    """
+
+    least_annotations: int = 50
+    quiet_seconds: float = 60.0
+    preset: str = "quick"
+    group_key: str | None = None
+    held_out_share: float = 0.2
+    held_out_least: int = 100
+    threads: int = 1
+    niceness: int = 10
+    blind_share: float = 0.0
+    auto_promote: str | None = None
+    auto_promote_margin: float = 0.01
+
+    def withholds(self, task: Task) -> bool:
+        """Tell whether a task gets no prediction."""
+        return self.blind_share > 0 and is_withheld(unit_of(task.id, task.data, self.group_key), self.blind_share)

@@ -1,0 +1,26 @@
+"""A classifier folder made ready to answer at once."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from .hosting import HostedClassifier
+
+
+def load_warm(directory: Path) -> HostedClassifier:
+    """Load a classifier and make its first prediction, which builds the engine: no annotator should wait for that.
+
+    Raises:
+        ClassifierError: No classifier there, or a damaged one.
+    """
+    # imported in the loading thread: torch takes seconds, and the server should answer at once
+    from ..plugin.training.classifier import load_classifier
+
+    classifier = load_classifier(directory)
+    image = BytesIO()
+    Image.new("RGB", (8, 8)).save(image, "PNG")
+    classifier.predict([image])
+    return classifier
