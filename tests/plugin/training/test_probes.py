@@ -6,7 +6,7 @@ from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 
 from winnow.plugin.errors import DataError
-from winnow.plugin.training.probes import fit_head
+from winnow.plugin.training.probes import fit_head, temperature
 
 N, D, K = 600, 24, 4
 ALONE = np.full(N, -1)
@@ -120,3 +120,22 @@ def test_a_class_that_no_known_image_has_is_judged_unlikely(vectors: np.ndarray)
 def test_hardly_any_rows_are_an_error(rows: int, message: str, vectors: np.ndarray) -> None:
     with pytest.raises(DataError, match=message):
         fit_head(vectors[:rows], LABELS[:rows], K, groups=ALONE[:rows], seed=0)
+
+
+def calibration_set(seed: int, n: int = 3000, shrunk: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n, K) logits, and labels drawn as often as the logits, times `shrunk`, say."""
+    rng = np.random.default_rng(seed)
+    logits = 3 * rng.normal(size=(n, K))
+    labels = (softmax(shrunk * logits, axis=1).cumsum(axis=1) < rng.random((n, 1))).sum(axis=1)
+    return logits, labels
+
+
+@pytest.mark.parametrize("shrunk", [0.5, 1.0, 2.0])
+def test_the_temperature_undoes_how_far_logits_are_stretched(shrunk: float) -> None:
+    assert temperature(*calibration_set(0, shrunk=shrunk)) == pytest.approx(shrunk, rel=0.08)
+
+
+def test_the_temperature_is_bounded_where_everything_is_right() -> None:
+    logits, _ = calibration_set(0, n=50)
+
+    assert 0 < temperature(logits, logits.argmax(axis=1)) < 100

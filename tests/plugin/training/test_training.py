@@ -8,11 +8,10 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from winnow.plugin.curation.probe import fit_temperature
 from winnow.plugin.errors import DataError
 from winnow.plugin.training.classifier import load_classifier, save_classifier
 from winnow.plugin.training.labelled_images import LabelledImages
-from winnow.plugin.training.probes import fit_head
+from winnow.plugin.training.probes import fit_head, temperature
 from winnow.plugin.training.recipe import Recipe, preset_recipe
 from winnow.plugin.training.training import Trained, train
 from winnow.plugin.vision.backbones import Backbone, hash_weights
@@ -123,7 +122,7 @@ def test_the_temperature_fits_the_validation_images(training: Training, stripes:
     trained = training(stripes[rows < 40], AT_REST, doubtful)
 
     assert trained.kept == "fine-tuned"
-    factor, _ = fit_temperature(np.log(training.probabilities(trained, doubtful)), doubtful.labels)
+    factor = temperature(np.log(training.probabilities(trained, doubtful)), doubtful.labels)
     assert factor == pytest.approx(1, rel=0.02)
 
 
