@@ -20,8 +20,10 @@ from ..plugin.labeling.labeling_config import parse_labeling_config
 from ..plugin.progress import Progress
 from ..plugin.training.as_backbone import backbone_of
 from ..plugin.training.classifier import Classifier, load_classifier, save_classifier
+from ..plugin.training.earlier import EarlierHead
+from ..plugin.training.labelled_images import LabelledImages
 from ..plugin.training.recipe import preset_recipe
-from ..plugin.training.training import LabelledImages, Trained, train
+from ..plugin.training.training import Trained, train
 from ..plugin.vision.embeddings import embed_images
 from .annotated_images import AnnotatedImages, fetch_images, read_annotated
 from .held_out import HoldingOut, choose_held_out
@@ -106,6 +108,7 @@ def retrain(
         serving.preprocessing,
         preset_recipe(spec.preset),
         progress,
+        earlier=EarlierHead.of(serving),
         states=spec.state / "unfinished",
     )
     trained.classifier.details |= {
@@ -214,8 +217,8 @@ def _audit(images: AnnotatedImages, parts: _Parts, new: Classifier, serving: Cla
     trained_on, held_out = _by_class(images, parts.train), _by_class(images, parts.held_out)
     notes = [clash.text() for clash in audit_class_names(images.classes, (images.present == 1).sum(axis=0))]
     told = {
-        "classes that the serving classifier knows and the new one does not, for want of annotated images": [
-            name for name in serving.classes if name not in new.classes
+        "classes without an annotated image, kept as the serving classifier knew them": [
+            name for name in new.classes if not trained_on.get(name)
         ],
         "classes with a single training image": [name for name in new.classes if trained_on[name] == 1],
         "classes without a held-out image": [name for name in new.classes if not held_out[name]],
