@@ -24,6 +24,7 @@ from .commands import (
     labelstudio,
     service,
     training,
+    trash,
     upkeep,
     whole_job,
 )
@@ -68,6 +69,7 @@ app.command()(upkeep.install)
 app.add_typer(classifiers.app, name="classifiers")
 app.add_typer(labelstudio.app, name="labelstudio")
 app.add_typer(cache.app, name="cache")
+app.add_typer(trash.app, name="trash")
 
 
 def main() -> None:

@@ -41,14 +41,15 @@ class CacheReport:
     def text(self) -> str:
         """Return markdown for a person."""
         total = sum(part.bytes for part in self.parts)
-        lines = [f"**{_size(total)}** of at most {_size(self.limit)} (WINNOW_CACHE_LIMIT_GB) in {self.folder}"]
+        most = f"{readable_size(self.limit)} (WINNOW_CACHE_LIMIT_GB)"
+        lines = [f"**{readable_size(total)}** of at most {most} in {self.folder}"]
         if self.freed:
-            lines.append(f"{_size(self.freed)} were freed.")
+            lines.append(f"{readable_size(self.freed)} were freed.")
         if self.parts:
             lines += ["", "| last used | size | files | what |", "|---|---|---|---|"]
         for part in self.parts:
             used = datetime.fromtimestamp(part.used, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
-            lines.append(f"| {used} | {_size(part.bytes)} | {part.files:,} | {part.kind}: {part.name} |")
+            lines.append(f"| {used} | {readable_size(part.bytes)} | {part.files:,} | {part.kind}: {part.name} |")
         return "\n".join(lines)
 
 
@@ -71,7 +72,8 @@ def _report(*, freed: int) -> CacheReport:
     return CacheReport(str(embeddings_root().parent), tuple(cache_parts()), cache_limit(), freed)
 
 
-def _size(count: int) -> str:
+def readable_size(count: int) -> str:
+    """Return bytes as a person reads them."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
         if count >= size:
             return f"{count / size:,.1f} {unit}"
