@@ -31,6 +31,7 @@ class FindDuplicates(WorkflowOperator):
             "keep", list(POLICIES), "Which image of a group to keep", f"By turns; empty: {', '.join(DEFAULT_KEEP)}."
         )
         if form.wants_more():
+            form.texts("keep_paths", "Folders to keep first", "Their images are kept before all others, in this order.")
             form.field_name("group_field", "Field for the group's number")
             form.field_name("score_field", "Field for the score")
             form.field_name("role_field", "Field for keeper or copy")

@@ -235,6 +235,10 @@ class Form:
         """Offer a line of text."""
         self.inputs.str(name, label=label, description=description, default=self._defaults.get(name), allow_empty=True)
 
+    def texts(self, name: str, label: str, description: str) -> None:
+        """Offer any number of lines of text."""
+        self.inputs.list(name, types.String(), label=label, description=description, default=[])
+
     def switch(self, name: str, label: str, description: str | None = None) -> None:
         """Offer a yes or no."""
         self.inputs.bool(

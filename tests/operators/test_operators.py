@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,19 @@ def test_find_label_issues_judges_by_predictions_too(colours: fo.Dataset) -> Non
 
     assert colours.match(fo.ViewField("label_issue") == True).values("id") == [colours.skip(3).first().id]  # noqa: E712
     assert result["summary"]["flagged"] == 1
+
+
+def test_images_of_a_folder_can_be_kept_before_others(colours: fo.Dataset, tmp_path: Path) -> None:
+    first = colours.first()
+    copy = tmp_path / "preferred" / "copy.png"
+    copy.parent.mkdir()
+    shutil.copy(first.filepath, copy)
+    colours.add_sample(fo.Sample(filepath=str(copy), ground_truth=first.ground_truth, tags=first.tags))
+
+    execute("find_duplicates", colours, keep_paths=[str(copy.parent)])
+
+    assert colours[str(copy)].duplicate_role == "keeper"
+    assert colours[first.id].duplicate_role == "copy"
 
 
 def test_trained_classifier_can_be_applied(colours: fo.Dataset) -> None:
