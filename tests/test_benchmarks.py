@@ -49,7 +49,7 @@ def test_training_benchmark_measures_each_part() -> None:
 
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads(done.stdout.splitlines()[-1])
-    assert len(report["targets"]) == 10
+    assert len(report["targets"]) == 9
     assert {name.split(",")[0] for name in report if "," in name} == {"probe", "tuning", "imbalance", "further"}
 
 
