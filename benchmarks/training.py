@@ -292,7 +292,7 @@ def _imbalance(data: Images, home: Path, *, quick: bool) -> tuple[list[Target], 
 
 
 def _of_vectors(classifier: Any, vectors: np.ndarray) -> np.ndarray:
-    """Return the (n, k) logits of (n, d) embeddings by a classifier whose backbone was not trained: no image is read."""
+    """Return (n, k) logits of (n, d) embeddings, by a classifier whose backbone was not trained; no image is read."""
     head = classifier.network.head
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit @ head.weight.detach().numpy().T + head.bias.detach().numpy()
