@@ -23,9 +23,10 @@ setup: $(STAMP)
 demo: setup
 	$(BIN)/winnow demo
 
-# Two processes, each with a database and a home of its own; a file's tests stay together.
+# Two processes, each with a database, a home and a thread of its own: more threads than cores wait for each other. A
+# file's tests stay together.
 test: setup
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # mypy finds the package `winnow` through a link, since the folder is not called so.
 lint: setup
