@@ -20,8 +20,10 @@ from winnow.plugin.training.curves import CURVES, read_curves
 CLASSES = ("lying", "standing")
 TWO = (sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
        "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "winnow")  # fmt: skip
-# Without random views, so that it does not matter which process an image falls to.
-PLAIN = ("--flip", "0", "--zoom", "0", "--shift", "0")
+# Without random views, so that it does not matter which process an image falls to; and in small steps, which make
+# little of the last bits of a sum.
+STEPS = ("--optimizer", "sgd", "--learning-rate", "0.002", "--head-learning-rate", "0.02")
+PLAIN = ("--flip", "0", "--zoom", "0", "--shift", "0", *STEPS)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def test_two_processes_give_the_classifier_that_one_gives(stripes: Path, tmp_pat
     points = [read_curves(tmp_path / folder / "logs" / CURVES) for folder in ("two", "one")]
     assert [point["step"] for point in points[0]] == [point["step"] for point in points[1]]
     losses = [[point["loss"] for point in found] for found in points]
-    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    assert losses[0] == pytest.approx(losses[1], rel=0.02, abs=1e-3)
     paths = sorted(str(path) for path in stripes.glob("test/*/*.png"))
     found = [load_classifier(tmp_path / folder).predict(paths).probabilities for folder in ("two", "one")]
     assert np.abs(found[0] - found[1]).max() < 0.05
