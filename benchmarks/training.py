@@ -7,7 +7,7 @@ and a classifier that is trained further on a part of its classes.
 `--fashion`: the folder of Debian's package dataset-fashion-mnist (60,000 + 10,000 images). `--data`: the folder
 `cifar10` (`cifar10-train.zip`, `cifar10-test.zip`, `labels.npz`). `--part`: only "probe", "tuning", "imbalance" or
 "further". `--quick`: the embedded images, a smoke test. On 2 cores "tuning" takes six minutes a set, "imbalance" and
-"further" two; "probe" embeds and fits 60,000 images, and has not been timed in full.
+"further" two; "probe" 16, of which scikit-learn takes most.
 """
 
 from __future__ import annotations
