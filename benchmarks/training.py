@@ -148,10 +148,8 @@ def _probe(data: Images, home: Path, *, quick: bool) -> tuple[list[Target], dict
     print(f"accuracy {accuracy:.4f} in {ours.wall:.0f} s; scikit-learn's turn ...", file=sys.stderr)
     choices = [0.1] if quick else np.logspace(-4, 0, _CHOICES)
     peer = LogisticRegressionCV(Cs=choices, cv=_FOLDS, max_iter=50 if quick else 200, scoring="accuracy")
-    with (
-        warnings.catch_warnings(action="ignore"),
-        _Clock() as theirs,
-    ):  # of changed defaults, of descents that end early
+    # The warnings are of defaults that will change, and of descents that end early.
+    with warnings.catch_warnings(action="ignore"), _Clock() as theirs:
         peer.fit(scaler.transform(unit(train)), data.train_labels)
     peers = float(peer.score(scaler.transform(unit(test)), data.test_labels))
     targets = [
@@ -293,9 +291,10 @@ def _imbalance(data: Images, home: Path, *, quick: bool) -> tuple[list[Target], 
 
 def _of_vectors(classifier: Any, vectors: np.ndarray) -> np.ndarray:
     """Return (n, k) logits of (n, d) embeddings, by a classifier whose backbone was not trained; no image is read."""
-    head = classifier.network.head
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit @ head.weight.detach().numpy().T + head.bias.detach().numpy()
+    from winnow.plugin.training.earlier import EarlierHead
+
+    head = EarlierHead.of(classifier)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True) @ head.weights + head.bias
 
 
 def _further(data: Images, home: Path, *, quick: bool) -> tuple[list[Target], dict[str, Any]]:

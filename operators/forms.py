@@ -111,8 +111,9 @@ class Form:
             wait = f"about {wait_of(seconds)} on this machine, less where vectors are known already"
             self.note("images", f"{self._counted()} · {wait}")
 
-    def label_field(self, name: str = "label_field") -> None:
+    def label_field(self) -> None:
         """Offer the fields of one label an image, then those of several, and say how many classes the chosen has."""
+        name = "label_field"
         lists = multi_label_fields(self.view)
         offered = [*label_fields(self.view), *lists]
         if not offered:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..training.label_outcomes import faults_of, outcomes_of
 from .model_outputs import ModelOutputs, read_multi_label_outputs, read_outputs
 from .samples import Samples
 from .views import Collection
@@ -43,7 +44,7 @@ class PredictionPair:
         """Return (n,) int: how many labels of each image are predicted wrongly."""
         if self.labels.ndim == 1:
             return (predicted != self.labels).astype(np.int64)
-        return np.asarray(((self.labels != predicted) & np.isfinite(self.labels)).sum(axis=1))
+        return faults_of(outcomes_of(self.labels, predicted == 1))
 
 
 def read_pair(view: Collection, fields: tuple[str, str], samples: Samples) -> PredictionPair:
