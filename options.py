@@ -98,6 +98,10 @@ ChosenClassifier = Annotated[
         "--classifier", help="Folder, name or version of a classifier; default: the one in use, or the newest."
     ),
 ]
+StateFolder = Annotated[
+    Path | None,
+    typer.Option("--state", help="Folder of trained versions; default below ~/.winnow.", show_default=False),
+]
 ClassifierName = Annotated[
     str, typer.Argument(metavar="NAME", show_default=False, help="Name, version or folder of a classifier.")
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -114,10 +113,7 @@ def sync(
     project: Project,
     once: Annotated[bool, typer.Option("--once", help="Make one pass and end; nothing is trained.")] = False,
     interval: Annotated[float, typer.Option("--interval", min=1, help="Seconds between two looks.")] = 30,
-    state: Annotated[
-        Path | None,
-        typer.Option("--state", help="Folder of trained versions; default below ~/.winnow.", show_default=False),
-    ] = None,
+    state: opt.StateFolder = None,
     delete_old: Annotated[
         bool, typer.Option("--delete-old", help="Delete the predictions of Winnow's earlier versions.")
     ] = False,

@@ -29,10 +29,7 @@ def serve(
     version: Annotated[
         str | None, typer.Option("--version", help="Serve this version, e.g. an earlier one.", show_default=False)
     ] = None,
-    state: Annotated[
-        Path | None,
-        typer.Option("--state", help="Folder of trained versions; default below ~/.winnow.", show_default=False),
-    ] = None,
+    state: opt.StateFolder = None,
     tls_cert: Annotated[
         Path | None, typer.Option("--tls-cert", help="Certificate (PEM), for HTTPS.", show_default=False)
     ] = None,
