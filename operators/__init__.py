@@ -20,6 +20,7 @@ from .label_report_panel import LabelReportPanel
 from .move_to_split import MoveToSplit
 from .preview_augmentation import PreviewAugmentation
 from .review_label_issues import ReviewLabelIssues
+from .send_to_label_studio import SendToLabelStudio
 from .set_thresholds import SetThresholds
 from .split_dataset import SplitDataset
 from .tag_findings import TagFindings
@@ -42,6 +43,7 @@ OPERATORS = (
     EvaluatePredictions,
     ComparePredictions,
     SetThresholds,
+    SendToLabelStudio,
     DecideDuplicates,
     ReviewLabelIssues,
     TagFindings,
