@@ -313,6 +313,20 @@ def test_a_batch_whose_project_was_deleted_can_be_sent_again(
     assert (report.sent, report.batch) == (2, "2") and any("is gone" in note for note in report.notes)
 
 
+def test_a_batch_that_was_not_finished_is_given_up_when_its_samples_are_sent_again(
+    samples: MakeSamples, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = samples("a.png", "b.png")
+    with monkeypatch.context() as patched:
+        patched.setattr(LabelStudioClient, "import_tasks", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            send(made)
+
+    report = send(made, again=True, new_project=True)
+
+    assert (report.sent, [entry.name for entry in list_batches(made)]) == (2, [report.batch])
+
+
 def test_a_name_of_a_batch_is_used_once(samples: MakeSamples, send: Send) -> None:
     made = samples("a.png", "b.png")
     send(made.limit(1), batch="first")
