@@ -21,6 +21,7 @@ from .move_to_split import MoveToSplit
 from .preview_augmentation import PreviewAugmentation
 from .review_label_issues import ReviewLabelIssues
 from .select_for_labeling import SelectForLabeling
+from .send_to_label_studio import SendToLabelStudio
 from .set_thresholds import SetThresholds
 from .split_dataset import SplitDataset
 from .tag_findings import TagFindings
@@ -44,6 +45,7 @@ OPERATORS = (
     ComparePredictions,
     SetThresholds,
     SelectForLabeling,
+    SendToLabelStudio,
     DecideDuplicates,
     ReviewLabelIssues,
     TagFindings,
