@@ -16,7 +16,7 @@ from .selection_pool import Pool
 _MOST_CLUSTERS = 500
 _TYPICAL_NEIGHBOURS = 20
 _REFERENCES = 2_000
-_COVERED = 10_000  # candidates whose neighbourhoods are looked at
+_COVERED = 10_000  # candidates whose neighbourhoods are looked at, for larger batches twice their size
 _LARGEST_BALL = 500
 _ASKED = 512  # candidates that tell how wide a ball has to be
 _BLOCK = 2_048
@@ -137,7 +137,8 @@ def take_cover(pool: Pool, n: int, weights: np.ndarray, rng: np.random.Generator
     classifier is wrong. A ball is as wide as is needed for the labels there will be to cover all if none overlapped.
     """
     m = len(pool.rows)
-    some = np.arange(m) if m <= _COVERED else np.sort(rng.choice(m, _COVERED, replace=False))
+    most = max(_COVERED, 2 * n)
+    some = np.arange(m) if m <= most else np.sort(rng.choice(m, most, replace=False))
     rows = pool.rows[some]
     size = int(np.clip(len(some) / (len(pool.labelled) + n), 2, _LARGEST_BALL))
     similarity = _similarity_of_balls(rows, size, rng)
@@ -152,9 +153,8 @@ def take_cover(pool: Pool, n: int, weights: np.ndarray, rng: np.random.Generator
     while len(pool.taken) < n and (free := pool.free[some]).any():
         best = int(np.where(free, np.round(gain / total, 6), -1).argmax())
         covered = balls.indices[balls.indptr[best] : balls.indptr[best + 1]]
-        reason = (
-            f"{int((left[covered] > 0).sum() / len(some) * 100 + 0.5)} % of the images are near it and none labelled"
-        )
+        near = round(float((left[covered] > 0).sum()) * m / len(some))
+        reason = f"about {near:,} images are near it and not covered by a label"
         if pool.take(int(some[best]), float(gain[best] / total), reason) is not None:
             gain -= balls[:, covered] @ left[covered]
             left[covered] = 0
