@@ -35,7 +35,7 @@ _QUICK_BUDGETS = (10, 20, 40, 80)
 _COMPARED = ("random", "auto", "margin")  # where not all strategies are
 _IMBALANCE = 10
 _POOL = 5_000
-_SPEED_IMAGES, _SPEED_WIDTH, _SPEED_PICKS = 1_000_000, 384, 1_000
+_SPEED_IMAGES, _SPEED_WIDTH, _SPEED_PICKS, _SPEED_BLOCK = 1_000_000, 384, 1_000, 20_000
 
 
 def main() -> None:
@@ -198,10 +198,14 @@ def _speed(images: int, picks: int) -> tuple[list[Target], dict[str, Any]]:
 
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(200, _SPEED_WIDTH)).astype(np.float32)
-    vectors = rng.normal(size=(images, _SPEED_WIDTH)).astype(np.float32)
-    for start in range(0, images, 50_000):
-        vectors[start : start + 50_000] += 2 * centres[rng.integers(0, 200, len(vectors[start : start + 50_000]))]
-    probs = rng.dirichlet(np.full(10, 0.3), images).astype(np.float32)
+    vectors, probs = np.empty((images, _SPEED_WIDTH), np.float32), np.empty((images, 10), np.float32)
+    for start in range(0, images, _SPEED_BLOCK):  # in blocks, so that the peak of memory is not that of making them
+        part = slice(start, min(start + _SPEED_BLOCK, images))
+        count = part.stop - part.start
+        vectors[part] = (
+            rng.standard_normal((count, _SPEED_WIDTH), np.float32) + 2 * centres[rng.integers(0, 200, count)]
+        )
+        probs[part] = rng.dirichlet(np.full(10, 0.3), count)
     before = peak_memory()
     took, processor = {}, {}
     for strategy in STRATEGIES:
