@@ -22,6 +22,7 @@ from .commands import (
     evaluation,
     history,
     labelstudio,
+    selection,
     service,
     training,
     trash,
@@ -59,6 +60,7 @@ app.command()(training.evaluate)
 app.command()(training.onnx)
 app.command()(evaluation.compare)
 app.command()(evaluation.thresholds)
+app.command()(selection.select)
 app.command()(history.actions)
 app.command()(history.undo)
 app.command()(whole_job.demo)

@@ -20,6 +20,8 @@ from .label_report_panel import LabelReportPanel
 from .move_to_split import MoveToSplit
 from .preview_augmentation import PreviewAugmentation
 from .review_label_issues import ReviewLabelIssues
+from .select_for_labeling import SelectForLabeling
+from .send_to_label_studio import SendToLabelStudio
 from .set_thresholds import SetThresholds
 from .split_dataset import SplitDataset
 from .tag_findings import TagFindings
@@ -42,6 +44,8 @@ OPERATORS = (
     EvaluatePredictions,
     ComparePredictions,
     SetThresholds,
+    SelectForLabeling,
+    SendToLabelStudio,
     DecideDuplicates,
     ReviewLabelIssues,
     TagFindings,

@@ -143,6 +143,13 @@ class Form:
             found = f"{counted(len(classes), 'class', 'classes')}: {', '.join(classes[:5])}"
             self.note("classes", found + " …" * (len(classes) > 5))
 
+    def optional_label_field(self) -> None:
+        """Offer the fields of labels, where there are any; without them nothing is labelled yet."""
+        if offered := [*label_fields(self.view), *multi_label_fields(self.view)]:
+            self.choice(
+                "label_field", offered, "Label field", "What has a label there is labelled.", default=offered[0]
+            )
+
     def predictions(self, name: str) -> None:
         """Offer the fields with a model's predictions, where there are any."""
         label_field = self.ctx.params.get("label_field") or next(iter(label_fields(self.view)), None)
@@ -173,6 +180,11 @@ class Form:
             return None
         self.choice(name, offered, label, "Field of the predictions.", default=offered[0])
         return self.ctx.params.get(name) or offered[0]
+
+    def outputs_or_none(self, name: str, label: str) -> None:
+        """Offer the fields with predictions, and to do without; nothing where there are none."""
+        if offered := output_fields(self.view, self.ctx.params.get("label_field")):
+            self.choice(name, ["", *offered], label, default="", labels={"": "none"})
 
     def split_field(self, name: str = "split_field", *, required: int = 1) -> list[str]:
         """Offer where the splits come from, show what is found there, and return the names of the splits.
