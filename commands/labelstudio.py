@@ -11,7 +11,7 @@ from .. import options as opt
 from ..plugin.home import winnow_home
 from ..plugin.progress import Progress
 from ..terminal import Report, run_job, say
-from . import display_copies, promotion
+from . import display_copies, promotion, pulling
 
 if TYPE_CHECKING:
     from ..backend.settings import Settings
@@ -134,6 +134,7 @@ def sync(
     run_job(job, as_json=json, debug=debug)
 
 
+app.command()(pulling.pull)
 app.command()(promotion.promote)
 app.command()(promotion.cancel)
 app.command()(display_copies.copies)

@@ -19,6 +19,7 @@ from .find_leaks import FindLeaks
 from .label_report_panel import LabelReportPanel
 from .move_to_split import MoveToSplit
 from .preview_augmentation import PreviewAugmentation
+from .pull_from_label_studio import PullFromLabelStudio
 from .review_label_issues import ReviewLabelIssues
 from .set_thresholds import SetThresholds
 from .split_dataset import SplitDataset
@@ -42,6 +43,7 @@ OPERATORS = (
     EvaluatePredictions,
     ComparePredictions,
     SetThresholds,
+    PullFromLabelStudio,
     DecideDuplicates,
     ReviewLabelIssues,
     TagFindings,

@@ -19,13 +19,7 @@ from .annotations import annotator_of, answer_of, counted, is_blind
 from .choice_trees import in_words
 from .labeling_config import Control
 from .task_identity import is_marked_blind
-
-
-class Ties(StrEnum):
-    """What becomes of an image about which no answer has more than half of its annotators."""
-
-    OPEN = "open"
-    LATEST = "latest"
+from .ties import Ties
 
 
 class Outcome(StrEnum):

@@ -16,7 +16,8 @@ from ..labeling.annotator_names import AnnotatorNames
 from ..labeling.asked import Asked
 from ..labeling.exported import Task
 from ..labeling.reconciling import Conflicts, Delivered, Move, reconcile
-from ..labeling.task_answers import Given, Outcome, TaskAnswers, Ties, Verdict, moment, read_task, signature, verdict_of
+from ..labeling.task_answers import Given, Outcome, TaskAnswers, Verdict, moment, read_task, signature, verdict_of
+from ..labeling.ties import Ties
 from .pull_report import Clash, PullCounts
 
 

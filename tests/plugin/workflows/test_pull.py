@@ -17,7 +17,9 @@ from winnow.plugin.datasets.labeling_batches import Batch, mark_samples, read_pl
 from winnow.plugin.errors import DataError, FieldError
 from winnow.plugin.labeling.task_identity import TaskIdentity
 from winnow.plugin.workflows.actions import list_actions, undo_action
-from winnow.plugin.workflows.pull import PullParams, PullReport, pull_from_label_studio
+from winnow.plugin.workflows.pull import pull_from_label_studio
+from winnow.plugin.workflows.pull_params import PullParams
+from winnow.plugin.workflows.pull_report import PullReport
 
 CONFIG = (
     '<View><Image name="image" value="$image"/>'
