@@ -118,6 +118,12 @@ def _region(answer: Answer) -> dict[str, Any]:
     }
 
 
+def is_importable(prediction: Mapping[str, Any]) -> bool:
+    """Tell whether Label Studio's bulk import takes a prediction: its validator (1.23) knows no nested Choices."""
+    values = (region["value"].get("choices", ()) for region in prediction["result"])
+    return not any(isinstance(choice, list) for written in values for choice in written)
+
+
 def chosen(result: Sequence[Any], control: Control) -> tuple[Written, ...] | None:
     """Read what a control was answered with from a result, an annotator's or a prediction's.
 
