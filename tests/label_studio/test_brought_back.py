@@ -21,6 +21,8 @@ from winnow.plugin.labeling.client import LabelStudioClient
 from winnow.plugin.labeling.task_identity import SAMPLE, TaskIdentity
 from winnow.plugin.workflows.pull import pull_from_label_studio
 from winnow.plugin.workflows.pull_params import PullParams
+from winnow.plugin.workflows.send import send_to_label_studio
+from winnow.plugin.workflows.send_params import SendParams
 
 CONFIG = """<View><Image name="image" value="$image"/>
 <Choices name="label" toName="image"><Choice value="Katze" alias="cat"/><Choice value="犬"/></Choices>
@@ -181,6 +183,30 @@ def test_labels_stay_on_their_own_samples_after_deletions_on_both_sides(
     assert labels_of(dataset) == [None, "犬", None, None, "cat"]
     assert dataset.values("labeling_state") == [None, "back", None, "out", "back"]
     assert (report.counts.missing_tasks, report.counts.deleted_samples) == (2, 1)
+
+
+def test_disagreements_go_to_one_more_person_whose_answer_holds(
+    client: LabelStudioClient, make: Make, send: Send, annotators: list[int]
+) -> None:
+    dataset = make(2)
+    project, tasks = send(dataset)
+    split = next(iter(tasks.values()))
+    for by, choice in zip(annotators[:2], ["cat", "犬"], strict=True):
+        answer(client, split, by, label=[choice])
+    pull_from_label_studio(dataset, PullParams(adjudicate="split"), client)
+
+    sent = send_to_label_studio(
+        dataset.load_saved_view("split"),
+        SendParams(batch="round_two", project=project, images="upload", fields=("label=ground_truth",)),
+        client,
+    )
+    (again,) = client.tasks_of_batch(project, "round_two")
+    answer(client, again["id"], annotators[2], label=["犬"])
+    report = pull_from_label_studio(dataset, PullParams(), client)
+
+    assert (sent.samples, labels_of(dataset)) == (1, ["犬", None])
+    assert dataset.values("labeling_state") == ["back", "out"]
+    assert report.counts.disagreements == 0
 
 
 def test_exports_give_the_labels_that_the_server_gives(
