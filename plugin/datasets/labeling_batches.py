@@ -156,7 +156,8 @@ def load_batch(view: Collection, name: str) -> Batch:
 
 
 def list_batches(view: Collection) -> list[BatchEntry]:
-    """Return the dataset's batches, the one that was begun first first."""
+    """Return the dataset's batches, the one that was begun first first; those of other processes, too."""
+    dataset_of(view).reload()
     kept = {field.name for field in fields(BatchEntry)} - {"time"}
     entries = [
         BatchEntry(**{key: run.summary[key] for key in kept}, time=datetime.fromisoformat(run.summary["time"]))

@@ -128,7 +128,7 @@ def test_a_sender_that_was_killed_goes_on_and_each_sample_arrives_once(
     paths = dict(zip(*many.values(["id", "filepath"]), strict=True))
     shown = [paths[task["data"]["winnow_sample"]] for task in tasks]
     assert (len(tasks), report.sent + report.present) == (MANY, MANY) and report.present >= MANY // 4
-    assert shown == sorted(paths.values(), key=lambda path: path[-9:], reverse=True)  # by rank
+    assert shown == sorted(paths.values(), key=os.path.basename, reverse=True)  # by rank
     assert Counter(len(task["predictions"]) for task in tasks) == {1: MANY}
     assert {client.file_status(task["data"]["image"]) for task in tasks[::100]} == {206}
     batch = load_batch(many, report.batch)
@@ -163,9 +163,9 @@ def test_annotators_see_image_choices_and_prediction(
         open_task(page, studio, report.project_id)
         expect(page.locator(".lsf-choices input:checked")).to_have_count(1)
         checked = page.locator(".lsf-choices input:checked").get_attribute("name")
-        page.wait_for_function("[...document.images].some(each => each.src.includes('%231') && each.naturalWidth > 0)")
+        page.wait_for_function("[...document.images].some(each => each.naturalWidth == 16)")
         page.get_by_placeholder("Find").fill("class 7")
-        expect(page.locator(".lsf-choices input")).to_have_count(1)
+        expect(page.locator(".lsf-choices input:visible")).to_have_count(1)
 
     assert checked == "cat"
 
@@ -313,6 +313,20 @@ def test_a_batch_whose_project_was_deleted_can_be_sent_again(
     assert (report.sent, report.batch) == (2, "2") and any("is gone" in note for note in report.notes)
 
 
+def test_a_batch_that_was_not_finished_is_given_up_when_its_samples_are_sent_again(
+    samples: MakeSamples, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = samples("a.png", "b.png")
+    with monkeypatch.context() as patched:
+        patched.setattr(LabelStudioClient, "import_tasks", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            send(made)
+
+    report = send(made, again=True, new_project=True)
+
+    assert (report.sent, [entry.name for entry in list_batches(made)]) == (2, [report.batch])
+
+
 def test_a_name_of_a_batch_is_used_once(samples: MakeSamples, send: Send) -> None:
     made = samples("a.png", "b.png")
     send(made.limit(1), batch="first")
@@ -370,9 +384,8 @@ def test_the_operator_sends_and_keeps_no_token(
     install()
     made = samples("a.png", served=False)
 
-    done = foo.execute_operator(
-        "@winnow/curation/send_to_label_studio", params={"classes": ["cat", "dog"]}, dataset=made
-    )
+    params = {"classes": ["cat", "dog"], "label_field": "ground_truth"}
+    done = foo.execute_operator("@winnow/curation/send_to_label_studio", params=params, dataset=made)
 
     assert done.result["summary"]["sent"] == 1
     assert studio.token not in str(done.result) and studio.token not in str(made.get_run_info("winnow_batch_1"))
