@@ -69,9 +69,11 @@ def answer_for(
     probabilities = _checked(probabilities, len(mapping.written))
     if multilabel and mapping.control.multiple:
         return _several(mapping, probabilities, thresholds)
-    best = int(np.argmax(probabilities))
+    # not by numpy, whose argmax lets other threads run, for which a server's event loop then waits
+    values = probabilities.tolist()
+    best = values.index(max(values))
     written = mapping.written[best]
-    return None if written is None else Answer(mapping, (written,), round(float(probabilities[best]), 6))
+    return None if written is None else Answer(mapping, (written,), round(values[best], 6))
 
 
 def _several(mapping: ClassMapping, probabilities: np.ndarray, thresholds: np.ndarray | None) -> Answer | None:

@@ -124,12 +124,12 @@ def test_report_says_whether_the_serving_classifier_may_know_the_held_out_images
 
 def test_tasks_that_were_sent_to_judge_by_are_held_out(run: Run) -> None:
     project = small_project()
-    for task in project.all_tasks[:12]:
+    for task in project.contents[:12]:
         task["data"]["winnow_blind"] = True
 
     run(project)
 
-    assert {f"task {task['id']}" for task in project.all_tasks[:12]} <= run.store.held_out(1)
+    assert {f"task {task['id']}" for task in project.contents[:12]} <= run.store.held_out(1)
 
 
 def test_tasks_of_one_group_are_held_out_together(run: Run) -> None:
