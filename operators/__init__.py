@@ -19,6 +19,7 @@ from .find_leaks import FindLeaks
 from .label_report_panel import LabelReportPanel
 from .move_to_split import MoveToSplit
 from .preview_augmentation import PreviewAugmentation
+from .pull_from_label_studio import PullFromLabelStudio
 from .review_label_issues import ReviewLabelIssues
 from .select_for_labeling import SelectForLabeling
 from .send_to_label_studio import SendToLabelStudio
@@ -46,6 +47,7 @@ OPERATORS = (
     SetThresholds,
     SelectForLabeling,
     SendToLabelStudio,
+    PullFromLabelStudio,
     DecideDuplicates,
     ReviewLabelIssues,
     TagFindings,
