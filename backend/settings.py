@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from ..plugin.errors import WinnowError
+from ..plugin.labeling.connecting import plain_address
 from ..plugin.labeling.host_rules import HostRules
 from ..plugin.machine import available_cores
 from ..plugin.training.recipe import PRESETS
@@ -193,17 +193,13 @@ def _label_studio_basic_auth(environment: Mapping[str, str]) -> tuple[str, str] 
 
 
 def _url(environment: Mapping[str, str], name: str) -> str | None:
-    value = environment.get(name, "").strip().rstrip("/")
+    value = environment.get(name, "").strip()
     if not value:
         return None
-    try:
-        parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and parts.hostname and not (parts.username or parts.query)
-    except ValueError:
-        good = False
-    if not good:
+    address = plain_address(value)
+    if address is None:
         raise SettingsError(f"{name} is not a plain http(s) address. Set it to e.g. http://localhost:8080.")
-    return value
+    return address
 
 
 def _folder(environment: Mapping[str, str], name: str) -> Path | None:

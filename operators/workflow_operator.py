@@ -20,7 +20,7 @@ from .params import check_names, params_from
 from .stream import in_app, stream
 from .winnow_operator import WinnowOperator
 
-Workflow = Callable[[SampleCollection, Any, Progress], Any]
+Workflow = Callable[..., Any]  # (collection, params, progress) -> report; see `WorkflowOperator.call`
 
 
 class WorkflowOperator(WinnowOperator):
@@ -50,6 +50,10 @@ class WorkflowOperator(WinnowOperator):
             params: The job's settings.
         """
         return None
+
+    def call(self, ctx: Any, workflow: Workflow, view: SampleCollection, params: Any, progress: Progress) -> Any:
+        """Run the workflow and return its report."""
+        return workflow(view, params, progress)
 
     def settings(self, ctx: Any) -> Any:
         """Return the job's settings, as they were filled in."""
@@ -121,7 +125,8 @@ class WorkflowOperator(WinnowOperator):
         params = self.settings(ctx)
         job = jobs.running_job(ctx.dataset, self.operator_name, job_id, delegated=ctx.delegated, show=show)
         with job as progress:
-            report = workflow(one_slice(ctx.target_view(), ctx.params.get("group_slice")), params, progress)
+            view = one_slice(ctx.target_view(), ctx.params.get("group_slice"))
+            report = self.call(ctx, workflow, view, params, progress)
         result = {"text": report.text(), "summary": report.summary()}
         finding = self.finding(every_image(ctx.dataset), params)
         if finding is not None and finding[1].count():

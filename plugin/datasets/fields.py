@@ -54,12 +54,21 @@ def write_values(
         FieldError: The field is the label field, is not Winnow's, holds something else, or its name is not possible.
     """
     _check_lengths(ids, values)
-    dataset = dataset_of(view)
-    if _check_writable(dataset, field, FIELD_TYPES[kind], label_field):
-        dataset.add_sample_field(field, FIELD_TYPES[kind], info={_MARK: True})
-        if kind != "vector":
-            dataset.create_index(field)
+    _make_value_field(dataset_of(view), field, kind, label_field)
     _replace(view, field, ids, values, converter(kind), chunk=chunk_of(kind))
+
+
+def set_own_values(
+    view: Collection, field: str, ids: Sequence[str] | np.ndarray, values: Sequence[Any] | np.ndarray, *, kind: Kind
+) -> None:
+    """Set a field of Winnow's for these samples alone; all others keep what they have. Arguments as `write_values`.
+
+    Raises:
+        FieldError: As for `write_values`.
+    """
+    _check_lengths(ids, values)
+    _make_value_field(dataset_of(view), field, kind, None)
+    _set(every_image(view), field, ids, values, converter(kind), chunk_of(kind))
 
 
 def write_labels(
@@ -267,6 +276,14 @@ def _not_ours(dataset: fo.Dataset, field: str) -> str:
     )
 
 
+def _make_value_field(dataset: fo.Dataset, field: str, kind: Kind, label_field: str | None) -> None:
+    """Make a field of plain values, and index it, where it does not exist."""
+    if _check_writable(dataset, field, FIELD_TYPES[kind], label_field):
+        dataset.add_sample_field(field, FIELD_TYPES[kind], info={_MARK: True})
+        if kind != "vector":
+            dataset.create_index(field)
+
+
 def _replace(
     view: Collection,
     field: str,
@@ -279,6 +296,18 @@ def _replace(
     # Read first and written through the dataset: a view that filters by the field would change under our hands.
     stale = set(view.exists(field).values("id")).difference(ids)
     images = every_image(view)
+    _set(images, field, ids, values, convert, chunk)
+    empty_values(images, field, sorted(stale))
+
+
+def _set(
+    images: Collection,
+    field: str,
+    ids: Sequence[str] | np.ndarray,
+    values: Sequence[Any] | np.ndarray,
+    convert: Callable[[Any], Any],
+    chunk: int,
+) -> None:
     for start in range(0, len(ids), chunk):
         part = slice(start, start + chunk)
         images.set_values(
@@ -286,7 +315,6 @@ def _replace(
             {str(key): convert(value) for key, value in zip(ids[part], values[part], strict=True)},
             key_field="id",
         )
-    empty_values(images, field, sorted(stale))
 
 
 def empty_values(images: Collection, field: str, ids: list[str]) -> None:
