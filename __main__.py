@@ -22,6 +22,7 @@ from .commands import (
     evaluation,
     history,
     labelstudio,
+    loop,
     service,
     training,
     trash,
@@ -61,6 +62,7 @@ app.command()(evaluation.compare)
 app.command()(evaluation.thresholds)
 app.command()(history.actions)
 app.command()(history.undo)
+app.command()(loop.loop)
 app.command()(whole_job.demo)
 app.command("app")(service.open_the_app)
 app.command()(service.serve)

@@ -127,7 +127,7 @@ def expected_gain(
     counts, reached = _measured(labels, scores)
     deviation = np.diff(np.asarray(intervals, np.float64)[known], axis=1)[:, 0] / (2 * _Z)
     drawn = reached + np.random.default_rng(seed).normal(0, 1, (_DRAWS, len(reached))) * deviation
-    floor, scale, exponent = _fit(counts, np.clip(drawn, 0, 1))
+    _, scale, exponent = _fit(counts, np.clip(drawn, 0, 1))
     now = counts[-1]
     gains = scale * (now**-exponent - (now + more) ** -exponent)
     low, high = np.percentile(gains, [2.5, 97.5])

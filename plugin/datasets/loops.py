@@ -88,7 +88,9 @@ class SavedRound:
 
 def digest_of(ids: Sequence[str], hashes: Sequence[str]) -> str:
     """Return the SHA-256 of samples and the content of their files."""
-    return hashlib.sha256("\n".join(f"{key} {value}" for key, value in zip(ids, hashes, strict=True)).encode()).hexdigest()
+    return hashlib.sha256(
+        "\n".join(f"{key} {value}" for key, value in zip(ids, hashes, strict=True)).encode()
+    ).hexdigest()
 
 
 def check_name(name: str) -> None:
@@ -146,8 +148,8 @@ def find_loop(view: Collection, name: str) -> SavedLoop | None:
     frozen = FrozenSet(tuple(kept["ids"]), tuple(kept["hashes"]), run.summary["evaluation_digest"])
     if digest_of(frozen.ids, frozen.hashes) != frozen.digest:
         raise DataError(
-            f"the evaluation set of loop '{name}' is not the one that was frozen: its list was changed in the database. "
-            "Begin a loop of another name; figures of this one mean nothing any more."
+            f"the evaluation set of loop '{name}' is not the one that was frozen: its list was changed in the "
+            "database. Begin a loop of another name; figures of this one mean nothing any more."
         )
     summary = run.summary
     return SavedLoop(name, run.params, frozen, summary[_STOPPED], tuple(summary["notes"]), run.time)
@@ -170,7 +172,12 @@ def mark_stopped(view: Collection, name: str, why: str) -> None:
 
 
 def save_round(
-    view: Collection, name: str, number: int, summary: Mapping[str, Any], predicted: Sequence[Any], fields: Sequence[str]
+    view: Collection,
+    name: str,
+    number: int,
+    summary: Mapping[str, Any],
+    predicted: Sequence[Any],
+    fields: Sequence[str],
 ) -> None:
     """Keep a round that was trained and measured."""
     runs.save_run(

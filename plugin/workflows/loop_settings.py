@@ -85,9 +85,7 @@ class LoopSettings:
     def of(saved: Mapping[str, Any]) -> LoopSettings:
         """Return what was saved as plain JSON."""
         known = {each.name for each in fields(LoopSettings)}
-        return LoopSettings(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in saved.items() if name in known}
-        )
+        return LoopSettings(**{name: _typed(name, value) for name, value in saved.items() if name in known})
 
     def changed(self, changes: Any) -> LoopSettings:
         """Return other settings; None leaves a setting as it is.
@@ -96,7 +94,7 @@ class LoopSettings:
             changes: `LoopChanges`.
         """
         given = {name: value for name, value in asdict(changes).items() if value is not None}
-        return replace(self, **{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
+        return replace(self, **{name: _typed(name, value) for name, value in given.items()})
 
 
 # All of them open: None = as it was, or the default.
@@ -131,6 +129,18 @@ class LoopParams:
     def __post_init__(self) -> None:
         if self.action not in ACTIONS:
             raise DataError(f"action must be one of {', '.join(ACTIONS)}, got '{self.action}'.")
+
+
+def _typed(name: str, value: Any) -> Any:
+    """Return a value as the setting has it: JSON knows no tuples, and a form makes every number a fraction."""
+    if isinstance(value, list):
+        return tuple(value)
+    default = next(each.default for each in fields(LoopSettings) if each.name == name)
+    whole = name == "project" or (isinstance(default, int) and not isinstance(default, bool))
+    return int(value) if whole and isinstance(value, float) and value.is_integer() else value
+
+
+WHERE_IT_STANDS = LoopParams()
 
 
 def check_changes(settings: LoopSettings, changed: LoopSettings, name: str) -> None:

@@ -50,7 +50,9 @@ def test_fit_is_as_good_as_an_iterative_solvers() -> None:
     found = fit_power_law(LABELS, scores)
 
     assert found is not None
-    lost = [weights @ (law(LABELS, *each) - scores) ** 2 for each in ((found.floor, found.scale, found.exponent), solved)]
+    lost = [
+        weights @ (law(LABELS, *each) - scores) ** 2 for each in ((found.floor, found.scale, found.exponent), solved)
+    ]
     assert lost[0] <= lost[1] * 1.05
 
 
