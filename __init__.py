@@ -42,6 +42,8 @@ _PUBLIC = {
     "ThresholdParams": "plugin.workflows.thresholds",
     "curate": "plugin.workflows.curate",
     "CurateParams": "plugin.workflows.curate",
+    "pull_from_label_studio": "plugin.workflows.pull",
+    "PullParams": "plugin.workflows.pull_params",
     "choose": "plugin.workflows.choosing",
     "tag_samples": "plugin.workflows.actions",
     "move_samples": "plugin.workflows.actions",

@@ -14,13 +14,13 @@ import numpy as np
 from ..plugin.errors import DataError
 from ..plugin.failures import Failure
 from ..plugin.labeling.annotations import ProjectLabels, read_labels
+from ..plugin.labeling.blind_share import unit_of
 from ..plugin.labeling.choice_trees import Written, in_words
 from ..plugin.labeling.class_mapping import ClassMapping, map_classes, map_to_control
 from ..plugin.labeling.image_access import ImageAccessError, describe_address
 from ..plugin.labeling.image_sources import ImageSources, address_in
 from ..plugin.labeling.labeling_config import Control, LabelingConfig
 from ..plugin.progress import Progress
-from .held_out import unit_of
 
 _DOWNLOADS_AT_ONCE = 4  # fewer than for predictions, which annotators wait for
 
@@ -161,7 +161,7 @@ def _slim(task: Mapping[str, Any], keys: Sequence[str], group_key: str | None) -
     return {
         "id": int(task["id"]),
         "unit": unit,
-        "grouped": unit != f"task {task['id']}",
+        "grouped": unit.startswith("group "),
         "addresses": {key: address_in(data, key) for key in keys},
         "annotations": task.get("annotations") or [],
         "predictions": [{"created_at": each.get("created_at")} for each in task.get("predictions") or []],

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Set
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..plugin.errors import DataError
-from ..plugin.labeling.image_sources import address_in
+from ..plugin.labeling.blind_share import place_of
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,8 @@ def choose_held_out(units: np.ndarray, known: Set[str], wanted: HoldingOut) -> f
             f"many are trained on, or more. Annotate {needed - len(units)} more, or lower WINNOW_HELD_OUT_LEAST."
         )
     sizes = Counter(units.tolist())
-    order = sorted(sizes, key=_place)
-    held = {unit for unit in order if unit in known or _place(unit) < wanted.share}
+    order = sorted(sizes, key=place_of)
+    held = {unit for unit in order if unit in known or place_of(unit) < wanted.share}
     images = sum(sizes[unit] for unit in held)
     for unit in order:
         if images >= wanted.least:
@@ -63,22 +61,3 @@ def choose_held_out(units: np.ndarray, known: Set[str], wanted: HoldingOut) -> f
             "WINNOW_HELD_OUT_LEAST."
         )
     return frozenset(held)
-
-
-def unit_of(task: int | str | None, data: Mapping[str, Any], group_key: str | None) -> str:
-    """Return what a task belongs to: the value of the group key in its data, or itself where it has none."""
-    group = None if group_key is None else address_in(data, group_key)
-    return f"task {task}" if group in (None, "") else f"group {group}"
-
-
-def is_withheld(unit: str, share: float) -> bool:
-    """Tell whether a unit is in the share whose predictions annotators don't get to see.
-
-    It is what is held out first, so that there are labels to judge by that no prediction has influenced.
-    """
-    return _place(unit) < share
-
-
-def _place(unit: str) -> float:
-    """Return where a unit lies in 0..1: evenly spread, and always the same."""
-    return int.from_bytes(hashlib.sha256(unit.encode()).digest()[:8], "big") / 2**64

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..plugin.labeling.blind_share import is_withheld, unit_of
+from ..plugin.labeling.task_identity import is_marked_blind
 from .contract import Task
-from .held_out import is_withheld, unit_of
 
 NO_WORSE = "no-worse"
 
@@ -41,5 +42,7 @@ class LearningPlan:
     auto_promote_margin: float = 0.01
 
     def withholds(self, task: Task) -> bool:
-        """Tell whether a task gets no prediction."""
+        """Tell whether a task gets no prediction: its data says so, or it is in the share."""
+        if is_marked_blind(task.data):
+            return True
         return self.blind_share > 0 and is_withheld(unit_of(task.id, task.data, self.group_key), self.blind_share)

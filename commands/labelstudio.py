@@ -11,7 +11,7 @@ from .. import options as opt
 from ..plugin.home import winnow_home
 from ..plugin.progress import Progress
 from ..terminal import Report, run_job, say
-from . import display_copies, promotion
+from . import display_copies, promotion, pulling, sending
 
 if TYPE_CHECKING:
     from ..backend.settings import Settings
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Have a classifier pre-annotate a Label Studio project; LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY name it.",
+    help="Label samples in Label Studio, with a classifier that pre-annotates; LABEL_STUDIO_URL and "
+    "LABEL_STUDIO_API_KEY name it.",
 )
 
 Project = Annotated[
@@ -134,6 +135,8 @@ def sync(
     run_job(job, as_json=json, debug=debug)
 
 
+app.command()(sending.send)
+app.command()(pulling.pull)
 app.command()(promotion.promote)
 app.command()(promotion.cancel)
 app.command()(display_copies.copies)

@@ -21,7 +21,9 @@ from .loop_panel import LoopPanel
 from .loop_status import LoopStatus
 from .move_to_split import MoveToSplit
 from .preview_augmentation import PreviewAugmentation
+from .pull_from_label_studio import PullFromLabelStudio
 from .review_label_issues import ReviewLabelIssues
+from .send_to_label_studio import SendToLabelStudio
 from .set_thresholds import SetThresholds
 from .split_dataset import SplitDataset
 from .tag_findings import TagFindings
@@ -44,6 +46,8 @@ OPERATORS = (
     EvaluatePredictions,
     ComparePredictions,
     SetThresholds,
+    SendToLabelStudio,
+    PullFromLabelStudio,
     DecideDuplicates,
     ReviewLabelIssues,
     TagFindings,

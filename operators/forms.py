@@ -174,6 +174,11 @@ class Form:
         self.choice(name, offered, label, "Field of the predictions.", default=offered[0])
         return self.ctx.params.get(name) or offered[0]
 
+    def outputs_or_none(self, name: str, label: str) -> None:
+        """Offer the fields with predictions, and to do without; nothing where there are none."""
+        if offered := output_fields(self.view, self.ctx.params.get("label_field")):
+            self.choice(name, ["", *offered], label, default="", labels={"": "none"})
+
     def split_field(self, name: str = "split_field", *, required: int = 1) -> list[str]:
         """Offer where the splits come from, show what is found there, and return the names of the splits.
 

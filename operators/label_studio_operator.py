@@ -15,6 +15,9 @@ from ..plugin.progress import Progress
 from .forms import Form
 from .workflow_operator import Workflow, WorkflowOperator
 
+# No secret; FiftyOne resolves it from the environment as it does these.
+DOCUMENT_ROOT = "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT"
+
 
 class LabelStudioOperator(WorkflowOperator):
     """Base of the operators whose workflow is `workflow(view, params, client, progress)`."""

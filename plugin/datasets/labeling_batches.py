@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 import fiftyone as fo
 
@@ -98,7 +99,8 @@ class Batch:
 
     def only(self, rows: Sequence[int]) -> Batch:
         """Return the batch with these of its samples alone, in this order."""
-        return replace(self, **{name: tuple(getattr(self, name)[row] for row in rows) for name in _LISTS})
+        kept: dict[str, Any] = {name: tuple(getattr(self, name)[row] for row in rows) for name in _LISTS}
+        return replace(self, **kept)
 
 
 @dataclass(frozen=True)
@@ -148,10 +150,8 @@ def load_batch(view: Collection, name: str) -> Batch:
         )
     summary = load_run(view, _PREFIX + name).summary
     lists = load_results(view, _PREFIX + name) or {}
-    kept = {field.name for field in fields(Batch)} - set(_LISTS)
-    return Batch(
-        **{key: summary[key] for key in kept}, **{key: tuple(values) for key, values in lists.items() if key in _LISTS}
-    )
+    values: dict[str, Any] = {key: summary[key] for key in {field.name for field in fields(Batch)} - set(_LISTS)}
+    return Batch(**values | {key: tuple(lists[key]) for key in _LISTS})
 
 
 def list_batches(view: Collection) -> list[BatchEntry]:

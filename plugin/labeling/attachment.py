@@ -234,17 +234,19 @@ def _set_webhook(client: LabelStudioClient, project_id: int, backend: Backend, l
             client.delete_webhook(hook["id"])
 
 
-def wanted_sampling(project: dict[str, Any], force: bool, log: ChangeLog) -> dict[str, Any]:
+def wanted_sampling(
+    project: dict[str, Any], force: bool, log: ChangeLog, sampling: str = UNCERTAINTY_SAMPLING
+) -> dict[str, Any]:
     """Return the sampling to set in a project: none where annotations exist already, unless by force."""
-    if project.get("sampling") == UNCERTAINTY_SAMPLING:
+    if project.get("sampling") == sampling:
         return {}
     if has_annotations(project) and not force:
         log.notes.append(
             f"sampling stays '{project.get('sampling')}', since the project has annotations; --force-sampling sets "
-            f"'{UNCERTAINTY_SAMPLING}'"
+            f"'{sampling}'"
         )
         return {}
-    return {"sampling": UNCERTAINTY_SAMPLING}
+    return {"sampling": sampling}
 
 
 def has_annotations(project: dict[str, Any]) -> bool:

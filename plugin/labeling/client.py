@@ -6,9 +6,10 @@ nor takes a legacy token and a personal access token alike.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Any, Self
 
 import httpx
 
@@ -95,6 +96,10 @@ class LabelStudioClient:
         """
         yield from self._pages("/api/tasks/", {"project": project_id, "fields": "all"})
 
+    def users(self) -> list[dict[str, Any]]:
+        """Return the users of the organization, with names and e-mail addresses."""
+        return list(self.call("GET", "/api/users/"))
+
     def latest_change(self, project_id: int) -> str | None:
         """Return when a task of the project, or an annotation of one, was changed last; None without tasks."""
         query = {"project": project_id, "page_size": 1, "query": '{"ordering": ["-tasks:updated_at"]}'}
@@ -141,6 +146,52 @@ class LabelStudioClient:
         """Return the storages that the project imports from."""
         return list(self.call("GET", "/api/storages/", params={"project": project_id}))
 
+    def create_project(self, **fields: Any) -> dict[str, Any]:
+        """Create a project and return it."""
+        return dict(self.call("POST", "/api/projects/", json=fields))
+
+    def create_local_storage(self, project_id: int, path: str, title: str) -> dict[str, Any]:
+        """Have Label Studio serve the files of a folder, by its own path, to a project; nothing is imported."""
+        fields = {"project": project_id, "path": path, "title": title, "use_blob_urls": True}
+        return dict(self.call("POST", "/api/storages/localfiles/", json=fields))
+
+    def import_tasks(self, project_id: int, tasks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Import tasks, with their predictions, and return Label Studio's answer.
+
+        It holds `task_ids` in the order of the tasks, except in editions that import later. Nothing but a connection
+        that never came about is tried again, as a call that failed may still have been carried out.
+        """
+        path = f"/api/projects/{project_id}/import"
+        response = self._answered("POST", path, once=True, params={"return_task_ids": "true"}, json=list(tasks))
+        return dict(self._content("POST", path, response))
+
+    def tasks_of_batch(self, project_id: int, batch: str) -> Iterator[dict[str, Any]]:
+        """Yield `id` and `data` of the project's tasks whose data names this batch (see `task_identity`)."""
+        named = {"filter": "filter:tasks:data.winnow_batch", "operator": "equal", "type": "String", "value": batch}
+        query = json.dumps({"filters": {"conjunction": "and", "items": [named]}, "ordering": ["tasks:id"]})
+        asked = {"project": project_id, "include": "id,data", "query": query}
+        yield from self._pages("/api/tasks/", asked, page_size=500)
+
+    def delete_task(self, task_id: int) -> None:
+        """Delete a task with its annotations and predictions."""
+        self.call("DELETE", f"/api/tasks/{task_id}/")
+
+    def upload_files(self, project_id: int, files: Sequence[tuple[str, IO[bytes]]]) -> list[int]:
+        """Upload files by name without making tasks of them, and return their numbers in order.
+
+        Label Studio takes at most 100 files and 250 MB a call by default.
+        """
+        # Under one name for all, Label Studio would keep the last file only.
+        parts = [(f"file{number}", file) for number, file in enumerate(files)]
+        path = f"/api/projects/{project_id}/import"
+        response = self._answered("POST", path, once=True, params={"commit_to_project": "false"}, files=parts)
+        return [int(number) for number in self._content("POST", path, response)["file_upload_ids"]]
+
+    def uploads(self, project_id: int, ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
+        """Return `id` and `file`, the path below Label Studio's /data/, of uploads of a project; None = of all."""
+        asked = {"all": "true"} if ids is None else {"ids": json.dumps(list(ids))}
+        return list(self.call("GET", f"/api/projects/{project_id}/file-uploads", params=asked))
+
     def import_predictions(self, project_id: int, predictions: Sequence[dict[str, Any]]) -> int:
         """Store predictions, each with its `task`, and return how many Label Studio kept: it drops bad ones silently.
 
@@ -178,7 +229,9 @@ class LabelStudioClient:
         Raises:
             LabelStudioError: Refused, no answer, or an answer that is not Label Studio's.
         """
-        response = self._answered(method, path, **request)
+        return self._content(method, path, self._answered(method, path, **request))
+
+    def _content(self, method: str, path: str, response: httpx.Response) -> Any:
         if response.is_success and not response.content:
             return None
         if response.is_success:
@@ -192,30 +245,30 @@ class LabelStudioClient:
                 ) from None
         raise _refusal(method, path, response)
 
-    def _pages(self, path: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _pages(self, path: str, query: Mapping[str, Any], page_size: int = _PAGE_SIZE) -> Iterator[dict[str, Any]]:
         page = 1
         while True:
-            answer = self.call("GET", path, params={**query, "page": page, "page_size": _PAGE_SIZE})
+            answer = self.call("GET", path, params={**query, "page": page, "page_size": page_size})
             tasks = answer["tasks"] if isinstance(answer, dict) else answer
             yield from tasks
             # The page after the last one is an error, so it is not asked for.
             total = int(answer.get("total", 0)) if isinstance(answer, dict) else 0
-            if not tasks or page * _PAGE_SIZE >= total:
+            if not tasks or page * page_size >= total:
                 return
             page += 1
 
-    def _answered(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """Return the answer, after as many tries as it needs while Label Studio is busy."""
+    def _answered(self, method: str, path: str, *, once: bool = False, **request: Any) -> httpx.Response:
+        """Return the answer, after as many tries as it needs while Label Studio is busy; `once` = the first one."""
         for wait in self._waits:
             try:
                 response = self._with_login(method, path, **request)
             except httpx.ConnectError:
                 pass
             except httpx.HTTPError as error:
-                if method not in _REPEATABLE:
+                if once or method not in _REPEATABLE:
                     raise self._silence(error) from None
             else:
-                if not _is_passing(method, response):
+                if once or not _is_passing(method, response):
                     return response
             time.sleep(wait)
         try:

@@ -20,6 +20,7 @@ from .attachment import DESCRIPTION, UNCERTAINTY_SAMPLING
 from .backend_refusals import explain_refusal
 from .client import LabelStudioClient, LabelStudioError
 from .connection_findings import ConnectionReport, Finding, Level
+from .local_files import why_not_served
 
 _PROBE_TITLE = "winnow doctor"
 _TASKS_LOOKED_AT = 100
@@ -279,30 +280,11 @@ class _ConnectionCheck:
         statuses = {address: self._client.file_status(address) for address in addresses[:_FILES_LOOKED_AT]}
         refused = [address for address, status in statuses.items() if status not in (200, 206)]
         if refused:
-            yield self._not_served(refused[0], statuses[refused[0]])
+            yield why_not_served(self._client, self._id, refused[0], statuses[refused[0]])
         else:
             yield Finding(Level.OK, f"Label Studio serves its local files ({len(statuses)} tried)")
         if self._root is not None:
             yield self._in_document_root(list(statuses))
-
-    def _not_served(self, address: str, status: int) -> Finding:
-        what = f"Label Studio answers {status} for {address}"
-        storages = [store for store in self._client.storages(self._id) if store.get("type") == "localfiles"]
-        if not storages:
-            return Finding(
-                Level.PROBLEM,
-                what,
-                "the project has no storage of local files, without which Label Studio serves none",
-                "Add one under Settings > Cloud Storage (no sync is needed), for a folder strictly below the document "
-                "root",
-            )
-        paths = ", ".join(f"'{store.get('path')}'" for store in storages)
-        return Finding(
-            Level.PROBLEM,
-            what,
-            f"its storages of local files are {paths}, and d= counts from LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT",
-            "See that the file is below a storage's path, and that LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true",
-        )
 
     def _in_document_root(self, addresses: list[str]) -> Finding:
         missing = [address for address in addresses if not _file_below(self._root or Path(), address)]

@@ -50,7 +50,11 @@ def needs_display_copy(path: Path) -> bool:
     Raises:
         UnreadableImageError: The file cannot be read at all. Damaged images need no copy.
     """
-    data = read_file(path)
+    return needs_copy(read_file(path))
+
+
+def needs_copy(data: bytes) -> bool:
+    """Tell the same of a file's content."""
     if is_dicom(data):
         return True
     try:

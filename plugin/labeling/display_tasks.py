@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from ..errors import ClassifierError, TargetError, UnreadableImageError
 from ..failures import Failure
@@ -17,8 +16,9 @@ from ..vision.decoder import IMAGE_EXTENSIONS, Decode
 from ..vision.preprocessing import Preprocessing
 from ..vision.value_range import detect_value_range
 from .display_copies import make_display_copy, needs_display_copy
+from .local_files import local_address
 
-_COPIES = "winnow-copies"
+COPIES = "winnow-copies"
 _MOST_SHOWN = 20
 
 
@@ -88,17 +88,21 @@ def make_display_tasks(
         if not folder.is_dir():
             raise TargetError(f"there is no folder '{folder}'. Name one that exists.")
     root, document_root = root.resolve(), document_root.resolve()
-    paths = sorted(_images(root, document_root / _COPIES))
+    paths = sorted(_images(root, document_root / COPIES))
     if not paths:
         raise TargetError(f"'{root}' holds no images. Name the folder that they lie in.")
-    settings = Decode(detect_value_range([str(path) for path in paths])) if classifier is None else _decode(classifier)
+    settings = (
+        Decode(detect_value_range([str(path) for path in paths]))
+        if classifier is None
+        else decode_settings_of(classifier)
+    )
     tasks: list[dict[str, Any]] = []
     failures: list[Failure] = []
     copies = 0
     for number, path in enumerate(paths, 1):
         try:
             if needs_display_copy(path):
-                copy = make_display_copy(path, root, document_root / _COPIES, settings)
+                copy = make_display_copy(path, root, document_root / COPIES, settings)
                 tasks.append({"data": copy.task_data(key, _address(copy.path, document_root))})
                 copies += 1
             else:
@@ -127,10 +131,15 @@ def _address(path: Path, document_root: Path) -> str:
     """Return where Label Studio serves a file."""
     if not path.is_relative_to(document_root):
         raise TargetError("browsers can show it, but it is not below the document root, so Label Studio can't serve it")
-    return "/data/local-files/?d=" + quote(path.relative_to(document_root).as_posix())
+    return local_address(path.relative_to(document_root).as_posix())
 
 
-def _decode(classifier: Path) -> Decode:
+def decode_settings_of(classifier: Path) -> Decode:
+    """Return how a classifier turns files into pixels, without loading it.
+
+    Raises:
+        ClassifierError: Its description cannot be read.
+    """
     description = classifier / "classifier.json"
     try:
         return Preprocessing.from_dict(json.loads(description.read_text(encoding="utf-8"))["preprocessing"]).decode

@@ -29,15 +29,15 @@ class Answer:
     Attributes:
         mapping: The control, and how classes are written in it.
         chosen: What to write; empty where none of several classes is present.
-        score: In 0..1, see the module's text.
+        score: In 0..1, see the module's text; None where it is not known.
     """
 
     mapping: ClassMapping
     chosen: tuple[Written, ...]
-    score: float
+    score: float | None
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.score) and 0 <= self.score <= 1):
+        if self.score is not None and not (math.isfinite(self.score) and 0 <= self.score <= 1):
             raise ValueError(f"a prediction's score must be a number from 0 to 1, got {self.score}")
         unknown = set(self.chosen) - {choice.written for choice in self.mapping.control.choices}
         if unknown:
@@ -99,20 +99,22 @@ def to_prediction(answers: Sequence[Answer], model_version: str) -> dict[str, An
         raise ValueError("a prediction needs at least one answer; send [] for a task without any")
     if not model_version:
         raise ValueError("a prediction needs a model version")
+    scores = [answer.score for answer in answers if answer.score is not None]
     return {
-        "result": [
-            {
-                "from_name": answer.mapping.control.name,
-                "to_name": answer.mapping.control.image_name,
-                "type": answer.mapping.control.kind,
-                "value": {answer.mapping.control.kind: [_as_json(written) for written in answer.chosen]},
-                "score": answer.score,
-            }
-            for answer in answers
-            if answer.chosen
-        ],
-        "score": min(answer.score for answer in answers),
+        "result": [_region(answer) for answer in answers if answer.chosen],
+        **({"score": min(scores)} if scores else {}),
         "model_version": model_version,
+    }
+
+
+def _region(answer: Answer) -> dict[str, Any]:
+    control = answer.mapping.control
+    return {
+        "from_name": control.name,
+        "to_name": control.image_name,
+        "type": control.kind,
+        "value": {control.kind: [_as_json(written) for written in answer.chosen]},
+        **({} if answer.score is None else {"score": answer.score}),
     }
 
 

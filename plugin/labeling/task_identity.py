@@ -63,8 +63,8 @@ def identity(data: Mapping[str, Any]) -> TaskIdentity | None:
     sample_id = data.get(SAMPLE)
     if not isinstance(sample_id, str) or not _SAMPLE_ID.fullmatch(sample_id):
         return None
-    texts = (str(data.get(key) or "") for key in (DATASET, SHA256, BATCH))
-    return TaskIdentity(sample_id, *texts, blind=is_marked_blind(data))
+    dataset, sha256, batch = (str(data.get(key) or "") for key in (DATASET, SHA256, BATCH))
+    return TaskIdentity(sample_id, dataset, sha256, batch, is_marked_blind(data))
 
 
 def is_marked_blind(data: Mapping[str, Any]) -> bool:

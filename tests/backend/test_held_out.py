@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from winnow.backend.held_out import HoldingOut, choose_held_out, is_withheld, unit_of
+from winnow.backend.held_out import HoldingOut, choose_held_out
 from winnow.plugin.errors import DataError
+from winnow.plugin.labeling.blind_share import is_withheld, unit_of
 
 
 def tasks(count: int) -> np.ndarray:
