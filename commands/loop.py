@@ -58,6 +58,12 @@ LabelStudio = Annotated[
 ]
 Project = Annotated[int | None, typer.Option("--project", help="Label Studio's project; default: a new one.")]
 Annotators = Annotated[int | None, typer.Option("--annotators", min=1, help="Annotators an image, in Label Studio.")]
+Images = Annotated[
+    str | None, typer.Option("--images", help="How images reach Label Studio: 'auto', 'local-files', 'upload', 'url'.")
+]
+DocumentRoot = Annotated[
+    str | None, typer.Option("--document-root", help="Folder that Label Studio serves local files from.")
+]
 Duplicates = Annotated[
     bool | None, typer.Option("--duplicates/--no-duplicates", help="Look for near-duplicates of new images first.")
 ]
@@ -76,6 +82,8 @@ def loop(
     label_studio: LabelStudio = None,
     project: Project = None,
     annotators: Annotators = None,
+    images: Images = None,
+    document_root: DocumentRoot = None,
     preset: opt.Preset = None,
     budget_minutes: Budget = None,
     metric: Metric = None,
@@ -110,6 +118,8 @@ def loop(
             label_studio=label_studio,
             project=project,
             annotators=annotators,
+            images=images,
+            document_root=document_root,
             preset=preset,
             budget_minutes=budget_minutes,
             metric=metric,
@@ -126,7 +136,9 @@ def loop(
             backbone=backbone,
             seed=seed,
         )
-        called = given_options(name=name, labels=None if labels is None else str(labels))
+        called = given_options(
+            name=name, labels=None if labels is None else str(labels), label_delimiter=label_delimiter
+        )
         params = LoopParams(action=action, go_on=go_on, changes=LoopChanges(**given), **called)
         with ExitStack() as stack:
             client = _client(stack)

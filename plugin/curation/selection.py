@@ -19,9 +19,7 @@ from .selection_auto import is_cold, take_auto
 from .selection_pool import Pool, look_alike_distance, unit_sample
 from .uncertainty import Outputs, read_outputs
 
-Strategy = Literal[
-    "auto", "random", "least_confidence", "margin", "entropy", "k_center", "typical", "badge", "cover"
-]
+Strategy = Literal["auto", "random", "least_confidence", "margin", "entropy", "k_center", "typical", "badge", "cover"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
 BY_PREDICTION = ("least_confidence", "margin", "entropy", "badge")  # these need probabilities
 

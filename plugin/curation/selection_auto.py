@@ -22,9 +22,7 @@ def is_cold(outputs: Outputs | None, labelled: int) -> bool:
     return outputs is None or labelled < _FEW * outputs.probs.shape[1]
 
 
-def take_auto(
-    pool: Pool, n: int, doubt: np.ndarray, describe: strategies.Describe, rng: np.random.Generator
-) -> None:
+def take_auto(pool: Pool, n: int, doubt: np.ndarray, describe: strategies.Describe, rng: np.random.Generator) -> None:
     """Take of as many clusters as there are images to choose the one in the middle, doubt being what counts.
 
     Args:

@@ -149,7 +149,9 @@ def take_cover(pool: Pool, n: int, weights: np.ndarray, rng: np.random.Generator
     while len(pool.taken) < n and (free := pool.free[some]).any():
         best = int(np.where(free, np.round(gain / total, 6), -1).argmax())
         covered = balls.indices[balls.indptr[best] : balls.indptr[best + 1]]
-        reason = f"{int((left[covered] > 0).sum() / len(some) * 100 + 0.5)} % of the images are near it and none labelled"
+        reason = (
+            f"{int((left[covered] > 0).sum() / len(some) * 100 + 0.5)} % of the images are near it and none labelled"
+        )
         if pool.take(int(some[best]), float(gain[best] / total), reason) is not None:
             gain -= balls[:, covered] @ left[covered]
             left[covered] = 0

@@ -20,7 +20,7 @@ from ..errors import DataError
 from ..home import winnow_home
 from ..progress import Progress, silent
 from .loop_evaluation_set import reserve_evaluation_set
-from .loop_labeling import bring_back, need_client, renew_views, send_out
+from .loop_labeling import bring_back, finish_sending, need_client, renew_views, send_out
 from .loop_members import loop_label_field, note_classes, read_members, renew_duplicates, settle
 from .loop_picking import pick
 from .loop_report import LoopReport
@@ -103,7 +103,7 @@ def _start(view: Collection, params: LoopParams, progress: Progress, client: Lab
     if spared := int(members.spared.sum()):
         notes.append(f"{counted(spared, 'image')} of your own test or validation split are not picked, nor trained on")
     loops.save_loop(view, params.name, asdict(settings), evaluation, [*notes, *more])
-    done = [f"{counted(len(evaluation.ids), 'image')} were set aside to measure on, and are never trained on."]
+    done = [f"{counted(len(evaluation.ids), 'image')} were set aside to measure on, and are never trained on"]
     return _go_out(view, _found(view, params.name), settings, done, progress, client)
 
 
@@ -122,11 +122,12 @@ def _next(view: Collection, params: LoopParams, progress: Progress, client: Labe
         loops.change_settings(view, loop.name, asdict(settings))
     note_classes(view, str(settings.label_field), settings.classes)
     state = _state(view, loop, settings)
+    done = finish_sending(view, loop.name, client if settings.label_studio else None, progress)
     if state.evaluation is None or not state.batches:
-        return _go_out(view, loop, settings, [], progress, client)
-    bring_back(view, state, progress)
+        return _go_out(view, loop, settings, done, progress, client)
+    done += bring_back(view, state, params.label_file, client, progress)
     note = renew_duplicates(view, settings, progress)
-    state, done = _settled(view, loop, settings), []
+    state = _settled(view, loop, settings)
     done += _train(view, state, progress)
     state = _state(view, loop, settings)
     if state.stage in (LABEL, EXHAUSTED) or (state.stage == STOP_ADVISED and not params.go_on):
@@ -152,7 +153,7 @@ def _go_out(
     """Send out the evaluation set and the first batch, as far as they are not yet."""
     state = _settled(view, loop, settings)
     if state.evaluation is None:
-        send_out(
+        done += send_out(
             view,
             settings,
             evaluation_batch(loop.name),
@@ -179,7 +180,7 @@ def _train(view: Collection, state: LoopState, progress: Progress) -> list[str]:
     for number in due:
         rounds = [each for each in _state(view, state.loop, state.settings).rounds if each.number < number]
         train_round(view, state.loop, state.settings, number, rounds, progress)
-        done.append(f"Round {number} was trained and measured.")
+        done.append(f"Round {number} was trained and measured")
     return done
 
 
@@ -188,8 +189,8 @@ def _pick(view: Collection, state: LoopState, progress: Progress, client: LabelS
     number = state.number + 1
     ids = pick(view, state, number, progress) if state.roles.pool.any() else []
     if not ids:
-        return ["There is no image left to pick."]
-    send_out(
+        return ["no image is left to pick that is readable and does not look like one that is labelled or out"]
+    told = send_out(
         view,
         state.settings,
         round_batch(state.loop.name, number),
@@ -198,7 +199,7 @@ def _pick(view: Collection, state: LoopState, progress: Progress, client: LabelS
         client=client,
         progress=progress,
     )
-    return [f"{counted(len(ids), 'image')} of round {number} went out for labelling."]
+    return [f"{counted(len(ids), 'image')} of round {number} went out for labelling", *told]
 
 
 def _settled(view: Collection, loop: SavedLoop, settings: LoopSettings) -> LoopState:

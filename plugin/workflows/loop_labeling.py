@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..datasets.group_views import open_samples, save_open_view
 from ..datasets.labeling_batches import (
@@ -11,6 +11,7 @@ from ..datasets.labeling_batches import (
     STATE_FIELD,
     Batch,
     LabelingState,
+    list_batches,
     load_batch,
     mark_samples,
     read_plain_labels,
@@ -19,10 +20,18 @@ from ..datasets.labeling_batches import (
 from ..datasets.loops import find_loop
 from ..datasets.views import Collection, dataset_of
 from ..errors import DataError
+from ..labeling.image_delivery import Way
 from ..progress import Progress
-from .loop_members import file_hashes
-from .loop_settings import LoopSettings
+from ..vision.file_hashes import file_hashes
+from .loop_settings import LabelFile, LoopSettings
 from .loop_state import BatchProgress, LoopState, batch_numbers
+from .pull import pull_from_label_studio
+from .pull_params import PullParams
+from .pull_report import PullReport
+from .send import send_to_label_studio
+from .send_params import SendParams
+from .send_report import SendReport
+from .wording import counted
 
 if TYPE_CHECKING:
     from ..labeling.client import LabelStudioClient
@@ -54,7 +63,7 @@ def send_out(
     purpose: str,
     client: LabelStudioClient | None,
     progress: Progress,
-) -> None:
+) -> list[str]:
     """Send samples out for labelling as one batch, best first; those that are labelled already are back at once.
 
     Args:
@@ -65,16 +74,56 @@ def send_out(
         purpose: "training", or "evaluation": then nobody is to see a prediction.
         client: Of Label Studio, where the loop labels there.
         progress: Told along the way.
+
+    Returns:
+        What a user should know of it.
     """
+    labels = read_plain_labels(view, ids, str(settings.label_field))
+    unlabelled = [key for key, label in zip(ids, labels, strict=True) if label is None]
+    if not settings.label_studio or client is None or not unlabelled:
+        _put_out(view, settings, name, ids, purpose)
+        return []
+    params = SendParams(
+        project=settings.project,
+        label_field=settings.label_field,
+        classes=settings.classes,
+        multiple=settings.several,
+        images=cast(Way, settings.images),
+        document_root=settings.document_root,
+        annotators=settings.annotators,
+        purpose=purpose,
+        batch=name,
+    )
+    return _told(send_to_label_studio(view.select(unlabelled), params, client, progress))
+
+
+def finish_sending(view: Collection, name: str, client: LabelStudioClient | None, progress: Progress) -> list[str]:
+    """Send the rest of a loop's batches whose sending was cut off; return what a user should know of it."""
+    told = []
+    own = batch_numbers(view, name)
+    for entry in list_batches(view):
+        if client is not None and entry.name in own and not entry.is_complete and entry.url == client.base_url:
+            params = SendParams(project=entry.project_id or None, purpose=entry.purpose, batch=entry.name)
+            told += _told(send_to_label_studio(view, params, client, progress))
+    return told
+
+
+def _told(report: SendReport) -> list[str]:
+    where = f"{counted(report.sent, 'image')} of batch `{report.batch}` went to project '{report.title}' ({report.url})"
+    failed = [f"{counted(len(report.failures), 'image')} of it could not be sent"] if report.failures else []
+    return [where, *report.notes, *failed]
+
+
+def _put_out(view: Collection, settings: LoopSettings, name: str, ids: Sequence[str], purpose: str) -> None:
+    """Put samples out for labelling without Label Studio."""
     field = str(settings.label_field)
     paths = dict(zip(*view.select(list(ids)).values(["id", "filepath"]), strict=True))
     ids = [key for key in ids if key in paths]
-    labels = read_plain_labels(view, ids, field)
     batch = Batch(
         name=name,
         sample_ids=tuple(ids),
-        hashes=tuple(file_hashes([paths[key] for key in ids])),
-        labels_before=tuple({field: label} for label in labels),
+        hashes=tuple(found or "" for found in file_hashes([paths[key] for key in ids])),
+        labels_before=tuple({field: label} for label in read_plain_labels(view, ids, field)),
         task_ids=(0,) * len(ids),
         blind=(purpose == EVALUATION,) * len(ids),
         fields={_CONTROL: field},
@@ -100,10 +149,46 @@ def mark_batch(view: Collection, name: str, settings: LoopSettings) -> None:
             mark_samples(view, keys, wanted, name)
 
 
-def bring_back(view: Collection, state: LoopState, progress: Progress) -> None:
-    """Take notice of what was labelled in the App: such samples are back."""
-    for name in batch_numbers(view, state.loop.name):
-        mark_batch(view, name, state.settings)
+def bring_back(
+    view: Collection, state: LoopState, labels: LabelFile | None, client: LabelStudioClient | None, progress: Progress
+) -> list[str]:
+    """Take notice of what was labelled: in Label Studio, in a file, and in the App.
+
+    Args:
+        view: The collection.
+        state: Of the loop.
+        labels: A file with labels.
+        client: Of Label Studio, where the loop labels there.
+        progress: Told along the way.
+
+    Returns:
+        What a user should know of it.
+    """
+    told = []
+    sent = [batch for batch in state.all_batches if client is not None and batch.url == client.base_url]
+    if client is not None and sent and state.settings.label_studio:
+        told += _brought(pull_from_label_studio(view, PullParams(), client, progress))
+    if labels is not None:
+        params = PullParams(
+            file=labels.path, fields=(str(state.settings.label_field),), label_delimiter=labels.label_delimiter
+        )
+        told += _brought(pull_from_label_studio(view, params, None, progress))
+    for batch in state.all_batches:
+        mark_batch(view, batch.name, state.settings)
+    return told
+
+
+def _brought(report: PullReport) -> list[str]:
+    counts = report.counts
+    new = counts.labelled + counts.changed
+    told = [f"{counted(new, 'label')} came back from {report.source}"] if new else []
+    for count, what in (
+        (counts.conflicts, "changed here meanwhile: theirs were not written (state `conflict`)"),
+        (counts.disagreements, "on which annotators disagree (state `disagreement`)"),
+        (counts.changed_files, "whose file changed since it was sent: their labels were not written"),
+    ):
+        told += [f"{counted(count, 'image')} {what}"] if count else []
+    return [*told, *report.notes]
 
 
 def renew_views(view: Collection, state: LoopState) -> list[str]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
@@ -19,8 +17,7 @@ from ..datasets.samples import DEFAULT_LABEL_FIELD, Samples, chosen_label_field,
 from ..datasets.views import Collection, check_images, dataset_of
 from ..failures import Failure
 from ..progress import Progress
-from ..vision.cache_store import embeddings_root
-from ..vision.file_index import FileIndex, stamp_of
+from ..vision.file_hashes import file_hashes
 from .duplicates import DuplicateParams, find_duplicates
 from .findings import DUPLICATES_RUN, read_findings
 from .group_sources import read_groups
@@ -145,7 +142,7 @@ def read_members(view: Collection, settings: LoopSettings, name: str) -> Members
         join_units(len(samples), np.empty((0, 2)), groups, *columns),
         np.array([-1 if each is None else each for each in _column(view, samples.ids, round_field(name))], np.int64),
         np.array(_column(view, samples.ids, STATE_FIELD), object),
-        np.equal(np.array(_column(view, samples.ids, FAILURE_FIELD), object), None),
+        np.array([reason is None for reason in _column(view, samples.ids, FAILURE_FIELD)], bool),
     )
 
 
@@ -156,7 +153,10 @@ def roles_of(members: Members, evaluation_ids: Sequence[str]) -> Roles:
     test[rows[rows >= 0]] = True
     beside = ~test & np.isin(members.units, np.unique(members.units[test]))
     free = ~test & ~beside & ~members.spared
-    known, untouched = members.labels.known, (members.rounds < 0) & np.equal(members.states, None)
+    known, untouched = (
+        members.labels.known,
+        (members.rounds < 0) & np.array([state is None for state in members.states], bool),
+    )
     return Roles(test, free & known, free & ~known & untouched & members.readable, beside)
 
 
@@ -186,32 +186,6 @@ def settle(view: Collection, loop: SavedLoop, members: Members, went_out: Mappin
     _write_changes(view, members.samples.ids, split_field(loop.name), split, "str")
     _write_changes(view, members.samples.ids, round_field(loop.name), _or_none(rounds), "int")
     return settled
-
-
-def file_hashes(paths: Sequence[str]) -> list[str]:
-    """Return the SHA-256 of files, hexadecimal, "" for one that cannot be read; unchanged ones are not read again."""
-    index = FileIndex(embeddings_root() / "files.sqlite")
-    try:
-        stamps = [stamp_of(path) for path in paths]
-        known = index.lookup(paths, stamps)
-        return [
-            held.hex() if held is not None else _hash(path, stamp, index)
-            for path, stamp, held in zip(paths, stamps, known, strict=True)
-        ]
-    finally:
-        index.flush()
-        index.close()
-
-
-def _hash(path: str, stamp: bytes | None, index: FileIndex) -> str:
-    try:
-        with Path(path).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
-    except OSError:
-        return ""
-    if stamp is not None:
-        index.remember(path, stamp, digest.digest())
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

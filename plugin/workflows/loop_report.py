@@ -81,7 +81,7 @@ class LoopReport:
 
     def text(self) -> str:
         """Return markdown for a person."""
-        lines = [self.headline(), *(f"- {line}" for line in self.done)]
+        lines = [self.headline(), *(f"- {line[:1].upper()}{line[1:].rstrip('.')}." for line in self.done)]
         if self.state is not None:
             lines += [f"- {line}" for line in self.waiting_lines()]
             lines += [*curve_lines(self.state), *_added_lines(self.state)]

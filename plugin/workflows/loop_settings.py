@@ -42,6 +42,8 @@ class LoopSettings:
         label_studio: Batches go out to Label Studio, and come back from there.
         project: Of Label Studio; None = a new one.
         annotators: How many are to label each image in Label Studio.
+        images: How images reach annotators there, as for sending: "auto", "local-files", "upload" or "url".
+        document_root: The folder that it serves local files from; None = not known.
         backbone: See `VectorParams`.
         seed: Of everything random.
     """
@@ -66,6 +68,8 @@ class LoopSettings:
     label_studio: bool = False
     project: int | None = None
     annotators: int = 1
+    images: str = "auto"
+    document_root: str | None = None
     backbone: str = "lite0"
     seed: int = 0
 
@@ -109,13 +113,27 @@ AS_IT_WAS = LoopChanges()
 
 
 @dataclass(frozen=True)
+class LabelFile:
+    """A file with labels: an export of Label Studio, or a table with the columns path (or sample) and label.
+
+    Attributes:
+        path: Of the file.
+        label_delimiter: What separates several labels in a cell of a table.
+    """
+
+    path: str
+    label_delimiter: str | None = None
+
+
+@dataclass(frozen=True)
 class LoopParams:
     """What to do with a loop.
 
     Attributes:
         action: "status" (tell where it stands), "start", "next" (go one step on) or "stop".
         name: Name of the loop; a dataset may have several.
-        labels: CSV file with labels that came back.
+        labels: File with labels that came back, see `LabelFile`.
+        label_delimiter: What separates several labels in a cell of it.
         go_on: Pick another batch although the curve says to stop, or the loop was stopped.
         changes: Settings that are to be other than they were, or than the defaults.
     """
@@ -123,12 +141,18 @@ class LoopParams:
     action: str = "status"
     name: str = "loop"
     labels: str | None = None
+    label_delimiter: str | None = None
     go_on: bool = False
     changes: Any = AS_IT_WAS  # mypy does not know classes that are made of others
 
     def __post_init__(self) -> None:
         if self.action not in ACTIONS:
             raise DataError(f"action must be one of {', '.join(ACTIONS)}, got '{self.action}'.")
+
+    @property
+    def label_file(self) -> LabelFile | None:
+        """The file with labels, None where there is none."""
+        return LabelFile(self.labels, self.label_delimiter) if self.labels else None
 
 
 def _typed(name: str, value: Any) -> Any:

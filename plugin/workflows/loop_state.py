@@ -95,6 +95,11 @@ class LoopState:
         return max(self.batches, default=0)
 
     @property
+    def all_batches(self) -> list[BatchProgress]:
+        """Those of all rounds, after that of the evaluation set."""
+        return [*([self.evaluation] if self.evaluation else []), *self.batches.values()]
+
+    @property
     def measured(self) -> bool:
         """Whether that round was trained and measured."""
         return any(each.number == self.number for each in self.rounds)
