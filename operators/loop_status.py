@@ -65,7 +65,7 @@ class LoopStatus(WorkflowOperator):
             "name", "Loop", f"Loops of this dataset: {', '.join(known)}." if known else "A name for the new loop."
         )
         begun = name in known
-        offered = {key: text for key, text in _ACTIONS.items() if begun != (key == "start")}
+        offered = {key: text for key, text in _ACTIONS.items() if key == "status" or begun != (key == "start")}
         form.choice("action", list(offered), "What to do", labels=offered, default="status" if begun else "start")
         action = form.ctx.params.get("action") or ("status" if begun else "start")
         if action == "start":
