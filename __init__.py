@@ -40,6 +40,8 @@ _PUBLIC = {
     "CompareParams": "plugin.workflows.compare",
     "set_thresholds": "plugin.workflows.thresholds",
     "ThresholdParams": "plugin.workflows.thresholds",
+    "select_for_labeling": "plugin.workflows.select",
+    "SelectParams": "plugin.workflows.select",
     "curate": "plugin.workflows.curate",
     "CurateParams": "plugin.workflows.curate",
     "pull_from_label_studio": "plugin.workflows.pull",

@@ -23,6 +23,7 @@ from .commands import (
     history,
     labelstudio,
     loop,
+    selection,
     service,
     training,
     trash,
@@ -60,6 +61,7 @@ app.command()(training.evaluate)
 app.command()(training.onnx)
 app.command()(evaluation.compare)
 app.command()(evaluation.thresholds)
+app.command()(selection.select)
 app.command()(history.actions)
 app.command()(history.undo)
 app.command()(loop.loop)

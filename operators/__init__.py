@@ -23,6 +23,7 @@ from .move_to_split import MoveToSplit
 from .preview_augmentation import PreviewAugmentation
 from .pull_from_label_studio import PullFromLabelStudio
 from .review_label_issues import ReviewLabelIssues
+from .select_for_labeling import SelectForLabeling
 from .send_to_label_studio import SendToLabelStudio
 from .set_thresholds import SetThresholds
 from .split_dataset import SplitDataset
@@ -48,6 +49,7 @@ OPERATORS = (
     SetThresholds,
     SendToLabelStudio,
     PullFromLabelStudio,
+    SelectForLabeling,
     DecideDuplicates,
     ReviewLabelIssues,
     TagFindings,

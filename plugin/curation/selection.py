@@ -22,6 +22,7 @@ from .uncertainty import Outputs, read_outputs
 Strategy = Literal["auto", "random", "least_confidence", "margin", "entropy", "k_center", "typical", "badge", "cover"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
 BY_PREDICTION = ("least_confidence", "margin", "entropy", "badge")  # these need probabilities
+BY_CLASS = ("auto", *BY_PREDICTION, "cover")  # these make use of probabilities, and can go for classes
 
 _BLOCK = 65_536
 _NUMBERS = 2**26  # of the vectors of a pool: 256 MB
@@ -115,7 +116,7 @@ def choose(
         groups: (N,) int. Rows with the same number >= 0 show the same; -1 = alone. At most one of a group is chosen,
             and none of a group that has a labelled image.
         avoided: (v,) int. More rows that are never chosen, nor what looks like them, such as an evaluation set.
-        target_classes: Numbers of rare or weak classes: candidates are ranked by how undecided these are.
+        target_classes: Numbers of rare or weak classes: candidates that probably belong to one are ranked first.
         several: Whether an image may have several labels; None = seen from the probabilities.
         classes: Names for the reasons; None = their numbers.
         progress: Told at each step.
@@ -133,7 +134,9 @@ def choose(
     targets = _targets(target_classes, outputs)
     progress("vectors", 0, 2)
     usable, centre = _survey(embeddings)
-    by_prediction = strategy in BY_PREDICTION or targets is not None or (outputs is not None and strategy != "random")
+    cold = strategy == "auto" and targets is None and is_cold(outputs, len(taken))
+    used = "typical" if cold else strategy
+    by_prediction = outputs is not None and used in BY_CLASS
     closed = _closed(count, taken, kept_off, shows)
     open_ = usable & ~closed
     rng = np.random.default_rng(seed)
@@ -141,8 +144,6 @@ def choose(
     progress("vectors", 1, 2)
     with threadpool_limits(1, user_api="blas"):  # sums depend on how many threads share them
         run = _Run(embeddings, centre, outputs, targets, classes, rng)
-        cold = strategy == "auto" and targets is None and is_cold(outputs, len(taken))
-        used = "typical" if cold else strategy
         scores = run.scores(numbers, used)
         some = _shortlist(numbers, scores, used, max(_A_PICK * n, _most(embeddings.shape[1])), rng)
         pool = run.pool(numbers[some], taken[usable[taken]], kept_off[usable[kept_off]], shows)
@@ -179,10 +180,10 @@ class _Run:
 
     def scores(self, numbers: np.ndarray, strategy: str) -> np.ndarray | None:
         """Return (m,) float64 >= 0: what candidates are ranked or weighted by; None where all count alike."""
-        if strategy == "random" or self.outputs is None or strategy in ("typical", "k_center"):
+        if self.outputs is None or strategy not in BY_CLASS:
             return None
         if (targets := self.targets) is not None:
-            return self.outputs.scored(numbers, lambda outputs: outputs.doubt_about(targets))
+            return self.outputs.scored(numbers, lambda outputs: outputs.promise_of(targets))
         kinds: dict[str, Callable[[Outputs], np.ndarray]] = {
             "margin": Outputs.margin,
             "entropy": Outputs.entropy,
@@ -215,9 +216,11 @@ class _Run:
             raise ValueError(f"strategy '{strategy}' needs pred_probs")
         elif strategy == "badge":
             surprise = self.outputs.of(pool.numbers).surprise()
+            surprise = surprise if self.targets is None else surprise[:, self.targets]
             strategies.take_badge(pool, n, surprise, self._describe(pool, scores), self.rng)
         elif strategy == "auto":
-            take_auto(pool, n, scores, self._describe(pool, scores), self.rng)
+            targeted = self.targets is not None
+            take_auto(pool, n, scores, self._describe(pool, scores), self.rng, targeted=targeted)
         else:
             strategies.take_in_order(pool, n, scores, self._describe(pool, scores))
 
@@ -235,7 +238,7 @@ class _Run:
         outputs = self.outputs.of(np.array([number]))
         probs = outputs.probs[0]
         if self.targets is not None:
-            best = int(self.targets[np.argmax(probs[self.targets] * (1 - probs[self.targets]))])
+            best = int(self.targets[np.argmax(probs[self.targets])])
             return f"may be {self._name(best)} ({probs[best]:.2f})"
         if outputs.several or len(probs) < 2:
             best = int(np.abs(probs - 0.5).argmin())
@@ -262,8 +265,8 @@ def _check(
         raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, got '{strategy}'")
     if pred_probs is None and strategy in BY_PREDICTION:
         raise ValueError(f"strategy '{strategy}' needs pred_probs; without them take auto, typical, cover or k_center")
-    if pred_probs is None and target_classes is not None:
-        raise ValueError("target_classes needs pred_probs, which tell what may belong to them")
+    if target_classes is not None and (pred_probs is None or strategy not in BY_CLASS):
+        raise ValueError(f"target_classes needs pred_probs and one of the strategies {', '.join(BY_CLASS)}")
 
 
 def _targets(target_classes: Sequence[int] | None, outputs: Outputs | None) -> np.ndarray | None:

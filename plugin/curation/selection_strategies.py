@@ -20,6 +20,8 @@ _COVERED = 10_000  # candidates whose neighbourhoods are looked at
 _LARGEST_BALL = 500
 _BLOCK = 2_048
 _DIGITS = 4
+_LIGHT = 0.5  # of the usual weight in a cluster
+_TINY = 1e-300
 
 Describe = Callable[[int], tuple[float, str]]  # a candidate's score, and why it is chosen
 
@@ -108,7 +110,7 @@ def take_badge(pool: Pool, n: int, surprise: np.ndarray, describe: Describe, rng
     left = squares.copy()
     first = not pool.taken
     for row in pool.taken:
-        left = np.minimum(left, _gradient_distance(squares, surprise, row, pool.rows @ pool.rows[row]))
+        left = np.minimum(left, gradient_distance(squares, surprise, row, pool.rows @ pool.rows[row]))
     while len(pool.taken) < n and pool.free.any():
         chance = np.where(pool.free, np.round(left, 6), 0)
         if first or not chance.any():  # the first is the largest; where all are alike, so is any
@@ -119,10 +121,10 @@ def take_badge(pool: Pool, n: int, surprise: np.ndarray, describe: Describe, rng
         similar = pool.take(row, float(np.sqrt(max(left[row], 0))), describe(row)[1])
         if similar is not None:
             first = False
-            left = np.minimum(left, _gradient_distance(squares, surprise, row, similar))
+            left = np.minimum(left, gradient_distance(squares, surprise, row, similar))
 
 
-def _gradient_distance(squares: np.ndarray, surprise: np.ndarray, row: int, similar: np.ndarray) -> np.ndarray:
+def gradient_distance(squares: np.ndarray, surprise: np.ndarray, row: int, similar: np.ndarray) -> np.ndarray:
     """Return (m,) float64 squared distances of all gradients to one."""
     return np.maximum(squares + squares[row] - 2 * (surprise @ surprise[row]) * similar, 0)
 
@@ -178,27 +180,34 @@ def _balls(rows: np.ndarray, similarity: float) -> csr_array:
 
 
 def take_centres(
-    pool: Pool,
-    n: int,
-    weights: np.ndarray,
-    describe: Describe,
-    rng: np.random.Generator,
-    rows: np.ndarray | None = None,
+    pool: Pool, n: int, rows: np.ndarray, weights: np.ndarray, describe: Describe, rng: np.random.Generator
 ) -> None:
     """Cluster candidates by weight and take of each cluster the one nearest to its centre, the heaviest cluster first.
 
     Zhdanov 2019 (arXiv:1901.05954), section 3.
+
+    Args:
+        pool: The candidates.
+        n: Size of the batch.
+        rows: (r,) int. Free candidates that are clustered; others come in only where these are not enough.
+        weights: (m,) float >= 0. How much each candidate counts.
+        describe: Tells a candidate's score and reason.
+        rng: Of the clustering.
     """
-    some = np.flatnonzero(pool.free) if rows is None else rows[pool.free[rows]]
-    centres, own = cluster(pool.rows[some], min(n - len(pool.taken), len(some)), rng, weights[some])
-    near = np.einsum("ij,ij->i", pool.rows[some], centres[own])
-    closeness = near - (centres**2).sum(axis=1)[own] / 2
-    mass = np.bincount(own, weights[some], minlength=len(centres))
-    order = np.lexsort((some, -np.round(closeness, _DIGITS), own))
-    starts = np.searchsorted(own[order], np.arange(len(centres) + 1))
-    for number in np.argsort(-np.round(mass, _DIGITS), kind="stable"):
-        for place in order[starts[number] : starts[number + 1]]:
-            row = int(some[place])
-            if pool.free[row] and pool.take(row, *describe(row)) is not None:
-                break
+    wanted = min(n - len(pool.taken), len(rows))
+    if wanted > 0:
+        own_weights = weights[rows].astype(np.float64)
+        centres, own = cluster(pool.rows[rows], wanted, rng, own_weights)
+        mass = np.bincount(own, own_weights, minlength=len(centres))
+        # What counts in a cluster is not what happens to lie in its middle without any weight.
+        usual = np.bincount(own, own_weights**2, minlength=len(centres)) / np.maximum(mass, _TINY)
+        light = own_weights < _LIGHT * usual[own]
+        closeness = np.einsum("ij,ij->i", pool.rows[rows], centres[own]) - (centres**2).sum(axis=1)[own] / 2
+        order = np.lexsort((rows, -np.round(closeness, _DIGITS), light, own))
+        starts = np.searchsorted(own[order], np.arange(len(centres) + 1))
+        for number in np.argsort(-np.round(mass, _DIGITS), kind="stable"):
+            for place in order[starts[number] : starts[number + 1]]:
+                row = int(rows[place])
+                if light[place] or (pool.free[row] and pool.take(row, *describe(row)) is not None):
+                    break
     take_in_order(pool, n, weights, describe)  # where a cluster held look-alikes alone

@@ -17,6 +17,8 @@ _SUMS_TO_ONE = 0.02  # how far the sum of a row may be off, for probabilities th
 _ROUNDING = 1e-3
 _LEAST = 1e-300  # a probability that has a logarithm
 _BLOCK = 32_768
+_CAUTION = 0.25
+_PEAK = 1 / (1 + _CAUTION)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,14 +71,13 @@ class Outputs:
         answer[np.arange(len(answer)), self.probs.argmax(axis=1)] = 1
         return (self.probs - answer).astype(np.float32)
 
-    def doubt_about(self, classes: np.ndarray) -> np.ndarray:
-        """Return (n,) in 0..1: 4 p (1 - p) of the least decided of some classes.
+    def promise_of(self, classes: np.ndarray) -> np.ndarray:
+        """Return (n,) in 0..1: how much an image promises to tell about one of some classes.
 
-        Of a rare class, whose probability seldom passes one half, that finds the likeliest images; of a weak one, those
-        on its border.
+        p (1 - p)^(1/4), scaled to 1 at its peak, p = 0.8: it probably belongs to the class, and is not yet certain to.
         """
         probs = self.probs[:, classes]
-        return np.asarray((4 * probs * (1 - probs)).max(axis=1))
+        return np.asarray((probs * (1 - probs) ** _CAUTION).max(axis=1) / (_PEAK * (1 - _PEAK) ** _CAUTION))
 
     def _of_likeliest(self) -> np.ndarray:
         """Return (n,): the probability of the likeliest class, or set."""
