@@ -17,6 +17,7 @@ from winnow.plugin.datasets.labeling_batches import Batch, LabelingState, mark_s
 from winnow.plugin.vision.file_hashes import file_hashes
 from winnow.plugin.workflows.loop_settings import LoopSettings
 
+URI = "@winnow/curation/loop_status"
 SETTINGS = {"label_field": "ground_truth", "share": 1.0, "patience": 9, "least_gain": 0.0}
 MEASURED = 6
 
@@ -87,7 +88,7 @@ def data_of(sent: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 
 def form_of(dataset: fo.Dataset, **params: Any) -> dict[str, Any]:
-    operator = foo.get_operator("@winnow/curation/loop_status")
+    operator = foo.get_operator(URI)
     request = {"dataset_name": dataset.name, "view": [], "params": params, "filters": {}}
     context = ExecutionContext(request, executor=Executor(), operator_uri=operator.uri)
     return operator.resolve_type(context, "inputs").to_json()["type"]["properties"]
@@ -97,7 +98,7 @@ def test_without_a_loop_the_panel_offers_to_begin_one(dataset: Callable[..., fo.
     shown = drawn(sent_by(dataset()))
 
     assert "No loop yet" in shown["nothing"]["default"]
-    assert shown["start"]["view"]["operator"] == "@winnow/curation/loop_status"
+    assert shown["start"]["view"]["operator"] == URI
     assert shown["start"]["view"]["params"] == {"action": "start", "name": "loop"}
     assert "curve" not in shown
 
@@ -170,16 +171,14 @@ def test_form_offers_to_begin_a_loop_or_to_take_it_on(
 
 
 def test_operator_tells_where_a_loop_stands_in_a_call_from_python(looped: fo.Dataset) -> None:
-    done = foo.execute_operator(
-        "@winnow/curation/loop_status", params={"action": "status"}, dataset_name=looped.name
-    ).result
+    done = foo.execute_operator(URI, params={"action": "status"}, dataset=looped).result
 
     assert done["summary"]["stage"] == "label"
     assert done["text"].startswith("**Loop `loop`, round 2**")
 
 
 def test_stopping_from_the_form_stops_the_loop(looped: fo.Dataset) -> None:
-    foo.execute_operator("@winnow/curation/loop_status", params={"action": "stop"}, dataset_name=looped.name)
+    foo.execute_operator(URI, params={"action": "stop"}, dataset=looped)
 
     found = loops.find_loop(looped, "loop")
     assert found is not None

@@ -13,9 +13,12 @@ import pytest
 from PIL import Image
 
 from winnow.plugin.datasets import loops
+from winnow.plugin.datasets.fields import write_values
+from winnow.plugin.datasets.runs import save_run
 from winnow.plugin.errors import DataError
 from winnow.plugin.training.classifier import load_classifier
 from winnow.plugin.workflows import loop, loop_labeling, loop_training
+from winnow.plugin.workflows.findings import DUPLICATES_RUN
 from winnow.plugin.workflows.loop import loop_status, run_loop
 from winnow.plugin.workflows.loop_report import LoopReport
 from winnow.plugin.workflows.loop_settings import LoopChanges, LoopParams
@@ -72,6 +75,13 @@ def unlabelled(images: Path) -> Iterator[MakeUnlabelled]:
         dataset.delete()
 
 
+def note_duplicates(dataset: fo.Dataset) -> None:
+    """Write what `find_duplicates` leaves of three images each that look alike, of different scenes."""
+    ids = dataset.values("id")
+    write_values(dataset, "duplicate_group", ids[:60], [row // 3 for row in range(60)], kind="int")
+    save_run(dataset, DUPLICATES_RUN, method="test", params={}, fields=["duplicate_group"], summary={})
+
+
 def class_of(path: Path | str) -> str:
     return Path(path).stem.split("-")[0]
 
@@ -109,6 +119,7 @@ def ids_of(dataset: fo.Dataset, split: str) -> set[str]:
 def finished(images: Path) -> Iterator[tuple[fo.Dataset, LoopReport]]:
     """Return a dataset after three rounds, whose evaluation images are labelled as a class of their own."""
     dataset = unlabelled_dataset(images)
+    note_duplicates(dataset)
     start(dataset, duplicates=True)
     annotate(dataset, EVALUATION, label="held out")
     for _ in range(3):
@@ -147,6 +158,29 @@ def test_images_of_one_scene_are_never_on_both_sides(finished: Finished) -> None
 
     assert len(picked) == 60
     assert not scenes & set(picked.values("scene"))
+
+
+def test_near_duplicates_are_never_on_both_sides(finished: Finished) -> None:
+    dataset, _ = finished
+    groups = set(dataset.select(sorted(frozen_ids(dataset))).values("duplicate_group")) - {None}
+
+    picked = dataset.match(fo.ViewField("loop_round").exists())
+
+    assert groups
+    assert not groups & set(picked.values("duplicate_group"))
+
+
+def test_near_duplicates_are_looked_for_before_images_are_set_aside(unlabelled: MakeUnlabelled) -> None:
+    dataset = unlabelled()
+    few = dataset.values("id")[::10]
+    dataset.delete_samples([key for key in dataset.values("id") if key not in few])
+    copies = [fo.Sample(filepath=path) for path in dataset.values("filepath")]
+    dataset.add_samples(copies)
+
+    start(dataset, duplicates=True, group_by=(), evaluation_images=6)
+
+    held_out = dataset.select(sorted(frozen_ids(dataset))).values("filepath")
+    assert len(held_out) == 2 * len(set(held_out))
 
 
 def test_what_each_round_added_is_told_class_by_class(finished: Finished) -> None:
