@@ -27,6 +27,13 @@ Labels = Annotated[
 ]
 GoOn = Annotated[bool, typer.Option("--go-on", help="Go on although the learning curve says to stop.")]
 Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Images a round.")]
+PreAnnotate = Annotated[
+    bool | None,
+    typer.Option("--pre-annotate/--no-pre-annotate", help="Predictions of the last round go with each batch."),
+]
+BlindShare = Annotated[
+    float | None, typer.Option("--blind-share", min=0, max=1, help="Share of a batch without them, in Label Studio.")
+]
 EvaluationImages = Annotated[
     int | None, typer.Option("--evaluation-images", min=1, help="Images to measure on; at most a fifth of all.")
 ]
@@ -82,6 +89,8 @@ def loop(
     label_studio: LabelStudio = None,
     project: Project = None,
     annotators: Annotators = None,
+    pre_annotate: PreAnnotate = None,
+    blind_share: BlindShare = None,
     images: Images = None,
     document_root: DocumentRoot = None,
     preset: opt.Preset = None,
@@ -118,6 +127,8 @@ def loop(
             label_studio=label_studio,
             project=project,
             annotators=annotators,
+            pre_annotate=pre_annotate,
+            blind_share=blind_share,
             images=images,
             document_root=document_root,
             preset=preset,

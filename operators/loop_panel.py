@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from ..plugin.datasets.loops import list_loops
+from ..plugin.datasets.loops import list_loops, steps_made
 from ..plugin.errors import WinnowError
 from . import loop_plots as plots
 from .panel_style import COLUMN, PLOT_CONFIG
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..plugin.workflows.loop_report import LoopReport
 
 _JOB = "loop_status"
+_EVERY = 5_000  # milliseconds between two looks whether a step was made
 _ROUNDS = {
     "round": "Round",
     "labels": "Labels",
@@ -58,6 +59,12 @@ class LoopPanel(foo.Panel):
         ctx.panel.set_state("loop", ctx.params["value"])
         self._fill(ctx)
 
+    def tick(self, ctx: Any) -> None:
+        """Read the loop again where a step was made since; looking for that costs little."""
+        shown = ctx.panel.get_state("shown") or {}
+        if ctx.dataset is not None and shown.get("steps") != steps_made(ctx.dataset):
+            self._fill(ctx)
+
     def show_training(self, ctx: Any) -> None:
         """Show what is to be labelled of the round's batch."""
         self._show(ctx, "training")
@@ -77,7 +84,7 @@ class LoopPanel(foo.Panel):
             panel.enum("loop", known, default=shown.get("name"), view=choices, on_change=self.choose)
         if "error" in shown:
             panel.view("error", types.Error(label=shown["error"]))
-        elif not known or not shown:
+        elif not known or "headline" not in shown:
             panel.md(
                 "**No loop yet.** A loop picks the images that are worth labelling next, trains on what you label, and "
                 "tells when more labels no longer pay. It needs no labels to begin.",
@@ -87,6 +94,7 @@ class LoopPanel(foo.Panel):
         else:
             self._draw(panel, shown)
         panel.btn("reload", "Reload", on_click=self.reload, icon="refresh")
+        panel.view("timer", types.TimerView(interval=_EVERY, on_interval=self.tick))
         return types.Property(panel, view=COLUMN)
 
     def _draw(self, panel: types.Object, shown: dict[str, Any]) -> None:
@@ -148,15 +156,17 @@ def _shown(ctx: Any) -> dict[str, Any]:
     """Return what the panel draws of the chosen loop, else of the newest; nothing where there is none."""
     from ..plugin.workflows.loop import loop_status
 
-    known = [] if ctx.dataset is None else list_loops(ctx.dataset)
-    if not known:
+    if ctx.dataset is None:
         return {}
+    steps, known = steps_made(ctx.dataset), list_loops(ctx.dataset)
+    if not known:
+        return {"steps": steps}
     asked = ctx.panel.get_state("loop")
     name = asked if asked in known else known[-1]
     try:
-        return {"name": name, **_drawn(loop_status(ctx.dataset, name))}
+        return {"name": name, "steps": steps, **_drawn(loop_status(ctx.dataset, name))}
     except WinnowError as error:
-        return {"name": name, "error": str(error)}
+        return {"name": name, "steps": steps, "error": str(error)}
 
 
 def _drawn(report: LoopReport) -> dict[str, Any]:

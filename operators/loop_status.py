@@ -84,6 +84,7 @@ class LoopStatus(WorkflowOperator):
         form.number("evaluation_images", "Images to measure on", f"Empty: {defaults.evaluation_images}.", low=1)
         form.number("batch", "Images a round", f"Empty: {defaults.batch}.", low=1)
         form.switch("label_studio", "Label in Label Studio")
+        form.switch("pre_annotate", "Pre-annotate", "What the last round's classifier says of a batch goes with it.")
 
     def _settings(self, form: Form) -> None:
         """Offer the other settings; what stays empty stays as it was."""

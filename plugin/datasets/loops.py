@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import DataError
 from . import runs
+from .labeling_batches import METHOD as BATCH_METHOD
 from .views import Collection, dataset_of
 
 _PREFIX = "winnow_loop_"
@@ -115,6 +116,11 @@ def round_field(name: str) -> str:
     return f"{name}_round"
 
 
+def prediction_field(name: str) -> str:
+    """Return the field for what the last round's classifier says of a loop's batch."""
+    return f"{name}_prediction"
+
+
 def save_loop(
     view: Collection, name: str, settings: Mapping[str, Any], evaluation: FrozenSet, notes: Sequence[str]
 ) -> None:
@@ -158,6 +164,18 @@ def find_loop(view: Collection, name: str) -> SavedLoop | None:
 def list_loops(view: Collection) -> list[str]:
     """Return the names of the dataset's loops, the oldest first."""
     return [run.key.removeprefix(_PREFIX) for run in runs.list_runs(view) if run.method == _LOOP_METHOD]
+
+
+def steps_made(view: Collection) -> str:
+    """Return text that is another one after each step of a loop, whichever process made it."""
+    dataset = dataset_of(view)
+    dataset.reload()
+    made = [
+        f"{run.key} {run.time.isoformat()} {run.summary.get(_STOPPED, '')}"
+        for run in runs.list_runs(dataset)
+        if run.method in (_LOOP_METHOD, _ROUND_METHOD, BATCH_METHOD)
+    ]
+    return hashlib.sha256("\n".join(made).encode()).hexdigest()[:16]
 
 
 def change_settings(view: Collection, name: str, settings: Mapping[str, Any]) -> None:

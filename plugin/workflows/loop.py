@@ -22,7 +22,7 @@ from ..progress import Progress, silent
 from .loop_evaluation_set import reserve_evaluation_set
 from .loop_labeling import bring_back, finish_sending, need_client, renew_views, send_out
 from .loop_members import loop_label_field, note_classes, read_members, renew_duplicates, settle
-from .loop_picking import pick
+from .loop_picking import pick, pre_annotated
 from .loop_report import LoopReport
 from .loop_settings import WHERE_IT_STANDS, LoopParams, LoopSettings, check_changes
 from .loop_state import (
@@ -122,7 +122,7 @@ def _next(view: Collection, params: LoopParams, progress: Progress, client: Labe
         loops.change_settings(view, loop.name, asdict(settings))
     note_classes(view, str(settings.label_field), settings.classes)
     state = _state(view, loop, settings)
-    done = finish_sending(view, loop.name, client if settings.label_studio else None, progress)
+    done = finish_sending(view, settings, loop.name, client if settings.label_studio else None, progress)
     if state.evaluation is None or not state.batches:
         return _go_out(view, loop, settings, done, progress, client)
     done += bring_back(view, state, params.label_file, client, progress)
@@ -196,6 +196,7 @@ def _pick(view: Collection, state: LoopState, progress: Progress, client: LabelS
         round_batch(state.loop.name, number),
         ids,
         purpose="training",
+        predictions=pre_annotated(view, state, ids, progress),
         client=client,
         progress=progress,
     )

@@ -17,7 +17,7 @@ from ..datasets.labeling_batches import (
     read_plain_labels,
     save_batch,
 )
-from ..datasets.loops import find_loop
+from ..datasets.loops import find_loop, prediction_field
 from ..datasets.views import Collection, dataset_of
 from ..errors import DataError
 from ..labeling.image_delivery import Way
@@ -61,6 +61,7 @@ def send_out(
     ids: Sequence[str],
     *,
     purpose: str,
+    predictions: str | None = None,
     client: LabelStudioClient | None,
     progress: Progress,
 ) -> list[str]:
@@ -72,6 +73,7 @@ def send_out(
         name: Of the batch.
         ids: Sample ids, best first.
         purpose: "training", or "evaluation": then nobody is to see a prediction.
+        predictions: Field of predictions that annotators get to see.
         client: Of Label Studio, where the loop labels there.
         progress: Told along the way.
 
@@ -93,17 +95,30 @@ def send_out(
         annotators=settings.annotators,
         purpose=purpose,
         batch=name,
+        prediction_field=predictions,
+        blind_share=settings.blind_share if predictions else 0.0,
     )
     return _told(send_to_label_studio(view.select(unlabelled), params, client, progress))
 
 
-def finish_sending(view: Collection, name: str, client: LabelStudioClient | None, progress: Progress) -> list[str]:
+def finish_sending(
+    view: Collection, settings: LoopSettings, name: str, client: LabelStudioClient | None, progress: Progress
+) -> list[str]:
     """Send the rest of a loop's batches whose sending was cut off; return what a user should know of it."""
     told = []
     own = batch_numbers(view, name)
     for entry in list_batches(view):
         if client is not None and entry.name in own and not entry.is_complete and entry.url == client.base_url:
-            params = SendParams(project=entry.project_id or None, purpose=entry.purpose, batch=entry.name)
+            predicted = prediction_field(name)
+            params = SendParams(
+                project=entry.project_id or None,
+                purpose=entry.purpose,
+                batch=entry.name,
+                prediction_field=predicted if settings.pre_annotate and view.has_field(predicted) else None,
+                images=cast(Way, settings.images),
+                document_root=settings.document_root,
+                annotators=entry.annotators,
+            )
             told += _told(send_to_label_studio(view, params, client, progress))
     return told
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from ..datasets.loops import split_field
+from collections.abc import Sequence
+
+from ..datasets.loops import prediction_field, split_field
 from ..datasets.views import Collection
 from ..errors import DataError
 from ..progress import Progress
 from .loop_members import POOL
 from .loop_state import LoopState
+from .predict import PredictParams, apply_classifier
 from .select import SelectParams, select_for_labeling
 from .vectors import VectorParams
 from .wording import counted
@@ -45,3 +48,13 @@ def pick(view: Collection, state: LoopState, number: int, progress: Progress) ->
             f"'{split_field(name)}' was changed. Run the step again, which sets it right."
         )
     return list(report.ids)
+
+
+def pre_annotated(view: Collection, state: LoopState, ids: Sequence[str], progress: Progress) -> str | None:
+    """Write what the last round's classifier says of a batch; return the field, None where nothing is to be said."""
+    trained = [each.summary for each in state.rounds if each.summary["trained"]]
+    if not state.settings.pre_annotate or not trained:
+        return None
+    params = PredictParams(classifier=trained[-1]["classifier"], prediction_field=prediction_field(state.loop.name))
+    apply_classifier(view.select(list(ids)), params, progress)
+    return params.prediction_field

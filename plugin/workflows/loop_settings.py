@@ -42,6 +42,9 @@ class LoopSettings:
         label_studio: Batches go out to Label Studio, and come back from there.
         project: Of Label Studio; None = a new one.
         annotators: How many are to label each image in Label Studio.
+        pre_annotate: What the last round's classifier says of a batch goes with it, into the field NAME_prediction and
+            to Label Studio; never with the evaluation set.
+        blind_share: Share of such a batch, in 0..1, that annotators in Label Studio get without.
         images: How images reach annotators there, as for sending: "auto", "local-files", "upload" or "url".
         document_root: The folder that it serves local files from; None = not known.
         backbone: See `VectorParams`.
@@ -68,6 +71,8 @@ class LoopSettings:
     label_studio: bool = False
     project: int | None = None
     annotators: int = 1
+    pre_annotate: bool = False
+    blind_share: float = 0.0
     images: str = "auto"
     document_root: str | None = None
     backbone: str = "lite0"

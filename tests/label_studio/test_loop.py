@@ -10,9 +10,10 @@ from typing import Any
 import fiftyone as fo
 import pytest
 
+from tests.label_studio.conftest import predictions_of
 from tests.label_studio.server import RealLabelStudio
 from tests.plugin.workflows.conftest import CLASSES, tile
-from winnow.plugin.datasets.labeling_batches import load_batch
+from winnow.plugin.datasets.labeling_batches import Batch, load_batch
 from winnow.plugin.labeling.client import LabelStudioClient
 from winnow.plugin.training.classifier import load_classifier
 from winnow.plugin.workflows.loop import run_loop
@@ -81,6 +82,12 @@ def label_batch(client: LabelStudioClient, dataset: fo.Dataset, name: str, other
     return list(batch.sample_ids)
 
 
+def predictions_in(client: LabelStudioClient, batch: Batch) -> list[list[dict[str, Any]]]:
+    """Return the predictions of each task of a batch."""
+    found = predictions_of(client, batch.project_id)
+    return [found[task] for task in batch.task_ids]
+
+
 def test_three_rounds_through_label_studio(
     dataset: fo.Dataset, studio: RealLabelStudio, client: LabelStudioClient, second_annotator: int
 ) -> None:
@@ -97,6 +104,7 @@ def test_three_rounds_through_label_studio(
         patience=9,
         least_gain=0.0,
         duplicates=False,
+        pre_annotate=True,
         document_root=str(studio.images.parent),
     )
     measured_on = label_batch(client, dataset, "loop_evaluation")
@@ -119,3 +127,9 @@ def test_three_rounds_through_label_studio(
     assert not set(measured_on) & set(dataset.match({"loop_split": "train"}).values("id"))
     assert set(load_classifier(Path(summary["rounds"][-1]["classifier"])).classes) <= set(CLASSES)
     assert all(load_batch(dataset, "loop_evaluation").blind)
+    predicted = {
+        name: [len(predictions) for predictions in predictions_in(client, load_batch(dataset, name))]
+        for name in ("loop_evaluation", "loop_1", f"loop_{ROUNDS}")
+    }
+    assert predicted == {"loop_evaluation": [0] * MEASURED, "loop_1": [0] * BATCH, f"loop_{ROUNDS}": [1] * BATCH}
+    assert load_batch(dataset, f"loop_{ROUNDS}").model_version == summary["rounds"][ROUNDS - 2]["version"]
