@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..datasets.loops import split_field
 from .evaluation_parts import interval_text, rounded
 from .loop_curve import RoundPoint
 from .loop_labeling import open_batches, view_name
@@ -128,7 +129,7 @@ class LoopReport:
 
 def next_sentence(state: LoopState) -> str:
     """Return what to do next, as a sentence."""
-    stage, again = state.stage, "`winnow loop TARGET next`, or Next in the App's panel"
+    stage, again = state.stage, "`winnow loop TARGET next`, or Next step in the App's panel"
     if stage == STOPPED:
         return f"nothing; the loop was stopped: {state.loop.stopped}. `winnow loop TARGET next --go-on` takes it up."
     if stage == BEGIN:
@@ -136,9 +137,12 @@ def next_sentence(state: LoopState) -> str:
     if stage == LABEL:
         return f"label {_to_label(state)}; then go on: {again}."
     if stage == STOP_ADVISED:
-        return f"stop here ({_why_stop(state)}), or pick another batch all the same: `winnow loop TARGET next --go-on`."
+        return (
+            f"stop here ({_why_stop(state)}) and {_final(state)}, or pick another batch all the same: "
+            "`winnow loop TARGET next --go-on`."
+        )
     if stage == EXHAUSTED:
-        return "nothing is left to label; train the final classifier: `winnow train`."
+        return f"nothing is left to label; {_final(state)}."
     if stage == PICK:
         return f"pick the next batch: {again}."
     return f"train on what is back, measure, and pick the next batch: {again}."
@@ -239,6 +243,11 @@ def _found(before: float, now: float) -> str:
     if now != now:
         return ""
     return f" (recognised: {now:.0%})" if before != before else f" (recognised: {before:.0%} -> {now:.0%})"
+
+
+def _final(state: LoopState) -> str:
+    field = split_field(state.loop.name)
+    return f"train the final classifier on all labels: `winnow train TARGET --split-field {field}`"
 
 
 def _why_stop(state: LoopState) -> str:
