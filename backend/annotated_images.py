@@ -20,6 +20,7 @@ from ..plugin.labeling.class_mapping import ClassMapping, map_classes, map_to_co
 from ..plugin.labeling.image_access import ImageAccessError, describe_address
 from ..plugin.labeling.image_sources import ImageSources, address_in
 from ..plugin.labeling.labeling_config import Control, LabelingConfig
+from ..plugin.labeling.task_identity import is_marked_blind
 from ..plugin.progress import Progress
 
 _DOWNLOADS_AT_ONCE = 4  # fewer than for predictions, which annotators wait for
@@ -32,10 +33,11 @@ class AnnotatedImages:
     Attributes:
         tasks: (n,) int64. Their tasks' numbers.
         addresses: (n,) object. Where Label Studio keeps them.
-        units: (n,) object. What each belongs to, for holding out: a value of the group key, or its task.
+        units: (n,) object. What each belongs to, for holding out: a value of the group key, its sample or task.
         present: (n, k) float in {0, 1, NaN}: absent, present, not known; with one label an image one 1 a row.
         classes: k names: those of the serving classifier first, then new ones.
         blind: (n,) bool. Labelled without a prediction in sight.
+        reserved: (n,) bool. Its task's data says that nobody is to see a prediction: it was sent to judge by.
         multilabel: Whether an image may have several labels.
         counts: How the labels came about, as plain JSON.
     """
@@ -46,6 +48,7 @@ class AnnotatedImages:
     present: np.ndarray
     classes: tuple[str, ...]
     blind: np.ndarray
+    reserved: np.ndarray
     multilabel: bool
     counts: dict[str, Any] = field(default_factory=dict)
 
@@ -61,6 +64,7 @@ class AnnotatedImages:
             self.present[rows],
             self.classes,
             self.blind[rows],
+            self.reserved[rows],
             self.multilabel,
             self.counts,
         )
@@ -96,6 +100,7 @@ def read_annotated(
         present=np.array([answers.targets(task["id"], names) for task, answers in rows]).reshape(len(rows), len(names)),
         classes=tuple(names),
         blind=np.array([answers.found.labels[task["id"]].blind for task, answers in rows], bool),
+        reserved=np.array([task["reserved"] for task, _ in rows], bool),
         multilabel=controls[0].multiple,
         counts=_counts(slim, read, grouped=group_key is not None),
     )
@@ -161,6 +166,7 @@ def _slim(task: Mapping[str, Any], keys: Sequence[str], group_key: str | None) -
     return {
         "id": int(task["id"]),
         "unit": unit,
+        "reserved": is_marked_blind(data),
         "grouped": unit.startswith("group "),
         "addresses": {key: address_in(data, key) for key in keys},
         "annotations": task.get("annotations") or [],

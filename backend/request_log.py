@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from itertools import count as counting
 from typing import Any, TextIO
-from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 REQUEST_ID = "X-Request-ID"
 
 _request_id: ContextVar[str] = ContextVar("winnow_request_id", default="-")
+# from anywhere on, so that a server that is started again repeats no id
+_numbers = counting(int.from_bytes(os.urandom(7), "big"))
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 # Asked every few seconds, by Label Studio before each call: worth a line only where something is wrong.
 _QUIET_ROUTES = ("/health", "/metrics")
@@ -48,7 +51,7 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(REQUEST_ID, "")
-        request_id = given if _SANE_ID.fullmatch(given) else uuid4().hex[:16]
+        request_id = given if _SANE_ID.fullmatch(given) else f"{next(_numbers):016x}"
         token = _request_id.set(request_id)
         began, status = time.monotonic(), 0
 

@@ -141,7 +141,8 @@ def _holding_out(spec: JobSpec) -> HoldingOut:
 
 def _divide(images: AnnotatedImages, digests: np.ndarray, store: LearningStore, spec: JobSpec) -> _Parts:
     """Choose what is held out, for good, and what is trained on."""
-    units = choose_held_out(images.units, store.held_out(spec.project), _holding_out(spec))
+    known = store.held_out(spec.project) | set(images.units[images.reserved])
+    units = choose_held_out(images.units, known, _holding_out(spec))
     store.hold_out(spec.project, sorted(units))
     held_out = np.array([unit in units for unit in images.units], bool)
     contents = np.array([digest.tobytes() for digest in digests], object)

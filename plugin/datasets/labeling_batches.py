@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -129,7 +129,7 @@ def save_batch(view: Collection, batch: Batch) -> None:
     """Save a batch on the dataset, in place of an earlier one of its name."""
     lists = {name: list(getattr(batch, name)) for name in _LISTS}
     lists["labels_before"] = [dict(labels) for labels in batch.labels_before]
-    summary = {key: value for key, value in asdict(batch).items() if key not in _LISTS}
+    summary = {name: getattr(batch, name) for name in (field.name for field in fields(Batch)) if name not in _LISTS}
     summary |= {"fields": dict(batch.fields), "time": batch.time or datetime.now(UTC).isoformat()}
     summary |= {"samples": len(batch), "is_complete": batch.is_complete}
     save_run(
@@ -151,11 +151,13 @@ def load_batch(view: Collection, name: str) -> Batch:
     summary = load_run(view, _PREFIX + name).summary
     lists = load_results(view, _PREFIX + name) or {}
     values: dict[str, Any] = {key: summary[key] for key in {field.name for field in fields(Batch)} - set(_LISTS)}
+    values["fields"] = dict(values["fields"])  # the database's own kind of dict can't be copied
     return Batch(**values | {key: tuple(lists[key]) for key in _LISTS})
 
 
 def list_batches(view: Collection) -> list[BatchEntry]:
-    """Return the dataset's batches, the one that was begun first first."""
+    """Return the dataset's batches, the one that was begun first first; those of other processes, too."""
+    dataset_of(view).reload()
     kept = {field.name for field in fields(BatchEntry)} - {"time"}
     entries = [
         BatchEntry(**{key: run.summary[key] for key in kept}, time=datetime.fromisoformat(run.summary["time"]))

@@ -200,6 +200,10 @@ class LabelStudioClient:
         answer = self.call("POST", f"/api/projects/{project_id}/import/predictions", json=list(predictions))
         return int(answer["created"])
 
+    def create_prediction(self, prediction: dict[str, Any]) -> None:
+        """Store one prediction with its `task`, which Label Studio does not validate; see `import_predictions`."""
+        self.call("POST", "/api/predictions/", json=prediction)
+
     def delete_predictions(self, project_id: int, model_version: str) -> None:
         """Delete the predictions of one version."""
         self.call("DELETE", f"/api/projects/{project_id}/model-versions/", json={"model_version": model_version})

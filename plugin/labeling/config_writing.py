@@ -1,6 +1,6 @@
 """Class names -> a labeling config with one question for each label field.
 
-Few classes are buttons in a row. From a dozen on, a search box above narrows them down. Names may hold anything that
+From a dozen classes on, a search box above narrows them down. Names may hold anything that
 XML can hold, in any script.
 """
 
@@ -16,6 +16,15 @@ from .labeling_config import MAX_CONFIG_CHARACTERS, LabelingConfigError, parse_l
 
 IMAGE_KEY = "image"
 _FEW = 12
+# The choices stay in sight beside the image, however tall it is and however many they are.
+_ABOVE = (
+    '<View style="display: flex; gap: 1em">',
+    '  <View style="flex: 1 1 auto; min-width: 0">',
+    f'    <Image name="{IMAGE_KEY}" value="${IMAGE_KEY}" zoom="true"/>',
+    "  </View>",
+    '  <View style="flex: 0 0 16em; max-height: 80vh; overflow-y: auto">',
+)
+_BELOW = ("  </View>", "</View>")
 # What XML 1.0 can't hold, not even escaped.
 _IMPOSSIBLE = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 _CONTROL_NAME = re.compile(r"[^\W\d]\w*")
@@ -45,8 +54,7 @@ def write_labeling_config(questions: Sequence[Question]) -> str:
     if not questions or not all(question.classes for question in questions):
         raise LabelingConfigError("there is no class to choose from. Name the classes, separated by commas.")
     controls = [control for question in questions for control in _lines(question, titled=len(questions) > 1)]
-    lines = ["<View>", f'  <Image name="{IMAGE_KEY}" value="${IMAGE_KEY}" zoom="true"/>', *controls, "</View>"]
-    config = "\n".join(lines)
+    config = "\n".join([*_ABOVE, *controls, *_BELOW])
     if len(config) > MAX_CONFIG_CHARACTERS:
         count = sum(len(question.classes) for question in questions)
         raise LabelingConfigError(
@@ -83,15 +91,15 @@ def written_classes(config: str, questions: Sequence[Question]) -> list[ClassMap
 def _lines(question: Question, *, titled: bool) -> list[str]:
     if not _CONTROL_NAME.fullmatch(question.name) or question.name == IMAGE_KEY:
         raise LabelingConfigError(f"'{question.name}' can't be the name of a control. Use letters, digits and _.")
-    lines = [f"  <Header value={_attribute(question.name)}/>"] if titled else []
+    lines = [f"    <Header value={_attribute(question.name)}/>"] if titled else []
     if len(question.classes) > _FEW:
         lines.append(
-            f'  <Filter name="{question.name}_filter" toName="{question.name}" minlength="0" placeholder="Find"/>'
+            f'    <Filter name="{question.name}_filter" toName="{question.name}" minlength="0" placeholder="Find"/>'
         )
     kind = "multiple" if question.multiple else "single"
-    lines.append(f'  <Choices name="{question.name}" toName="{IMAGE_KEY}" choice="{kind}" showInline="true">')
-    lines += [f"    <Choice {_choice(name)}/>" for name in question.classes]
-    return [*lines, "  </Choices>"]
+    lines.append(f'    <Choices name="{question.name}" toName="{IMAGE_KEY}" choice="{kind}" showInline="false">')
+    lines += [f"      <Choice {_choice(name)}/>" for name in question.classes]
+    return [*lines, "    </Choices>"]
 
 
 def _choice(name: str) -> str:

@@ -49,14 +49,6 @@ class Control:
         """Whether an annotator may pick several choices."""
         return self.most != 1
 
-    @property
-    def importable(self) -> bool:
-        """Whether Label Studio's bulk import takes answers: its validator (1.23) knows no nested Choices.
-
-        These reach Label Studio when it asks for predictions itself, which are not validated.
-        """
-        return self.kind == "taxonomy" or all(isinstance(choice.written, str) for choice in self.choices)
-
 
 @dataclass(frozen=True, slots=True)
 class LabelingConfig:
@@ -98,7 +90,7 @@ def parse_labeling_config(xml: str) -> LabelingConfig:
         reasons = list(_reasons_to_decline(tag, elements))
         if not reasons:
             control, left_out = _control(tag, element)
-            remarks += [f"{tag.tag} '{tag.name}': {sentence}" for sentence in (*left_out, *_remarks(control, element))]
+            remarks += [f"{tag.tag} '{tag.name}': {sentence}" for sentence in (*left_out, *_remarks(element))]
             reasons = [] if control.choices else ["has no choices that can be filled in"]
         if reasons:
             declined.append(f"{tag.tag} '{tag.name}' {', and '.join(reasons)}")
@@ -164,14 +156,12 @@ def _reasons_to_decline_objects(tag: Any) -> Iterator[str]:
         yield f"is about an Image whose value is '{tag.objects[0].value}' rather than a variable such as '$image'"
 
 
-def _remarks(control: Control, element: Any) -> Iterator[str]:
+def _remarks(element: Any) -> Iterator[str]:
     """Yield what to know of a control that is filled in.
 
     One that is not always shown is filled in all the same: Label Studio shows the answer as soon as the control
     appears, and stores none for a control that does not.
     """
-    if not control.importable:
-        yield "its choices are nested (allowNested), which reaches Label Studio when it asks, but not in push mode"
     if _visible_when(element):
         yield "is not always shown (visibleWhen); the prediction appears together with it"
 

@@ -69,9 +69,11 @@ def answer_for(
     probabilities = _checked(probabilities, len(mapping.written))
     if multilabel and mapping.control.multiple:
         return _several(mapping, probabilities, thresholds)
-    best = int(np.argmax(probabilities))
+    # not by numpy, whose argmax lets other threads run, for which a server's event loop then waits
+    values = probabilities.tolist()
+    best = values.index(max(values))
     written = mapping.written[best]
-    return None if written is None else Answer(mapping, (written,), round(float(probabilities[best]), 6))
+    return None if written is None else Answer(mapping, (written,), round(values[best], 6))
 
 
 def _several(mapping: ClassMapping, probabilities: np.ndarray, thresholds: np.ndarray | None) -> Answer | None:
@@ -116,6 +118,12 @@ def _region(answer: Answer) -> dict[str, Any]:
         "value": {control.kind: [_as_json(written) for written in answer.chosen]},
         **({} if answer.score is None else {"score": answer.score}),
     }
+
+
+def is_importable(prediction: Mapping[str, Any]) -> bool:
+    """Tell whether Label Studio's bulk import takes a prediction: its validator (1.23) knows no nested Choices."""
+    values = (region["value"].get("choices", ()) for region in prediction["result"])
+    return not any(isinstance(choice, list) for written in values for choice in written)
 
 
 def chosen(result: Sequence[Any], control: Control) -> tuple[Written, ...] | None:

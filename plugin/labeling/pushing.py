@@ -16,6 +16,7 @@ from ..progress import Progress
 from .attachment import set_fields, wanted_sampling
 from .attachment_report import ChangeLog
 from .client import LabelStudioClient
+from .predictions import is_importable
 
 # A chunk is one request; Label Studio on SQLite stores a thousand predictions in 2 s, and is locked meanwhile.
 CHUNK = 200
@@ -189,10 +190,23 @@ def _push(
         {"task": task["id"], **entry} for task, entry in zip(tasks, entries, strict=True) if isinstance(entry, dict)
     ]
     report.unpredicted += len(tasks) - len(found)
-    if found:
-        stored = client.import_predictions(project_id, found)
-        report.pushed += stored
-        report.dropped += len(found) - stored
+    stored = store_predictions(client, project_id, found)
+    report.pushed += stored
+    report.dropped += len(found) - stored
+
+
+def store_predictions(client: LabelStudioClient, project_id: int, predictions: Sequence[dict[str, Any]]) -> int:
+    """Store predictions, each with its `task`, and return how many Label Studio kept: it drops bad ones silently.
+
+    Its bulk import knows no nested Choices (1.23), so that these go one by one, some four a second.
+    """
+    importable = [each for each in predictions if is_importable(each)]
+    stored = client.import_predictions(project_id, importable) if importable else 0
+    for prediction in predictions:
+        if not is_importable(prediction):
+            client.create_prediction(prediction)
+            stored += 1
+    return stored
 
 
 def _make_current(

@@ -7,6 +7,7 @@ being the start of the next (Friedman, Hastie and Tibshirani 2010, Journal of St
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,8 @@ from .earlier import Prior
 
 _PENALTIES = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)  # of the squared weights, beside the mean loss of a row
 _PENALTIES_OF_PRIOR = (3.0, 1.0, 0.3)  # before those: much may be known already
-_CHOSEN_ON_ALL_FOLDS = 5_000  # rows; with more of them, one held-out fold tells the penalties apart
+_ALL_FOLDS_ROWS = 5_000  # with more of them, one held-out fold tells as much as is needed
+_CHOOSING_ROWS = 10_000  # with many more of them, the penalty is chosen on about so many
 _BLOCK = 8_192
 _MOST_STEPS = 200
 _DOUBT = 0.05  # p (1 - p) of a class, on average
@@ -36,13 +38,15 @@ class LinearHead:
     Attributes:
         weights: (d, k) float64.
         bias: (k,) float64.
-        held_out: (n, k) float64. Out-of-fold logits of the rows that it was fitted on.
+        held_out_rows: (m,) int, ascending. Rows that were held out once: all of at most 5,000, else a fifth.
+        held_out: (m, k) float64. Out-of-fold logits of those rows.
         penalty: The chosen one.
         factor: What calibration multiplied the logits by.
     """
 
     weights: np.ndarray
     bias: np.ndarray
+    held_out_rows: np.ndarray
     held_out: np.ndarray
     penalty: float
     factor: float
@@ -82,20 +86,26 @@ def fit_head(
         raise DataError(f"only {len(labels)} labelled images; at least {2 * FOLDS} are needed to judge any of them.")
     targets = labels_as_targets(vectors, labels, n_classes, prior)
     problem = _Problem(vectors, targets, several=labels.ndim == 2, prior=prior)
-    folds = stratified_folds(strata_of(labels), groups, seed)
-    asked = range(FOLDS) if len(labels) <= _CHOSEN_ON_ALL_FOLDS else range(1)
-    solutions, penalty = _along_the_path(problem, folds, asked, progress)
-    start = solutions[0]
-    for fold in range(FOLDS):
-        if fold not in solutions:
-            solutions[fold] = problem.solve(start, penalty, (folds != fold).astype(np.float32))
-        progress("linear probe", FOLDS + fold + 1, 2 * FOLDS)
-    held_out = np.zeros((len(labels), n_classes))
+    strata = strata_of(labels)
+    folds = stratified_folds(strata, groups, seed)
+    asked = range(FOLDS) if len(labels) <= _ALL_FOLDS_ROWS else range(1)
+    if len(labels) < 2 * _CHOOSING_ROWS:
+        solutions, penalty = _along_the_path(problem, folds, asked, progress)
+    else:
+        few = np.flatnonzero(stratified_folds(strata, groups, seed + 1, len(labels) // _CHOOSING_ROWS) == 0)
+        solutions, penalty = _along_the_path(problem.of_rows(few), folds[few], asked, progress)
+        penalty *= len(few) / len(labels)  # as strong beside the sum of the losses
+        solutions = {fold: problem.solve(solutions[fold], penalty, _without(folds, fold)) for fold in asked}
+    rows = np.flatnonzero(np.isin(folds, asked))
+    held_out = np.zeros((len(rows), n_classes))
     for fold, solution in solutions.items():
-        held_out[folds == fold] = problem.logits(solution, np.flatnonzero(folds == fold))
-    factor = temperature(held_out, labels)
-    weights, bias = problem.undone(problem.solve(start, penalty, np.ones(len(labels), np.float32)) * factor)
-    return LinearHead(weights, bias, held_out * factor, penalty, factor)
+        own = folds[rows] == fold
+        held_out[own] = problem.logits(solution, rows[own])
+    factor = temperature(held_out, labels[rows])
+    solution = problem.solve(solutions[0], penalty, np.ones(len(labels), np.float32))
+    weights, bias = problem.undone(solution * factor)
+    progress("linear probe", 1, 1)
+    return LinearHead(weights, bias, rows, held_out * factor, penalty, factor)
 
 
 def labels_as_targets(
@@ -171,6 +181,12 @@ class _Problem:
             self.penalties = (*_PENALTIES_OF_PRIOR, *_PENALTIES)
         self._correlation = covariance / np.outer(self._spread, self._spread)
 
+    def of_rows(self, rows: np.ndarray) -> _Problem:
+        """Return the problem of some (m,) rows, in the same coordinates."""
+        part = copy(self)
+        part._vectors, part._targets, part._lengths = self._vectors[rows], self._targets[rows], self._lengths[rows]
+        return part
+
     def solve(self, start: np.ndarray, penalty: float, row_weights: np.ndarray) -> np.ndarray:
         """Return the weights that make the targets likeliest, from `start` on; (n,) rows of weight 0 are held out.
 
@@ -243,8 +259,7 @@ def _along_the_path(
     best, chosen, kept = np.inf, problem.penalties[0], solutions
     for number, penalty in enumerate(problem.penalties):
         solutions = {
-            fold: problem.solve(solution, penalty, (folds != fold).astype(np.float32))
-            for fold, solution in solutions.items()
+            fold: problem.solve(solution, penalty, _without(folds, fold)) for fold, solution in solutions.items()
         }
         lost = sum(
             problem.held_out_loss(solution, np.flatnonzero(folds == fold)) for fold, solution in solutions.items()
@@ -252,8 +267,13 @@ def _along_the_path(
         if lost >= best:
             break  # weaker penalties only fit the noise more closely
         best, chosen, kept = lost, penalty, solutions
-        progress("linear probe", (number + 1) * FOLDS // len(problem.penalties), 2 * FOLDS)
+        progress("linear probe", number + 1, len(problem.penalties) + 1)
     return kept, chosen
+
+
+def _without(folds: np.ndarray, fold: int) -> np.ndarray:
+    """Return the (n,) weights of rows, 0 in one fold."""
+    return (folds != fold).astype(np.float32)
 
 
 def _blocks(count: int) -> list[slice]:

@@ -151,7 +151,7 @@ class _Task:
         """Return the probe as a classifier, judged by its out-of-fold scores."""
         head, own = self.fit(images, progress), images.trusted()
         moved = head.held_out - self._adjustment(own)
-        scored = {"probe": measure(self.metric, own.labels, moved)}
+        scored = {"probe": measure(self.metric, own.labels[head.held_out_rows], moved)}
         return self._finished(self.network(head, own, adjusted=True), "probe", scored, None, own, head.factor)
 
     def network(self, head: LinearHead, images: LabelledImages, *, adjusted: bool) -> ClassifierNetwork:

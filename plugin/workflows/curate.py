@@ -8,19 +8,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..datasets.samples import read_samples
 from ..datasets.views import Collection, dataset_of
 from ..errors import DataError, WinnowError
 from ..failures import Failure
 from ..progress import Progress, silent
 from .duplicates import DuplicateParams, DuplicateReport, report_duplicates
-from .evaluate import EvaluateReport, evaluate_rows, shown
+from .evaluate import EvaluateParams, EvaluateReport, evaluate_rows, shown
+from .evaluate_multi_label import MultiLabelEvaluateReport, evaluate_multi_label_predictions
+from .evaluation_parts import interval_text
 from .label_issues import LabelIssueParams, LabelIssueReport, report_label_issues
 from .leaks import LeakParams, LeakReport, has_two_splits, report_leaks
+from .multi_label_issues import MultiLabelIssueReport, field_of_several, find_multi_label_issues
 from .pairs import score_pairs
 from .predict import PredictParams, apply_classifier
 from .train import TrainParams, TrainReport, check_params, train_on
-from .vectors import VectorParams, embed_collection
+from .vectors import Embedded, VectorParams, embed_collection
 from .wording import failure_lines
 
 
@@ -29,7 +34,7 @@ class CurateParams:
     """Settings of `curate`.
 
     Attributes:
-        label_field: Field of the labels; None = detected.
+        label_field: Field of the labels, one an image or several; None = detected.
         split_field: Field of the splits, or "tags"; None = detected.
         preset: Of the training: "probe" or "quick".
         output: Folder of the classifier; None = below Winnow's home.
@@ -52,9 +57,9 @@ class CurateReport:
     failures: tuple[Failure, ...]
     duplicates: DuplicateReport
     leaks: LeakReport | None
-    label_issues: LabelIssueReport | None
+    label_issues: LabelIssueReport | MultiLabelIssueReport | None
     training: TrainReport | None
-    evaluation: EvaluateReport | None
+    evaluation: EvaluateReport | MultiLabelEvaluateReport | None
     no_classifier: str
     seconds: dict[str, float]
     notes: tuple[str, ...]
@@ -103,9 +108,21 @@ class CurateReport:
             issues = self.label_issues.summary()
             yield "wrong labels", f"{issues['flagged']:,} flagged, {issues['estimated']:.0f} expected in all"
         if self.evaluation is not None:
-            yield f"accuracy, clean {self.evaluation.evaluated_on}", shown(self.evaluation.clean)
-            yield f"accuracy, {self.evaluation.evaluated_on} as given", shown(self.evaluation.given)
+            metric, clean, given = _scores(self.evaluation)
+            yield f"{metric}, clean {self.evaluation.evaluated_on}", clean
+            yield f"{metric}, {self.evaluation.evaluated_on} as given", given
         yield "time", ", ".join(f"{step.replace('_', ' ')} {found:.0f} s" for step, found in self.seconds.items())
+
+
+def _scores(evaluation: EvaluateReport | MultiLabelEvaluateReport) -> tuple[str, str, str]:
+    """Return the name of a metric, and its value on clean images and on all, for a person."""
+    if isinstance(evaluation, EvaluateReport):
+        return "accuracy", shown(evaluation.clean), shown(evaluation.given)
+    clean, given = (
+        f"{each.micro_f1:.1%} (95 % interval {interval_text(each.micro_f1_interval)})" if each.images else "not known"
+        for each in (evaluation.clean, evaluation.given)
+    )
+    return "micro F1", clean, given
 
 
 class _Stopwatch:
@@ -143,9 +160,14 @@ def curate(
         DataError, ClassifierError: See `train.check_params`.
     """
     check_params(view, _train_params(params))
+    several = field_of_several(view, params.label_field)
     watch = _Stopwatch()
     embedded = embed_collection(
-        view, VectorParams(), label_field=params.label_field, split_field=params.split_field, progress=progress
+        view,
+        VectorParams(),
+        label_field=None if several else params.label_field,
+        split_field=params.split_field,
+        progress=progress,
     )
     samples = embedded.samples
     watch.lap("embeddings")
@@ -160,25 +182,16 @@ def curate(
     watch.lap("leaks")
 
     label_issues = training = evaluation = None
-    reason = "" if samples.label_field else _why_no_labels(view)
+    reason = "" if several or samples.label_field else _why_no_labels(view)
     if not reason:
         try:
-            issue_params = LabelIssueParams(label_field=params.label_field, seed=params.seed)
-            label_issues = report_label_issues(view, embedded, duplicates.groups.group, issue_params, progress)
+            label_issues = _judge_labels(view, embedded, several, duplicates.groups.group, params, progress)
             watch.lap("label_issues")
             training = train_on(view, embedded, _train_params(params), progress)
             watch.lap("training")
             predictions = apply_classifier(view, PredictParams(training.classifier_dir), progress)
             watch.lap("predictions")
-            rows = training.selection.evaluation
-            evaluation = evaluate_rows(
-                view,
-                samples,
-                rows,
-                training.selection.evaluated_on,
-                predictions.prediction_field,
-                left_out=untrusted,
-            )
+            evaluation = _evaluate(view, training, predictions.prediction_field, several, params, untrusted)
             watch.lap("evaluation")
         except DataError as error:
             reason = str(error)
@@ -195,6 +208,37 @@ def curate(
         no_classifier=reason,
         seconds=watch.seconds,
         notes=samples.notes,
+    )
+
+
+def _judge_labels(
+    view: Collection,
+    embedded: Embedded,
+    several: str | None,
+    groups: np.ndarray,
+    params: CurateParams,
+    progress: Progress,
+) -> LabelIssueReport | MultiLabelIssueReport:
+    issue_params = LabelIssueParams(label_field=params.label_field, seed=params.seed)
+    if several:
+        return find_multi_label_issues(view, several, issue_params, progress)
+    return report_label_issues(view, embedded, groups, issue_params, progress)
+
+
+def _evaluate(
+    view: Collection,
+    training: TrainReport,
+    prediction_field: str,
+    several: str | None,
+    params: CurateParams,
+    untrusted: Iterable[str],
+) -> EvaluateReport | MultiLabelEvaluateReport:
+    if several:
+        asked = EvaluateParams(prediction_field, several, params.split_field, seed=params.seed)
+        return evaluate_multi_label_predictions(view, several, asked)
+    selection = training.selection
+    return evaluate_rows(
+        view, training.samples, selection.evaluation, selection.evaluated_on, prediction_field, left_out=untrusted
     )
 
 

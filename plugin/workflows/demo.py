@@ -16,6 +16,7 @@ from ..errors import TargetError
 from ..home import winnow_home
 from ..progress import Progress, silent
 from .curate import CurateParams, CurateReport, curate
+from .label_issues import LabelIssueReport
 from .planting import Planted, plant
 
 _MARK = "planted.json"
@@ -115,7 +116,7 @@ def compare(report: CurateReport, planted: Planted, folder: Path) -> dict[str, S
             right += 1
             found.update(sides)
     scores = {"duplicates": _score(len(planted.copies), len(found), right, with_copy)}
-    if report.label_issues is not None:
+    if isinstance(report.label_issues, LabelIssueReport):
         issues = {names[row] for row in np.flatnonzero(report.label_issues.issues.is_issue)}
         hits = issues & set(planted.wrong_labels)
         scores["label_issues"] = _score(len(planted.wrong_labels), len(hits), len(hits), len(issues))

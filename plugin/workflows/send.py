@@ -45,7 +45,7 @@ from ..machine import available_cores
 from ..progress import Progress, silent
 from .send_images import delivery_of, looked
 from .send_params import CHUNK, SendParams
-from .send_project import choose_project, unfinished_batch
+from .send_project import choose_project, give_up_unfinished, unfinished_batch
 from .send_report import SendReport
 from .vectors import FAILURE_FIELD
 
@@ -81,7 +81,10 @@ def send_to_label_studio(
     batch = resumed or _new_batch(view, params, client, project, fields, ids)
     report.batch = batch.name
     save_batch(view, batch)
-    _Sending(view, params, client, project, batch, dict(zip(ids, paths, strict=True)), report).run(progress)
+    sending = _Sending(view, params, client, project, batch, dict(zip(ids, paths, strict=True)), report)
+    sending.run(progress, is_resumed=resumed is not None)
+    if params.again:
+        give_up_unfinished(view, client.base_url)
     return report
 
 
@@ -107,11 +110,10 @@ class _Sending:
         self._versions: dict[str, int] = {}
         self._sent_predictions = 0
 
-    def run(self, progress: Progress) -> None:
+    def run(self, progress: Progress, *, is_resumed: bool) -> None:
         """Send what is not there yet, and note what became of it."""
         report = self._report
         self._import.look()
-        is_resumed = bool(self._import.present)
         ids = [key for key in self._batch.sample_ids if key in self._paths]
         waiting = [key for key in ids if key not in self._import.present]
         report.present = len(ids) - len(waiting)
@@ -150,17 +152,14 @@ class _Sending:
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def _send(self, ids: Sequence[str], images: dict[str, OutgoingImage | str]) -> None:
-        for key in ids:
-            if isinstance(reason := images[key], str):
-                self._fail(key, reason, unreadable=True)
+        unreadable = {key: reason for key in ids if isinstance(reason := images[key], str)}
+        self._fail(unreadable)
+        if unreadable:
+            set_own_values(self._view, FAILURE_FIELD, list(unreadable), list(unreadable.values()), kind="str")
         readable = {key: image for key, image in images.items() if isinstance(image, OutgoingImage)}
         delivered = self._delivery.deliver(list(readable.values()))
-        shown: dict[str, dict[str, str]] = {}
-        for key, found in zip(readable, delivered, strict=True):
-            if isinstance(found, str):
-                self._fail(key, found, unreadable=False)
-            else:
-                shown[key] = found
+        shown = {key: data for key, data in zip(readable, delivered, strict=True) if isinstance(data, dict)}
+        self._fail({key: reason for key, reason in zip(readable, delivered, strict=True) if isinstance(reason, str)})
         hashes = {key: readable[key].sha256 for key in shown}
         tasks = self._tasks(shown, hashes)
         stored = self._import.send(tasks) if tasks else 0
@@ -206,10 +205,8 @@ class _Sending:
         written = tuple(name for name in chosen if name is not None)
         return to_prediction([Answer(mapping, written, prediction.score)], version)
 
-    def _fail(self, key: str, reason: str, *, unreadable: bool) -> None:
-        self._report.failures.append(Failure(key, self._paths[key], reason))
-        if unreadable:
-            set_own_values(self._view, FAILURE_FIELD, [key], [reason], kind="str")
+    def _fail(self, reasons: dict[str, str]) -> None:
+        self._report.failures += [Failure(key, self._paths[key], reason) for key, reason in reasons.items()]
 
     def _save(self) -> None:
         """Note what is there: of the samples that failed, nothing is left in the batch."""
@@ -251,7 +248,7 @@ class _Sending:
         log = settle_project(
             self._client,
             self._project.id,
-            annotators=params.annotators,
+            annotators=self._batch.annotators,
             model_version=self._version if report.predictions else "",
             force_sampling=params.force_sampling,
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..datasets.labeling_batches import Batch, BatchEntry, list_batches, load_batch
+from ..datasets.labeling_batches import Batch, BatchEntry, delete_batch, list_batches, load_batch, save_batch
 from ..datasets.outgoing import known_classes, returning_field
 from ..datasets.outgoing_predictions import check_prediction_field
 from ..datasets.views import Collection, dataset_of
@@ -35,6 +35,18 @@ def unfinished_batch(view: Collection, params: SendParams, url: str) -> Batch | 
             "out to get the next number."
         )
     return None
+
+
+def give_up_unfinished(view: Collection, url: str) -> None:
+    """Leave nothing to go on with of batches that were not finished; what is known to have arrived stays in them."""
+    for entry in list_batches(view):
+        if entry.url == url and not entry.is_complete:
+            batch = load_batch(view, entry.name)
+            arrived = [row for row, task_id in enumerate(batch.task_ids) if task_id]
+            if arrived:
+                save_batch(view, batch.only(arrived))
+            else:
+                delete_batch(view, batch.name)
 
 
 def choose_project(

@@ -122,6 +122,16 @@ def test_report_says_whether_the_serving_classifier_may_know_the_held_out_images
     assert later["continued_from"] == first["version"]
 
 
+def test_tasks_that_were_sent_to_judge_by_are_held_out(run: Run) -> None:
+    project = small_project()
+    for task in project.contents[:12]:
+        task["data"]["winnow_blind"] = True
+
+    run(project)
+
+    assert {f"task {task['id']}" for task in project.contents[:12]} <= run.store.held_out(1)
+
+
 def test_tasks_of_one_group_are_held_out_together(run: Run) -> None:
     project = small_project()
     for task in project.contents:

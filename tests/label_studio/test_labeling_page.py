@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from tests.label_studio.conftest import CHOICES, RunningBackend, add_storage
-from tests.label_studio.server import PASSWORD, USER, RealLabelStudio
-from tests.test_browser import CHROMIUM, FLAGS, PATIENCE_MS
+from tests.label_studio.labeling_page import labeling_page, needs_chromium, open_task
+from tests.label_studio.server import RealLabelStudio
+from tests.test_browser import PATIENCE_MS
 from winnow.plugin.labeling.attachment import attach
 from winnow.plugin.labeling.attachment_memory import AttachmentMemories
 from winnow.plugin.labeling.client import LabelStudioClient
@@ -22,12 +21,8 @@ CONFIG = (
     f'<Choices name="label" toName="image" choice="single">{CHOICES}</Choices></View>'
 )
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and os.environ.get("CI") != "true",
-    reason="Chromium is not installed; `apt-get install chromium` (or brew install chromium) runs this test too",
-)
 
-
+@needs_chromium
 def test_labeling_page_shows_the_choice_of_the_classifier(
     studio: RealLabelStudio,
     client: LabelStudioClient,
@@ -41,21 +36,12 @@ def test_labeling_page_shows_the_choice_of_the_classifier(
     add_storage(client, project, studio.images)
     attach(client, project, backend.backend, memories)
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(PATIENCE_MS)
-        page.goto(f"{studio.url}/user/login/")
-        page.fill("input[name=email]", USER)
-        page.fill("input[name=password]", PASSWORD)
-        page.click("button[type=submit]")
-        page.wait_for_url(lambda url: "/user/login" not in url)
-        page.goto(f"{studio.url}/projects/{project}/data?labeling=1")
+    with labeling_page(studio) as page:
+        open_task(page, studio, project)
         checked = page.locator(".lsf-choices input:checked")
         expect(checked).to_have_count(1, timeout=PATIENCE_MS)
         shown = checked.get_attribute("name")
         page.screenshot(path=tmp_path / "labeling.png")
-        browser.close()
 
     (task,) = client.tasks(project)
     (choice,) = task["predictions"][0]["result"][0]["value"]["choices"]

@@ -53,14 +53,16 @@ def push(
     return call
 
 
-def guess(version: str, kill_after: int | None = None) -> Callable[..., list[dict[str, Any]]]:
+def guess(
+    version: str, kill_after: int | None = None, choice: str | list[str] = "up"
+) -> Callable[..., list[dict[str, Any]]]:
     """Return a stand-in for the classifier, which ends the process, as it were, after some chunks."""
     chunks = iter(range(100))
 
     def predict(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if next(chunks) == kill_after:
             raise KeyboardInterrupt
-        result = [{"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": ["up"]}}]
+        result = [{"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [choice]}}]
         return [{"result": result, "score": 0.5, "model_version": version} for _ in tasks]
 
     return predict
@@ -93,6 +95,22 @@ def test_pushed_predictions_are_there_once_and_the_project_goes_by_their_version
     assert [len(each) for each in found.values()] == [1, 1, 1, 1, 1, 0]
     assert strict_client.project(project)["model_version"] == backend.version
     assert not strict_client.ml_backends(project) and not strict_client.webhooks(project)
+
+
+def test_nested_choices_which_bulk_imports_drop_are_stored_one_by_one(
+    strict_client: LabelStudioClient, new_project: Callable[..., int]
+) -> None:
+    nested = (
+        '<View><Image name="image" value="$image"/><Choices name="label" toName="image" allowNested="true">'
+        '<Choice value="clothes"><Choice value="up"/><Choice value="down"/></Choice></Choices></View>'
+    )
+    project = new_project([{"image": "data:,"}] * 2, nested)
+
+    report = push_predictions(strict_client, project, "v1", guess("v1", choice=["clothes", "up"]))
+
+    found = predictions_of(strict_client, project)
+    assert (report.pushed, report.dropped) == (2, 0)
+    assert [each[0]["result"][0]["value"]["choices"] for each in found.values()] == [[["clothes", "up"]]] * 2
 
 
 def test_label_stream_serves_the_least_certain_pushed_task(

@@ -201,12 +201,6 @@ def test_taxonomy_takes_what_its_editor_shows(choices: str, written: list[tuple[
     assert [choice.written for choice in control.choices] == written
 
 
-def test_nested_choices_are_told_not_to_be_for_push_mode() -> None:
-    xml = f'<View>{IMAGE}<Choices name="c" toName="img" allowNested="true">{TREE}</Choices></View>'
-
-    assert "not in push mode" in parse_labeling_config(xml).remarks[0]
-
-
 def test_attributes_are_read_however_their_names_are_written() -> None:
     control = only_control('leafsonly="TRUE" MAXUSAGES="1"', TREE, "Taxonomy")
 

@@ -8,7 +8,7 @@ from label_studio_sdk.label_interface import LabelInterface
 
 from winnow.plugin.labeling.class_mapping import ClassMapping, map_classes
 from winnow.plugin.labeling.labeling_config import parse_labeling_config
-from winnow.plugin.labeling.predictions import Answer, answer_for, chosen, to_prediction
+from winnow.plugin.labeling.predictions import Answer, answer_for, chosen, is_importable, to_prediction
 
 CLASSES = ("cat", "dog", "yak")
 TREE = (
@@ -189,12 +189,12 @@ def test_nested_choice_whose_children_are_all_picked_is_not_an_answer_of_its_own
     ("xml", "importable"),
     [(config(), True), (tree_config("Taxonomy"), True), (tree_config("Choices", 'allowNested="true"'), False)],
 )
-def test_control_is_importable_where_the_validator_of_bulk_imports_takes_its_answers(
-    xml: str, importable: bool
-) -> None:
+def test_prediction_is_importable_where_the_validator_of_bulk_imports_takes_it(xml: str, importable: bool) -> None:
     (mapped,) = map_classes(CLASSES, parse_labeling_config(xml))
     answer = answer_for(mapped, np.array([0.7, 0.2, 0.1]))
-
     assert answer is not None
-    assert mapped.control.importable is importable
-    assert LabelInterface(xml).validate_prediction(to_prediction([answer], "v1")) is importable
+
+    prediction = to_prediction([answer], "v1")
+
+    assert is_importable(prediction) is importable
+    assert LabelInterface(xml).validate_prediction(prediction) is importable

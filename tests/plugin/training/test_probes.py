@@ -62,6 +62,21 @@ def test_held_out_logits_come_from_rows_that_were_not_seen(vectors: np.ndarray) 
     assert (head.held_out.argmax(axis=1) == nonsense).mean() < 0.32
 
 
+def test_of_many_rows_a_fifth_is_held_out_and_the_penalty_is_chosen_on_some() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(20_000) % 3
+    rows = rng.normal(size=(20_000, 8)).astype(np.float32)
+    rows[:, :3] += np.eye(3)[labels]
+
+    head = fit_head(rows, labels, 3, groups=np.full(20_000, -1), seed=0)
+
+    peer = LogisticRegression(C=1 / (20_000 * head.penalty), max_iter=2000).fit(standardised(rows), labels)
+    assert len(head.held_out_rows) == len(head.held_out) == 4_000
+    right = head.held_out.argmax(axis=1) == labels[head.held_out_rows]
+    assert right.mean() == pytest.approx(peer.score(standardised(rows), labels), abs=0.02)
+    assert np.mean(head.logits(rows).argmax(axis=1) == peer.predict(standardised(rows))) > 0.995
+
+
 def test_copies_do_not_vouch_for_each_other(vectors: np.ndarray) -> None:
     twice, nonsense = np.repeat(vectors[:100], 6, axis=0), np.random.default_rng(1).permutation(LABELS)[:100].repeat(6)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import fiftyone as fo
 import pytest
 
+from tests.label_sets import make_dataset as make_sets
+from tests.mosaics import planted, write_mosaics
 from winnow.plugin.datasets.runs import list_runs
 from winnow.plugin.errors import ClassifierError, DataError
 from winnow.plugin.training.classifier import load_classifier
@@ -34,6 +36,19 @@ def test_every_finding_becomes_a_field(report: CurateReport, shared: fo.Dataset)
     assert all(shared.count(name) >= least for name, least in fields.items())
     assert shared.has_field("suggested_label")
     assert shared.count("winnow_failure") == 0
+
+
+def test_images_with_several_labels_each_are_curated_as_well(tmp_path: Path) -> None:
+    shown = write_mosaics(tmp_path)
+    dataset = make_sets(planted(shown))
+
+    report = curate(dataset, CurateParams(preset="probe", output=tmp_path / "classifier"))
+
+    found = report.summary()
+    dataset.delete()
+    assert found["label_issues"]["missing"] and found["label_issues"]["extra"]
+    assert found["classifier"]["exact_match_clean_test"] > 0.6
+    assert "| micro F1, clean" in report.text()
 
 
 def test_every_step_leaves_a_run(report: CurateReport, shared: fo.Dataset) -> None:
