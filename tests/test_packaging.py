@@ -50,6 +50,7 @@ OPERATORS = [
     "@winnow/curation/move_to_split",
     "@winnow/curation/preview_augmentation",
     "@winnow/curation/review_label_issues",
+    "@winnow/curation/select_for_labeling",
     "@winnow/curation/set_thresholds",
     "@winnow/curation/split_dataset",
     "@winnow/curation/tag_findings",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 
-_ITERATIONS = 15
+_ITERATIONS = 8
 _BLOCK = 16_384
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -19,8 +18,7 @@ from .selection_auto import is_cold, take_auto
 from .selection_pool import Pool, look_alike_distance, unit_sample
 from .uncertainty import Outputs, read_outputs
 
-Strategy = Literal["auto", "random", "least_confidence", "margin", "entropy", "k_center", "typical", "badge", "cover"]
-STRATEGIES: tuple[str, ...] = get_args(Strategy)
+STRATEGIES = ("auto", "random", "least_confidence", "margin", "entropy", "k_center", "typical", "badge", "cover")
 BY_PREDICTION = ("least_confidence", "margin", "entropy", "badge")  # these need probabilities
 BY_CLASS = ("auto", *BY_PREDICTION, "cover")  # these make use of probabilities, and can go for classes
 
@@ -59,7 +57,7 @@ def select(
     n: int,
     pred_probs: np.ndarray | None = None,
     labeled: np.ndarray | Sequence[int] | None = None,
-    strategy: Strategy = "auto",
+    strategy: str = "auto",
     seed: int = 0,
     *,
     groups: np.ndarray | None = None,
@@ -85,7 +83,7 @@ def choose(
     n: int,
     pred_probs: np.ndarray | None = None,
     labeled: np.ndarray | Sequence[int] | None = None,
-    strategy: Strategy = "auto",
+    strategy: str = "auto",
     seed: int = 0,
     *,
     groups: np.ndarray | None = None,

@@ -16,11 +16,12 @@ from .selection_pool import Pool
 _MOST_CLUSTERS = 500
 _TYPICAL_NEIGHBOURS = 20
 _REFERENCES = 2_000
-_COVERED = 10_000  # candidates whose neighbourhoods are looked at
+_COVERED = 10_000  # candidates whose neighbourhoods are looked at, for larger batches twice their size
 _LARGEST_BALL = 500
+_ASKED = 512  # candidates that tell how wide a ball has to be
 _BLOCK = 2_048
 _DIGITS = 4
-_LIGHT = 0.5  # of the usual weight in a cluster
+_LIGHT = 0.1  # of the usual weight in a cluster
 _TINY = 1e-300
 
 Describe = Callable[[int], tuple[float, str]]  # a candidate's score, and why it is chosen
@@ -136,7 +137,8 @@ def take_cover(pool: Pool, n: int, weights: np.ndarray, rng: np.random.Generator
     classifier is wrong. A ball is as wide as is needed for the labels there will be to cover all if none overlapped.
     """
     m = len(pool.rows)
-    some = np.arange(m) if m <= _COVERED else np.sort(rng.choice(m, _COVERED, replace=False))
+    most = max(_COVERED, 2 * n)
+    some = np.arange(m) if m <= most else np.sort(rng.choice(m, most, replace=False))
     rows = pool.rows[some]
     size = int(np.clip(len(some) / (len(pool.labelled) + n), 2, _LARGEST_BALL))
     similarity = _similarity_of_balls(rows, size, rng)
@@ -151,9 +153,8 @@ def take_cover(pool: Pool, n: int, weights: np.ndarray, rng: np.random.Generator
     while len(pool.taken) < n and (free := pool.free[some]).any():
         best = int(np.where(free, np.round(gain / total, 6), -1).argmax())
         covered = balls.indices[balls.indptr[best] : balls.indptr[best + 1]]
-        reason = (
-            f"{int((left[covered] > 0).sum() / len(some) * 100 + 0.5)} % of the images are near it and none labelled"
-        )
+        near = round(float((left[covered] > 0).sum()) * m / len(some))
+        reason = f"about {near:,} images are near it and not covered by a label"
         if pool.take(int(some[best]), float(gain[best] / total), reason) is not None:
             gain -= balls[:, covered] @ left[covered]
             left[covered] = 0
@@ -161,7 +162,7 @@ def take_cover(pool: Pool, n: int, weights: np.ndarray, rng: np.random.Generator
 
 def _similarity_of_balls(rows: np.ndarray, size: int, rng: np.random.Generator) -> float:
     """Return the similarity that `size` of the rows reach, on average over some of them."""
-    asked = rows[np.sort(rng.choice(len(rows), min(len(rows), _BLOCK), replace=False))]
+    asked = rows[np.sort(rng.choice(len(rows), min(len(rows), _ASKED), replace=False))]
     similar = (asked @ rows.T).ravel()
     place = min(len(asked) * size, len(similar))
     return float(np.partition(similar, len(similar) - place)[len(similar) - place])
@@ -173,7 +174,7 @@ def _balls(rows: np.ndarray, similarity: float) -> csr_array:
     for start in range(0, len(rows), _BLOCK):
         near = rows[start : start + _BLOCK] @ rows.T >= similarity
         near[np.arange(len(near)), start + np.arange(len(near))] = True
-        columns.append(np.nonzero(near)[1].astype(np.int32))
+        columns.append((np.flatnonzero(near) % len(rows)).astype(np.int32))
         starts.append(near.sum(axis=1))
     indices = np.concatenate(columns)
     return csr_array((np.ones(len(indices), np.float32), indices, np.cumsum(np.concatenate(starts))), (len(rows),) * 2)

@@ -17,8 +17,7 @@ _SUMS_TO_ONE = 0.02  # how far the sum of a row may be off, for probabilities th
 _ROUNDING = 1e-3
 _LEAST = 1e-300  # a probability that has a logarithm
 _BLOCK = 32_768
-_CAUTION = 0.25
-_PEAK = 1 / (1 + _CAUTION)
+_CAUTION, _LEAST_DOUBT = 0.25, 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +71,13 @@ class Outputs:
         return (self.probs - answer).astype(np.float32)
 
     def promise_of(self, classes: np.ndarray) -> np.ndarray:
-        """Return (n,) in 0..1: how much an image promises to tell about one of some classes.
+        """Return (n,) >= 0: how much an image promises to tell about one of some classes.
 
-        p (1 - p)^(1/4), scaled to 1 at its peak, p = 0.8: it probably belongs to the class, and is not yet certain to.
+        p (1 - p)^(1/4), which peaks at p = 0.8: it probably belongs to the class, and is not yet certain to. A little
+        is added to the doubt, so that where all is decided those images come first that do belong to the class.
         """
         probs = self.probs[:, classes]
-        return np.asarray((probs * (1 - probs) ** _CAUTION).max(axis=1) / (_PEAK * (1 - _PEAK) ** _CAUTION))
+        return np.asarray((probs * (1 - probs + _LEAST_DOUBT) ** _CAUTION).max(axis=1))
 
     def _of_likeliest(self) -> np.ndarray:
         """Return (n,): the probability of the likeliest class, or set."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..curation.selection import BY_CLASS, STRATEGIES, Selection, choose
 from ..datasets import runs
-from ..datasets.fields import check_value_field, write_values
+from ..datasets.fields import Kind, check_value_field, write_values
 from ..datasets.views import Collection, every_image
 from ..errors import DataError
 from ..progress import Progress, silent
@@ -62,6 +62,8 @@ class SelectParams:
             raise DataError(f"strategy must be one of {', '.join(STRATEGIES)}, got '{self.strategy}'.")
         if not 0 <= self.relabel <= 1:
             raise DataError(f"relabel must be between 0 and 1, as in 0.1 for a tenth, got {self.relabel:g}.")
+        if len({self.rank_field, self.score_field, self.reason_field}) < 3:
+            raise DataError("rank, score and reason need a field each, of different names.")
         if self.target_classes and self.strategy not in BY_CLASS:
             raise DataError(
                 f"strategy '{self.strategy}' does not look at classes, so it can't go for {self.target_classes[0]}. "
@@ -69,8 +71,8 @@ class SelectParams:
             )
 
     @property
-    def fields(self) -> dict[str, str]:
-        """Name of a field -> what it holds."""
+    def fields(self) -> dict[str, Kind]:
+        """Name of a field -> what it holds: rank, score and reason."""
         return {self.rank_field: "int", self.score_field: "float", self.reason_field: "str"}
 
 
@@ -87,9 +89,8 @@ def select_for_labeling(
         FieldError: A field does not fit.
     """
     images = every_image(view)
-    check_value_field(images, params.rank_field, kind="int")
-    check_value_field(images, params.score_field, kind="float")
-    check_value_field(images, params.reason_field, kind="str")
+    for name, kind in params.fields.items():
+        check_value_field(images, name, kind=kind)
     found = read_candidates(view, params.vectors, params.label_field, params.split_field, progress)
     doubtful = suspects(view, found, round(params.count * params.relabel))
     wanted = params.count - len(doubtful.rows)
@@ -120,12 +121,7 @@ def select_for_labeling(
         failures=found.failures,
         notes=(*found.notes, *known.notes),
     )
-    ranks = np.arange(1, len(rows) + 1)
-    for name, kind, values in (
-        (params.rank_field, "int", ranks),
-        (params.score_field, "float", scores),
-        (params.reason_field, "str", reasons),
-    ):
+    for (name, kind), values in zip(params.fields.items(), (np.arange(1, len(rows) + 1), scores, reasons), strict=True):
         write_values(images, name, report.ids, values, kind=kind, label_field=found.labels.field)
     runs.save_run(
         view,
