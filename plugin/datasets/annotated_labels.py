@@ -18,9 +18,9 @@ from ..errors import FieldError
 from .documents import Document
 from .fields import add_label_attributes, is_own
 from .label_decisions import TOUCHED as TOUCHED_BY_DECISIONS
-from .label_decisions import Decision, decide, declare_attributes
+from .label_decisions import Decision, decide
 from .labeling_batches import PlainLabel
-from .multi_label_decisions import decide_label_set, declare_decisions, earlier_label_set, same_label_set
+from .multi_label_decisions import decide_label_set, earlier_label_set, same_label_set
 from .relabelling import check_editable
 from .views import Collection, dataset_of, describe_field, every_image
 
@@ -69,12 +69,9 @@ def make_label_field(view: Collection, field: str, *, several: bool) -> None:
     if dataset.get_field(field) is None:
         kind = fo.Classifications if several else fo.Classification
         dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=kind)
+    add_label_attributes(dataset, field, {**ATTRIBUTES, "history": (fo.ListField, fo.DictField)})
     if several:
-        declare_decisions(dataset, field)
         add_label_attributes(dataset, f"{field}.{_ELEMENTS}", ATTRIBUTES)
-    else:
-        declare_attributes(dataset, field)
-    add_label_attributes(dataset, field, ATTRIBUTES)
 
 
 def known_classes(view: Collection, field: str) -> list[str]:

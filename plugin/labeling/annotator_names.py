@@ -41,7 +41,7 @@ class AnnotatorNames:
         if naming is Naming.PSEUDONYM and len(key) < _KEY_BYTES:
             raise ValueError(f"pseudonyms need a key of {_KEY_BYTES} bytes, got {len(key)}")
         self._naming, self._key = naming, key
-        self._names = {user.get("id"): _full_name(user) for user in users}
+        self._names = {user.get("id"): _full_name(user) for user in users if naming is Naming.NAME}
 
     def __call__(self, annotator: Hashable) -> str:
         """Return the name; None, where nobody is named, is "unknown"."""

@@ -41,10 +41,12 @@ class Delivered:
     Attributes:
         label: The annotators' label.
         signature: Of their answers; see `task_answers.signature`.
+        at: When the latest of them was given, as Label Studio writes it.
     """
 
     label: PlainLabel
     signature: str
+    at: str = ""
 
 
 def reconcile(

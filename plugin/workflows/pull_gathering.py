@@ -107,11 +107,13 @@ class Gathering:
         return Returned(
             id=key,
             held=held,
+            batch=batch,
             tasks=own,
             asked=self.asked.of(source, batch),
             before=self._sent.before(batch, key),
             annotators=self._sent.annotators(batch),
             is_sent=batch in self._sent,
+            is_latest=source.is_whole,
         )
 
     def _check_files(self, decided: Sequence[Decided], tasks: Mapping[str, list[Task]], rules: Rules) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,20 +39,24 @@ class Returned:
     Attributes:
         id: Of the sample.
         held: The sample, as the database keeps it.
+        batch: Its batch; None where it was not sent.
         tasks: Those of its batch; none where they were deleted.
         asked: The controls that are read.
         before: Label field -> label when it was sent.
         annotators: How many are to label it.
-        is_sent: Whether it belongs to a batch.
+        is_sent: Whether its batch is known.
+        is_latest: Whether there can be no later answers than these; exports grow old.
     """
 
     id: str
     held: Document
+    batch: str | None
     tasks: Sequence[Task]
     asked: Sequence[Asked]
     before: Mapping[str, PlainLabel]
     annotators: int
     is_sent: bool
+    is_latest: bool
 
 
 @dataclass
@@ -142,7 +146,7 @@ def refuse_changed_file(decided: Decided, rules: Rules, plan: Plan) -> None:
 
 def _decide_unanswered(decided: Decided, answers: TaskAnswers, rules: Rules, plan: Plan) -> None:
     sample = decided.sample
-    back = _delivered(sample.held)
+    back = _delivered(sample)
     came_from_it = [
         each for each in sample.asked if each.field in back and _held(sample, each) == back[each.field].label
     ]
@@ -164,7 +168,7 @@ def _decide_unanswered(decided: Decided, answers: TaskAnswers, rules: Rules, pla
         decided.state = None if rules.remove else decided.state
     else:
         plan.counts.out += 1
-        decided.state = LabelingState.OUT if sample.is_sent else None
+        decided.state = LabelingState.OUT if sample.is_sent else decided.state
 
 
 def _decide_answered(decided: Decided, answers: TaskAnswers, rules: Rules, plan: Plan) -> None:
@@ -196,16 +200,16 @@ def _decide_label(
     sample, name = decided.sample, asked.field
     classes = asked.classes(verdict.present)
     label: PlainLabel = classes if asked.several else classes[0]
-    new = Delivered(label, signature(given, label))
-    held = _held(sample, asked)
-    move = reconcile(held, sample.before.get(name), _delivered(sample.held).get(name), new, rules.conflicts)
-    if move is Move.NOTHING:
+    new = Delivered(label, signature(given, label), max(each.at for each in given))
+    last = _delivered(sample).get(name)
+    move = reconcile(_held(sample, asked), sample.before.get(name), last, new, rules.conflicts)
+    if move is Move.NOTHING or (last is not None and not sample.is_latest and new.at < last.at):
         plan.counts.unchanged += 1
     elif move is Move.CONFLICT:
         plan.counts.conflicts += 1
         _clash(decided, name, label, "changed here since it was sent", plan)
     else:
-        decided.answers[name] = {"label": label, "signature": new.signature}
+        decided.answers[name] = {"label": label, "signature": new.signature, "at": new.at, "batch": sample.batch}
         if move is Move.KEEP:
             plan.counts.kept += 1
         else:
@@ -259,14 +263,13 @@ def _attributes(given: Sequence[Given], verdict: Verdict, names: AnnotatorNames)
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _delivered(held: Mapping[str, Any]) -> dict[str, Delivered]:
-    return dict(_read_answers(held.get(ANSWERS_FIELD) or {}))
-
-
-def _read_answers(answers: Mapping[str, Any]) -> Iterator[tuple[str, Delivered]]:
-    for name, entry in answers.items():
-        if isinstance(entry, Mapping) and "signature" in entry:
-            yield name, Delivered(entry.get("label"), str(entry["signature"]))
+def _delivered(sample: Returned) -> dict[str, Delivered]:
+    """Return field -> what was brought back last of the sample's batch; an earlier batch is a closed matter."""
+    return {
+        name: Delivered(entry.get("label"), str(entry.get("signature")), str(entry.get("at") or ""))
+        for name, entry in (sample.held.get(ANSWERS_FIELD) or {}).items()
+        if isinstance(entry, Mapping) and entry.get("batch") == sample.batch
+    }
 
 
 def _held(sample: Returned, asked: Asked) -> PlainLabel:

@@ -209,7 +209,10 @@ class PullReport:
                 "Disagreements: --adjudicate NAME gathers them in a saved view, to be sent to one more person."
             )
         if self.adjudication:
-            steps.append(f"Disagreements are in the saved view `{self.adjudication}`: send them to one more person.")
+            steps.append(
+                f"Disagreements are in the saved view `{self.adjudication}`: send them to one more person, in the App "
+                f"or with winnow labelstudio send {self.dataset} --view {self.adjudication} --batch NAME."
+            )
         return ["", *(f"Next: {step}" for step in steps)] if steps else []
 
 

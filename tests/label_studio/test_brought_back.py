@@ -6,7 +6,6 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ from winnow.plugin.labeling.client import LabelStudioClient
 from winnow.plugin.labeling.task_identity import SAMPLE, TaskIdentity
 from winnow.plugin.workflows.pull import pull_from_label_studio
 from winnow.plugin.workflows.pull_params import PullParams
+from winnow.plugin.workflows.send import send_to_label_studio
+from winnow.plugin.workflows.send_params import SendParams
 
 CONFIG = """<View><Image name="image" value="$image"/>
 <Choices name="label" toName="image"><Choice value="Katze" alias="cat"/><Choice value="犬"/></Choices>
@@ -143,7 +144,7 @@ def test_edited_annotation_is_followed_and_a_deleted_one_is_told(
     report = pull_from_label_studio(dataset, PullParams(), client)
 
     assert labels_of(dataset) == ["犬", "cat"]
-    assert (report.counts.changed, report.counts.withdrawn) == (1, 1)
+    assert (report.counts.changed, report.counts.withdrawn) == (1, 2)  # of two fields
     assert dataset.first().ground_truth.history[0]["label"] == "cat"
 
 
@@ -151,7 +152,7 @@ def test_each_control_goes_into_its_own_field_and_a_second_pull_changes_nothing(
     client: LabelStudioClient, make: Make, send: Send
 ) -> None:
     dataset = make(2)
-    _, (first, second) = (lambda sent: (sent[0], sent[1].values()))(send(dataset))
+    first, second = send(dataset)[1].values()
     answer(client, first, label=["cat"], seen=["tree", "road"], place=[["out", "hill"]])
     answer(client, second)
     pull_from_label_studio(dataset, PullParams(), client)
@@ -184,6 +185,30 @@ def test_labels_stay_on_their_own_samples_after_deletions_on_both_sides(
     assert (report.counts.missing_tasks, report.counts.deleted_samples) == (2, 1)
 
 
+def test_disagreements_go_to_one_more_person_whose_answer_holds(
+    client: LabelStudioClient, make: Make, send: Send, annotators: list[int]
+) -> None:
+    dataset = make(2)
+    project, tasks = send(dataset)
+    split = next(iter(tasks.values()))
+    for by, choice in zip(annotators[:2], ["cat", "犬"], strict=True):
+        answer(client, split, by, label=[choice])
+    pull_from_label_studio(dataset, PullParams(adjudicate="split"), client)
+
+    sent = send_to_label_studio(
+        dataset.load_saved_view("split"),
+        SendParams(batch="round_two", project=project, images="upload", fields=("label=ground_truth",)),
+        client,
+    )
+    (again,) = client.tasks_of_batch(project, "round_two")
+    answer(client, again["id"], annotators[2], label=["犬"])
+    report = pull_from_label_studio(dataset, PullParams(), client)
+
+    assert (sent.samples, labels_of(dataset)) == (1, ["犬", None])
+    assert dataset.values("labeling_state") == ["back", "out"]
+    assert report.counts.disagreements == 0
+
+
 def test_exports_give_the_labels_that_the_server_gives(
     client: LabelStudioClient, make: Make, send: Send, tmp_path: Path
 ) -> None:
@@ -196,14 +221,14 @@ def test_exports_give_the_labels_that_the_server_gives(
     found = []
     for kind, suffix in (("JSON", "json"), ("JSON_MIN", "json"), ("CSV", "csv")):
         copy = dataset.clone()
-        save_batch(copy, replace(load_batch(dataset, "one"), fields=FIELDS))
+        save_batch(copy, load_batch(dataset, "one"))
         file = tmp_path / f"{kind}.{suffix}"
         query = {"exportType": kind, "download_all_tasks": "true"}
         file.write_bytes(client._with_login("GET", f"/api/projects/{project}/export", params=query).content)
 
         pull_from_label_studio(copy, PullParams(file=file))
 
-        found.append(copy.values(["ground_truth.label", "seen.classifications.label", "place.label"]))
+        found.append(list(copy.values(["ground_truth.label", "seen.classifications.label", "place.label"])))
         copy.delete()
 
     assert found[0] == [["cat", "犬", None], [["road", "tree"], ["tree"], []], ["out / hill", None, None]]
@@ -211,15 +236,14 @@ def test_exports_give_the_labels_that_the_server_gives(
 
 
 def test_command_reads_all_pages_and_shows_no_secret(
-    studio: RealLabelStudio, client: LabelStudioClient, make: Make, send: Send, annotators: list[int]
+    studio: RealLabelStudio, client: LabelStudioClient, make: Make, send: Send
 ) -> None:
     dataset = make(MORE_THAN_TWO_PAGES)
     _, tasks = send(dataset)
-    wanted = {}
-    for row, (key, task) in enumerate(tasks.items()):
-        if row % 10 == 0 or row == MORE_THAN_TWO_PAGES - 1:
-            wanted[key] = "cat" if row % 20 else "犬"
-            answer(client, task, label=[wanted[key]])
+    keys = list(tasks)
+    wanted = {keys[0]: "cat", keys[MORE_THAN_TWO_PAGES // 2]: "犬", keys[-1]: "犬"}
+    for key, choice in wanted.items():
+        answer(client, tasks[key], label=[choice])
     environment = {"LABEL_STUDIO_URL": studio.url, "LABEL_STUDIO_API_KEY": studio.token}
 
     result = CliRunner().invoke(app, ["labelstudio", "pull", dataset.name, "--json"], env=environment)

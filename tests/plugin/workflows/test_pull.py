@@ -242,6 +242,31 @@ def test_label_that_was_corrected_here_afterwards_stays(made: fo.Dataset, pull: 
     assert (labels_of(made)[0], made.first().labeling_state) == ("cat", "back")
 
 
+def test_older_export_takes_no_newer_label_away(made: fo.Dataset, pull: Pull) -> None:
+    (older, *_) = before = send(made)
+    (newer, *_) = after = json.loads(json.dumps(before))
+    annotate(older, "dog")
+    annotate(newer, "cat", at="2026-02-01T00:00:00Z")
+    pull(made, after)
+
+    pull(made, before)
+
+    assert labels_of(made)[0] == "cat"
+
+
+def test_label_that_is_sent_again_is_compared_with_what_it_was_then(made: fo.Dataset, pull: Pull) -> None:
+    (first, *_) = tasks = send(made)
+    annotate(first, "dog")
+    pull(made, tasks)
+    made.set_values("ground_truth.label", {made.first().id: "cat"}, key_field="id")
+    (second, *_) = again = send(made, "two")
+    annotate(second, "キツネ")
+
+    report = pull(made, again)
+
+    assert (labels_of(made)[0], report.clashes) == ("キツネ", ())
+
+
 def test_label_of_a_deleted_annotation_is_kept_and_told(made: fo.Dataset, pull: Pull) -> None:
     (task, *_) = tasks = send(made)
     annotate(task, "dog")
