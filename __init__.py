@@ -54,6 +54,9 @@ _PUBLIC = {
     "list_actions": "plugin.workflows.actions",
     "decide_duplicates": "plugin.workflows.decide",
     "review_labels": "plugin.workflows.review_labels",
+    "run_loop": "plugin.workflows.loop",
+    "LoopParams": "plugin.workflows.loop_settings",
+    "LoopChanges": "plugin.workflows.loop_settings",
     "load_classifier": "plugin.training.classifier",
 }
 

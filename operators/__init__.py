@@ -17,6 +17,8 @@ from .find_duplicates import FindDuplicates
 from .find_label_issues import FindLabelIssues
 from .find_leaks import FindLeaks
 from .label_report_panel import LabelReportPanel
+from .loop_panel import LoopPanel
+from .loop_status import LoopStatus
 from .move_to_split import MoveToSplit
 from .preview_augmentation import PreviewAugmentation
 from .pull_from_label_studio import PullFromLabelStudio
@@ -55,8 +57,9 @@ OPERATORS = (
     DeleteSamples,
     UndoAction,
     CancelJob,
+    LoopStatus,
 )
-PANELS = (LabelReportPanel, ClassifiersPanel)
+PANELS = (LabelReportPanel, ClassifiersPanel, LoopPanel)
 
 
 def register(plugin: PluginContext) -> None:
