@@ -80,6 +80,26 @@ def test_find_label_issues_judges_by_predictions_too(colours: fo.Dataset) -> Non
     assert result["summary"]["flagged"] == 1
 
 
+def test_labels_are_brought_back_from_a_table_without_label_studio(colours: fo.Dataset, tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text(f"sample,label,annotator\n{colours.first().id},mauve,Ann\n", "utf-8")
+
+    result = execute("pull_from_label_studio", colours, file=str(table), fields=["seen"])
+
+    assert (colours.first().seen.label, colours.first().seen.annotator) == ("mauve", "Ann")
+    assert (result["summary"]["labelled"], result["show"]["label"]) == (1, "Show what is back")
+
+
+def test_label_studio_that_is_not_set_is_told_before_labels_are_brought_back(
+    colours: fo.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+    with pytest.raises(Exception, match="LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY"):
+        execute("pull_from_label_studio", colours)
+
+
 def test_images_of_a_folder_can_be_kept_before_others(colours: fo.Dataset, tmp_path: Path) -> None:
     first = colours.first()
     copy = tmp_path / "preferred" / "copy.png"
@@ -263,3 +283,15 @@ def test_label_issues_of_a_view_of_patches_can_be_shown_as_patches(colours: fo.D
     assert result["summary"]["unit"] == "patch"
     assert result["show"]["label"] == "Show the flagged patches"
     assert shown.values("boxes.label_issue") == [True] * result["summary"]["flagged"]
+
+
+def test_select_for_labeling_ranks_unlabelled_training_images(colours: fo.Dataset) -> None:
+    for sample in colours.match_tags("train").skip(15).iter_samples(autosave=True):
+        sample["ground_truth"] = None
+
+    result = execute("select_for_labeling", colours, count=4)
+
+    chosen = colours.exists("selection_rank")
+    assert sorted(chosen.values("selection_rank")) == [1, 2, 3, 4]
+    assert set(chosen.values("ground_truth")) == {None}
+    assert result["show"]["label"] == "Show the chosen images"
