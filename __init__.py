@@ -44,6 +44,8 @@ _PUBLIC = {
     "SelectParams": "plugin.workflows.select",
     "curate": "plugin.workflows.curate",
     "CurateParams": "plugin.workflows.curate",
+    "pull_from_label_studio": "plugin.workflows.pull",
+    "PullParams": "plugin.workflows.pull_params",
     "choose": "plugin.workflows.choosing",
     "tag_samples": "plugin.workflows.actions",
     "move_samples": "plugin.workflows.actions",
@@ -52,6 +54,9 @@ _PUBLIC = {
     "list_actions": "plugin.workflows.actions",
     "decide_duplicates": "plugin.workflows.decide",
     "review_labels": "plugin.workflows.review_labels",
+    "run_loop": "plugin.workflows.loop",
+    "LoopParams": "plugin.workflows.loop_settings",
+    "LoopChanges": "plugin.workflows.loop_settings",
     "load_classifier": "plugin.training.classifier",
 }
 

@@ -22,6 +22,7 @@ from .commands import (
     evaluation,
     history,
     labelstudio,
+    loop,
     selection,
     service,
     training,
@@ -63,6 +64,7 @@ app.command()(evaluation.thresholds)
 app.command()(selection.select)
 app.command()(history.actions)
 app.command()(history.undo)
+app.command()(loop.loop)
 app.command()(whole_job.demo)
 app.command("app")(service.open_the_app)
 app.command()(service.serve)

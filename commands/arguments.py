@@ -29,17 +29,19 @@ def vector_params(backbone: str | None, image_size: int | None) -> VectorParams:
     return VectorParams(**given_options(backbone=backbone, image_size=image_size))
 
 
-def open_collection(target: str, label_delimiter: str | None, group_slice: str | None) -> Collection:
-    """Open a TARGET as a dataset or one slice of it, and tell on stderr what was added, mapped or left out."""
+def open_collection(
+    target: str, label_delimiter: str | None, group_slice: str | None, saved_view: str | None = None
+) -> Collection:
+    """Open a TARGET as a dataset, one slice of it or a saved view, and tell on stderr what was added or left out."""
     from ..plugin.datasets.database import ensure_database
     from ..plugin.datasets.targets import open_target
-    from ..plugin.datasets.views import one_slice
+    from ..plugin.datasets.views import load_view, one_slice
 
     ensure_database()
     opened = open_target(target, label_delimiter=label_delimiter)
     for note in opened.notes:
         say(note)
-    return one_slice(opened.dataset, group_slice)
+    return one_slice(opened.dataset if saved_view is None else load_view(opened.dataset, saved_view), group_slice)
 
 
 def root_of(target: str) -> Path | None:

@@ -11,7 +11,7 @@ from .. import options as opt
 from ..plugin.home import winnow_home
 from ..plugin.progress import Progress
 from ..terminal import Report, run_job, say
-from . import display_copies, promotion, sending
+from . import display_copies, promotion, pulling, sending
 
 if TYPE_CHECKING:
     from ..backend.settings import Settings
@@ -136,6 +136,7 @@ def sync(
 
 
 app.command()(sending.send)
+app.command()(pulling.pull)
 app.command()(promotion.promote)
 app.command()(promotion.cancel)
 app.command()(display_copies.copies)

@@ -75,6 +75,10 @@ def send(
     purpose: Annotated[
         str | None, _option("--purpose", panel=_CONTENT, help="'training', or 'evaluation': all tasks are blind.")
     ] = None,
+    view: Annotated[
+        str | None,
+        _option("--view", panel=_CONTENT, help="Saved view to send, such as what 'pull --adjudicate' gathered."),
+    ] = None,
     batch: Annotated[
         str | None, _option("--batch", panel=_CONTENT, help="Name of the batch; default: the next number.")
     ] = None,
@@ -145,6 +149,7 @@ def send(
             dry_run=dry_run,
         )
         with connected_client(os.environ) as client:
-            return send_to_label_studio(open_collection(target, label_delimiter, group_slice), params, client, progress)
+            collection = open_collection(target, label_delimiter, group_slice, view)
+            return send_to_label_studio(collection, params, client, progress)
 
     run_job(job, as_json=json, debug=debug)

@@ -45,6 +45,8 @@ OPERATORS = [
     "@winnow/curation/find_label_issues",
     "@winnow/curation/find_leaks",
     "@winnow/curation/label_report",
+    "@winnow/curation/loop",
+    "@winnow/curation/loop_status",
     "@winnow/curation/move_to_split",
     "@winnow/curation/preview_augmentation",
     "@winnow/curation/review_label_issues",

@@ -54,6 +54,18 @@ def one_slice(view: Collection, name: str | None) -> Collection:
     return view.select_group_slices(name)
 
 
+def load_view(dataset: fo.Dataset, name: str) -> fo.DatasetView:
+    """Return a saved view.
+
+    Raises:
+        DataError: There is none of that name.
+    """
+    if not dataset.has_saved_view(name):
+        known = ", ".join(dataset.list_saved_views()) or "none"
+        raise DataError(f"dataset '{dataset.name}' has no saved view '{name}'; its saved views are: {known}.")
+    return dataset.load_saved_view(name)
+
+
 def check_images(view: Collection) -> None:
     """Make sure that each element of the collection is one whole image.
 

@@ -96,6 +96,10 @@ class LabelStudioClient:
         """
         yield from self._pages("/api/tasks/", {"project": project_id, "fields": "all"})
 
+    def users(self) -> list[dict[str, Any]]:
+        """Return the users of the organization, with names and e-mail addresses."""
+        return list(self.call("GET", "/api/users/"))
+
     def latest_change(self, project_id: int) -> str | None:
         """Return when a task of the project, or an annotation of one, was changed last; None without tasks."""
         query = {"project": project_id, "page_size": 1, "query": '{"ordering": ["-tasks:updated_at"]}'}

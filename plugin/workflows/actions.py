@@ -9,7 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..datasets import label_decisions, label_sets, moving, patch_relabelling, relabelling, removal, tagging
+from ..datasets import (
+    bringing_back,
+    label_decisions,
+    label_sets,
+    moving,
+    patch_relabelling,
+    relabelling,
+    removal,
+    tagging,
+)
 from ..datasets.action_log import Done, list_logged, undone_at
 from ..datasets.runs import SavedRun
 from ..datasets.views import Collection, dataset_of, every_image
@@ -25,6 +34,7 @@ _UNDO: dict[str, Callable[[Collection, SavedRun], Done]] = {
     relabelling.METHOD: relabelling.undo_decision,
     label_sets.METHOD: label_sets.undo_label_sets,
     patch_relabelling.METHOD: patch_relabelling.undo_patch_decision,
+    bringing_back.METHOD: bringing_back.undo_bring_back,
 }
 
 _DECIDED = {
@@ -202,6 +212,8 @@ def describe(run: SavedRun) -> str:
         return _DECIDED[run.params["decision"]].format(counted(run.summary["samples"], "label"))
     if run.method == label_sets.METHOD:
         return _DECIDED[run.params["decision"]].format(f"labels of {samples}")
+    if run.method == bringing_back.METHOD:
+        return f"brought labels of {counted(run.params['labels'], 'sample')} back from {run.params['source']}"
     return f"deleted {samples}" + (" and their files" if run.params["delete_files"] else "")
 
 

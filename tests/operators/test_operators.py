@@ -80,6 +80,26 @@ def test_find_label_issues_judges_by_predictions_too(colours: fo.Dataset) -> Non
     assert result["summary"]["flagged"] == 1
 
 
+def test_labels_are_brought_back_from_a_table_without_label_studio(colours: fo.Dataset, tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text(f"sample,label,annotator\n{colours.first().id},mauve,Ann\n", "utf-8")
+
+    result = execute("pull_from_label_studio", colours, file=str(table), fields=["seen"])
+
+    assert (colours.first().seen.label, colours.first().seen.annotator) == ("mauve", "Ann")
+    assert (result["summary"]["labelled"], result["show"]["label"]) == (1, "Show what is back")
+
+
+def test_label_studio_that_is_not_set_is_told_before_labels_are_brought_back(
+    colours: fo.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+    with pytest.raises(Exception, match="LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY"):
+        execute("pull_from_label_studio", colours)
+
+
 def test_images_of_a_folder_can_be_kept_before_others(colours: fo.Dataset, tmp_path: Path) -> None:
     first = colours.first()
     copy = tmp_path / "preferred" / "copy.png"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from winnow.plugin.labeling.annotations import krippendorff_alpha, read_labels
+from winnow.plugin.labeling.agreement import krippendorff_alpha
+from winnow.plugin.labeling.annotations import read_labels
 from winnow.plugin.labeling.labeling_config import Control, parse_labeling_config
 
 
