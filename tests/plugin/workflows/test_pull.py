@@ -13,6 +13,7 @@ import fiftyone as fo
 import pytest
 
 from tests.conftest import write_image
+from winnow.plugin.datasets import bringing_back
 from winnow.plugin.datasets.labeling_batches import Batch, mark_samples, read_plain_labels, save_batch
 from winnow.plugin.errors import DataError, FieldError
 from winnow.plugin.labeling.task_identity import TaskIdentity
@@ -505,6 +506,27 @@ def test_undoing_leaves_labels_that_were_changed_since(made: fo.Dataset, pull: P
 
     assert labels_of(made)[:2] == ["cat", None]
     assert "changed or judged again since" in undone.notes[0]
+
+
+def test_a_pull_that_was_killed_before_it_wrote_is_made_good_by_the_next(
+    made: fo.Dataset, pull: Pull, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = send(made)
+    annotate(tasks[0], "dog")
+    annotate(tasks[4], "cat")
+
+    def kill(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bringing_back, "write_documents", kill)
+        with pytest.raises(KeyboardInterrupt):
+            pull(made, tasks)
+    pull(made, tasks)
+
+    assert labels_of(made)[0::4] == ["dog", "cat"]
+    assert [undo_action(made).samples, undo_action(made).samples] == [2, 2]
+    assert (labels_of(made)[0::4], made.values("labeling_state")) == ([None, "dog"], ["out"] * 6)
 
 
 # Other files
