@@ -40,6 +40,8 @@ _PUBLIC = {
     "CompareParams": "plugin.workflows.compare",
     "set_thresholds": "plugin.workflows.thresholds",
     "ThresholdParams": "plugin.workflows.thresholds",
+    "select_for_labeling": "plugin.workflows.select",
+    "SelectParams": "plugin.workflows.select",
     "curate": "plugin.workflows.curate",
     "CurateParams": "plugin.workflows.curate",
     "pull_from_label_studio": "plugin.workflows.pull",
@@ -52,6 +54,9 @@ _PUBLIC = {
     "list_actions": "plugin.workflows.actions",
     "decide_duplicates": "plugin.workflows.decide",
     "review_labels": "plugin.workflows.review_labels",
+    "run_loop": "plugin.workflows.loop",
+    "LoopParams": "plugin.workflows.loop_settings",
+    "LoopChanges": "plugin.workflows.loop_settings",
     "load_classifier": "plugin.training.classifier",
 }
 

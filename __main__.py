@@ -22,6 +22,8 @@ from .commands import (
     evaluation,
     history,
     labelstudio,
+    loop,
+    selection,
     service,
     training,
     trash,
@@ -59,8 +61,10 @@ app.command()(training.evaluate)
 app.command()(training.onnx)
 app.command()(evaluation.compare)
 app.command()(evaluation.thresholds)
+app.command()(selection.select)
 app.command()(history.actions)
 app.command()(history.undo)
+app.command()(loop.loop)
 app.command()(whole_job.demo)
 app.command("app")(service.open_the_app)
 app.command()(service.serve)

@@ -136,3 +136,21 @@ GroupBy = Annotated[
 Freeze = Annotated[list[str] | None, typer.Option("--freeze", help="Split that keeps its images; may be repeated.")]
 Repair = Annotated[bool, typer.Option("--repair", help="Keep the splits; move the fewest images that make them clean.")]
 OutputField = Annotated[str | None, typer.Option("--output-field", help="Field that the result is written to.")]
+ChosenCount = Annotated[int | None, typer.Option("-n", "--count", min=1, help="How many images to choose.")]
+SelectionStrategy = Annotated[
+    str | None,
+    typer.Option(
+        "--strategy",
+        help="'auto', 'random', 'least_confidence', 'margin', 'entropy', 'k_center', 'typical', 'badge' or 'cover'.",
+    ),
+]
+SelectionPredictions = Annotated[
+    str | None, typer.Option("--predictions", help="Field with predictions to go by; default: a linear probe's.")
+]
+TargetClasses = Annotated[
+    list[str] | None, typer.Option("--class", help="Rare or weak class of which more are wanted; may be repeated.")
+]
+Relabel = Annotated[
+    float | None,
+    typer.Option("--relabel", min=0, max=1, help="Share of the batch for labelled images that may be labelled wrong."),
+]

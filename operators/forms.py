@@ -143,6 +143,13 @@ class Form:
             found = f"{counted(len(classes), 'class', 'classes')}: {', '.join(classes[:5])}"
             self.note("classes", found + " …" * (len(classes) > 5))
 
+    def optional_label_field(self) -> None:
+        """Offer the fields of labels, where there are any; without them nothing is labelled yet."""
+        if offered := [*label_fields(self.view), *multi_label_fields(self.view)]:
+            self.choice(
+                "label_field", offered, "Label field", "What has a label there is labelled.", default=offered[0]
+            )
+
     def predictions(self, name: str) -> None:
         """Offer the fields with a model's predictions, where there are any."""
         label_field = self.ctx.params.get("label_field") or next(iter(label_fields(self.view)), None)

@@ -116,6 +116,18 @@ def test_prediction_benchmark_finds_no_skew_and_compares_with_fiftyone() -> None
     assert report["predicting"]["same_label"] >= 0.9
 
 
+def test_active_learning_benchmark_simulates_each_part() -> None:
+    command = [sys.executable, "-m", "benchmarks.active_learning", "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert len(report["targets"]) == 8
+    curve = report["balanced"]["embedded"]["strategies"]["auto"]["curve"]
+    assert curve[-1] > curve[0]
+
+
 @pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} names no folder with CIFAR-10 and its list of leaks")
 def test_leakage_benchmark_reports_its_targets() -> None:
     command = [sys.executable, "-m", "benchmarks.leakage", "--data", os.environ[DATA], "--quick", "--json"]

@@ -6,10 +6,10 @@ MongoDB ends at 16 MB), and it shows the fields as they are when it is opened.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fiftyone import ViewField
+from fiftyone import Classifications, ViewField
 from fiftyone.core.utils import to_slug
 
 from .patches import has_patches, shown_patches
@@ -71,6 +71,40 @@ def save_issue_view(view: Collection, name: str, *, flag_field: str, score_field
     """
     found = every_image(view).match({flag_field: True})
     return _save(name, found, found.sort_by(score_field), "image by image, worst quality first")
+
+
+def save_open_view(
+    view: Collection, name: str, conditions: Mapping[str, Any], label_field: str, order_field: str
+) -> str | None:
+    """Save a view of the samples that are still to be labelled, best first, as `save_group_view` does.
+
+    Args:
+        view: Any collection of the dataset; the saved view is one of the whole dataset.
+        name: Name in the App.
+        conditions: See `open_samples`.
+        label_field: Likewise.
+        order_field: Likewise.
+
+    Returns:
+        Why the view was not saved, or None, as for `save_group_view`.
+    """
+    found = open_samples(view, conditions, label_field, order_field)
+    return _save(name, found, found, "still to be labelled, best first")
+
+
+def open_samples(view: Collection, conditions: Mapping[str, Any], label_field: str, order_field: str) -> Collection:
+    """Return those of some samples of the dataset that have no label yet, best first.
+
+    Args:
+        view: Any collection of the dataset.
+        conditions: Which samples are meant, labelled or not: field -> value.
+        label_field: Field of Classification or Classifications.
+        order_field: Field with their rank; they stay as they are where it does not exist.
+    """
+    images = every_image(view)
+    several = dataset_of(view).get_field(label_field).document_type is Classifications
+    found = images.match({**conditions, label_field if several else f"{label_field}.label": None})
+    return found.sort_by(order_field) if images.has_field(order_field) else found
 
 
 def save_patch_view(view: Collection, name: str, field: str, *, flag: str, score: str) -> str | None:

@@ -97,6 +97,30 @@ def add_fields(view: Collection, key: str, fields: Sequence[str]) -> None:
     dataset.update_run_config(key, config)
 
 
+def update_run(
+    view: Collection, key: str, *, params: Mapping[str, Any] | None = None, summary: Mapping[str, Any] | None = None
+) -> None:
+    """Change what a saved run of Winnow says, in one write: a crash leaves the old or the new, never neither.
+
+    Args:
+        view: Any collection of the dataset.
+        key: The run.
+        params: Its settings from now on; None = as they are.
+        summary: Likewise.
+
+    Raises:
+        DataError: Winnow has no such run on the dataset.
+    """
+    dataset = dataset_of(view)
+    load_run(dataset, key)
+    config = dataset.get_run_info(key).config
+    if params is not None:
+        config.params = dict(params)
+    if summary is not None:
+        config.summary = dict(summary)
+    dataset.update_run_config(key, config)
+
+
 def list_runs(view: Collection) -> list[SavedRun]:
     """Return Winnow's runs on the dataset, the oldest first."""
     dataset = dataset_of(view)

@@ -283,3 +283,15 @@ def test_label_issues_of_a_view_of_patches_can_be_shown_as_patches(colours: fo.D
     assert result["summary"]["unit"] == "patch"
     assert result["show"]["label"] == "Show the flagged patches"
     assert shown.values("boxes.label_issue") == [True] * result["summary"]["flagged"]
+
+
+def test_select_for_labeling_ranks_unlabelled_training_images(colours: fo.Dataset) -> None:
+    for sample in colours.match_tags("train").skip(15).iter_samples(autosave=True):
+        sample["ground_truth"] = None
+
+    result = execute("select_for_labeling", colours, count=4)
+
+    chosen = colours.exists("selection_rank")
+    assert sorted(chosen.values("selection_rank")) == [1, 2, 3, 4]
+    assert set(chosen.values("ground_truth")) == {None}
+    assert result["show"]["label"] == "Show the chosen images"

@@ -96,6 +96,32 @@ def dataset_of_folder() -> Iterator[MakeOfFolder]:
         dataset.delete()
 
 
+@pytest.fixture(scope="session")
+def unlabelled_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with 150 garments CLASS-NUMBER.png. Tests only read it."""
+    root = tmp_path_factory.mktemp("未 labelled #1")
+    for name in CLASSES:
+        for number in range(PER_SPLIT["train"]):
+            tile("train", name, number).save(root / f"{name}-{number:02d}.png")
+    return root
+
+
+@pytest.fixture
+def unlabelled(unlabelled_images: Path) -> Iterator[Callable[[], fo.Dataset]]:
+    """Return a factory of datasets of these, without labels; two images each are of one scene."""
+    from .loop_steps import unlabelled_dataset
+
+    made: list[fo.Dataset] = []
+
+    def make() -> fo.Dataset:
+        made.append(unlabelled_dataset(unlabelled_images))
+        return made[-1]
+
+    yield make
+    for dataset in made:
+        dataset.delete()
+
+
 @pytest.fixture
 def some(garments: MakeDataset) -> fo.Dataset:
     """Return a dataset of 30 images: three classes, the first eight numbers of train and two of test; no leaks."""
