@@ -22,6 +22,7 @@ from .loop_state import (
     BatchProgress,
     LoopState,
 )
+from .loop_training import expected_minutes
 from .wording import counted, listed
 
 _CLASSES_TOLD = 8
@@ -145,7 +146,9 @@ def next_sentence(state: LoopState) -> str:
         return f"nothing is left to label; {_final(state)}."
     if stage == PICK:
         return f"pick the next batch: {again}."
-    return f"train on what is back, measure, and pick the next batch: {again}."
+    minutes = expected_minutes(state.settings, int(state.roles.train.sum()), state.rounds)
+    budget = f"about {minutes:.1f} processor minutes of the {state.settings.budget_minutes:g} that it may take"
+    return f"train on what is back ({budget}), measure, and pick the next batch: {again}."
 
 
 def curve_lines(state: LoopState) -> list[str]:
