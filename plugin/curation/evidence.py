@@ -7,12 +7,14 @@ of score normalisation in copy detection (Pizzi et al. 2022, arXiv:2202.10261), 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 
 from ..progress import Progress, silent
 from .alignment import SIDE, Agreement, align_coarsely, align_finely, orientation_agreement
 from .orientation import UPRIGHT
+from .steps import Steps, not_kept
 
 FEATURES = ("pixels", "detail", "cosine", "crowd", "turned")
 _SMALLEST_COARSE = 0.65
@@ -24,6 +26,7 @@ _TURNED_PER_IMAGE = 3
 _CROWD_SHARE = 0.75
 _TURNED_COSTS = 0.2
 _AT_ONCE = 8192
+_A_STEP = 100_000  # pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,7 @@ def gather_evidence(
     thumbnails: np.ndarray,
     splits: np.ndarray | None = None,
     progress: Progress = silent,
+    steps: Steps = not_kept,
 ) -> Evidence:
     """Align the images of each promising pair and measure how well they agree.
 
@@ -72,19 +76,27 @@ def gather_evidence(
         thumbnails: (n, 32, 32) uint8, grey.
         splits: (n,) split names; where given, pairs across two splits do not compete with those inside one.
         progress: Told after each block.
+        steps: Each 100,000 pairs are one.
 
     Returns:
         The evidence for those pairs that agree at all, the smaller row first, in ascending order.
     """
     chosen = _most_promising(pairs, cosine_rows, thumbnails, splits)
     closest = _among_best(chosen.pairs, chosen.cosine, chosen.across, _TURNED_PER_IMAGE)
-    placed, orientation, correlation = _placements(chosen.pairs, chosen.as_they_lie, closest, thumbnails, progress)
-    (kept,) = np.nonzero(chosen.identical | (np.round(correlation, 4) >= _SMALLEST_COARSE))
-    chosen, orientation = chosen.at(kept), orientation[kept]
-    agreement = align_finely(thumbnails, chosen.pairs, placed[kept], orientation, progress)
-    found = np.sort(chosen.pairs, axis=1)
+    total = len(chosen.pairs)
+    kept, values = [np.empty(0, np.int64)], [np.empty((0, len(FEATURES)), np.float32)]
+    for start in range(0, total, _A_STEP):
+        rows = np.arange(start, min(start + _A_STEP, total))
+
+        told = _standing_at(start, total, progress)
+        part = steps(f"pairs {start}", partial(_agreeing, chosen.at(rows), closest[rows], thumbnails, told))
+        kept.append(rows[part[0]])
+        values.append(part[1])
+    if total:
+        progress("aligning pixels", total, total)
+    found = np.sort(chosen.pairs[np.concatenate(kept)], axis=1)
     order = np.lexsort(found.T[::-1])
-    return Evidence(found[order], _values(chosen, orientation, agreement)[order])
+    return Evidence(found[order], np.concatenate(values)[order])
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +134,22 @@ def _most_promising(
     found = _Promising(pairs, cosine, as_they_lie, across, identical)
     best = _among_best(pairs, cosine + as_they_lie.max(axis=1, initial=-1), across, _ALIGNED_PER_IMAGE)
     return found.at(identical | best)
+
+
+def _standing_at(start: int, total: int, progress: Progress) -> Progress:
+    """Return what tells again and again that so many pairs are done: a job may be cancelled within a step."""
+    return lambda step, done, of: progress("aligning pixels", start, total)
+
+
+def _agreeing(
+    chosen: _Promising, closest: np.ndarray, thumbnails: np.ndarray, progress: Progress
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which of the m pairs agree at all, (k,) int64, and the (k, 5) float32 columns `FEATURES` of these."""
+    placed, orientation, correlation = _placements(chosen.pairs, chosen.as_they_lie, closest, thumbnails, progress)
+    (kept,) = np.nonzero(chosen.identical | (np.round(correlation, 4) >= _SMALLEST_COARSE))
+    chosen, orientation = chosen.at(kept), orientation[kept]
+    agreement = align_finely(thumbnails, chosen.pairs, placed[kept], orientation, progress)
+    return kept, _values(chosen, orientation, agreement)
 
 
 def _values(chosen: _Promising, orientation: np.ndarray, agreement: Agreement) -> np.ndarray:

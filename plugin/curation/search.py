@@ -18,6 +18,7 @@ from .crowds import copies_beyond_doubt, crowd_of_look_alikes
 from .evidence import Evidence, gather_evidence
 from .made_copies import Copies, Met, meet_sources
 from .neighbors import unit_rows
+from .steps import Steps, not_kept
 from .units import join_units
 
 _LARGEST_CHANGE = 0.2  # share of the images that may be new before all is searched anew
@@ -64,6 +65,7 @@ def search(
     known: Search | None = None,
     new: np.ndarray | None = None,
     progress: Progress = silent,
+    steps: Steps = not_kept,
 ) -> Search:
     """Look for pairs that may be near-duplicates, and for what speaks for them.
 
@@ -75,6 +77,7 @@ def search(
         known: What is known about those images that are not new.
         new: (k,) int64 rows that `known` knows nothing of. More than a fifth of all: everything is searched anew.
         progress: Told after each block.
+        steps: Keeps the results of steps, should all be searched anew; by default none are kept.
 
     Raises:
         ValueError: Shapes that do not fit each other, or embeddings that are not finite.
@@ -82,7 +85,7 @@ def search(
     if thumbnails.shape != (len(embeddings), SIDE, SIDE):
         raise ValueError(f"thumbnails must have shape ({len(embeddings)}, {SIDE}, {SIDE}), got {thumbnails.shape}")
     if known is None or new is None or len(new) > _LARGEST_CHANGE * len(embeddings):
-        return _search_all(embeddings, thumbnails, splits, make_copies, progress)
+        return _search_all(embeddings, thumbnails, splits, make_copies, progress, steps)
     if not len(new):
         return known
     rows = centred_rows(embeddings, known.centre)
@@ -106,12 +109,13 @@ def _search_all(
     splits: np.ndarray | None,
     make_copies: Callable[[], Copies] | None,
     progress: Progress,
+    steps: Steps,
 ) -> Search:
     rows = unit_rows(embeddings)
     centre = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32) if len(embeddings) else embeddings.sum(axis=0)
     index = Candidates(rows, thumbnails)
-    candidates = index.among_themselves(splits, progress)
-    evidence = gather_evidence(candidates, rows, thumbnails, splits, progress)
+    candidates = index.among_themselves(splits, progress, steps)
+    evidence = gather_evidence(candidates, rows, thumbnails, splits, progress, steps)
     copies = None if make_copies is None else make_copies()
     met = None
     if copies is not None and len(copies.source) >= _FEWEST_COPIES:

@@ -22,6 +22,7 @@ from ..curation.proofs import Verify
 from ..curation.search import Search
 from ..progress import Progress
 from ..vision.cache_store import pairs_root
+from .kept_steps import KeptSteps
 
 _VERSION = 1  # of everything that a search does
 _SUFFIX = ".npz"
@@ -129,6 +130,10 @@ class PairMemory:
         except (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile):
             return Remembered.nothing(len(keys))
         return known
+
+    def steps(self, digests: np.ndarray, splits: np.ndarray | None) -> KeptSteps:
+        """Return what keeps the steps of a search of these images, in this order, until its result is saved."""
+        return KeptSteps(self._path.stem, _keys(digests, splits))
 
     def save(self, digests: np.ndarray, splits: np.ndarray | None, search: Search, matched: Matched) -> None:
         """Keep what is known, in place of what was."""

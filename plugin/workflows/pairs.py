@@ -14,6 +14,7 @@ from ..curation.duplicates import DuplicatePairs, judge
 from ..curation.exact import find_exact_copies
 from ..curation.made_copies import Copies
 from ..curation.search import search
+from ..curation.steps import not_kept
 from ..datasets.decisions import read_decisions
 from ..datasets.samples import Samples
 from ..datasets.views import Collection, view_key
@@ -115,11 +116,18 @@ def score_images(
 
         return Copies(made.source, made.vectors, made.thumbnails, verify)
 
-    known = Remembered.nothing(len(paths))
+    known, steps = Remembered.nothing(len(paths)), None
     if memory is not None and digests is not None:
-        known = memory.load(digests, splits)
+        known, steps = memory.load(digests, splits), memory.steps(digests, splits)
     found = search(
-        vectors, thumbnails, splits, make_copies=make_copies, known=known.search, new=known.new, progress=progress
+        vectors,
+        thumbnails,
+        splits,
+        make_copies=make_copies,
+        known=known.search,
+        new=known.new,
+        progress=progress,
+        steps=steps or not_kept,
     )
 
     def keep(matched: Matched) -> None:
@@ -127,6 +135,8 @@ def score_images(
             memory.save(digests, splits, found, matched)
 
     keep(known.matched)
+    if steps is not None:
+        steps.forget()
     verifier = RememberingVerifier(
         lambda pairs, told: match_images(pairs, features, told), known.matched, len(paths), keep
     )
