@@ -43,4 +43,5 @@ class LabelStudioOperator(WorkflowOperator):
 
 def label_studio_secrets(ctx: Any) -> dict[str, str]:
     """Return the address and the token, "" where one is not set, and what else is needed to connect."""
-    return {name: ctx.secrets[name] or "" for name in (*NEEDED, *OPTIONAL)}
+    # `ctx.secrets[name]` may give an object in place of the value (FiftyOne 1.22).
+    return {name: ctx.secret(name) or "" for name in (*NEEDED, *OPTIONAL)}

@@ -50,7 +50,7 @@ class SendToLabelStudio(LabelStudioOperator):
             self._more(form)
 
     def settings(self, ctx: Any) -> Any:
-        root = ctx.params.get("document_root") or ctx.secrets[DOCUMENT_ROOT] or None
+        root = ctx.params.get("document_root") or ctx.secret(DOCUMENT_ROOT) or None
         return params_from(self.workflow()[0], {**ctx.params, "document_root": root})
 
     def finding(self, images: SampleCollection, params: Any) -> tuple[str, SampleCollection] | None:

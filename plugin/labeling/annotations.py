@@ -98,7 +98,8 @@ def counted(annotations: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]
 def annotator_of(annotation: Mapping[str, Any]) -> Any:
     """Return the annotator's number in Label Studio, a name where a table has one, None where nobody is named."""
     who = annotation.get("completed_by")
-    return who.get("id") if isinstance(who, Mapping) else who
+    who = who.get("id") if isinstance(who, Mapping) else who
+    return who if isinstance(who, (int, str)) else None
 
 
 def answer_of(annotation: Mapping[str, Any], control: Control) -> frozenset[Written]:

@@ -36,7 +36,9 @@ class Asked:
 
     def classes(self, choices: Choices) -> list[str]:
         """Return the classes of choices, sorted; one that the config does not have goes by what is written."""
-        return sorted({self.names.get(choice) or in_words(choice) for choice in choices})
+        names = {self.names.get(choice) or in_words(choice) for choice in choices}
+        # JSON can escape half a character, which the database can't keep.
+        return sorted(name.encode(errors="replace").decode() for name in names)
 
 
 def asked_control(control: Control, field: str, *, several: bool, classes: Sequence[str]) -> Asked:

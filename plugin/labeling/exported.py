@@ -105,14 +105,18 @@ def tasks_of_rows(path: Path, rows: Sequence[Row], controls: Collection[str]) ->
             (str(row.get("id")), row.get(SAMPLE)),
             {"id": _number(row.get("id")), "data": dict(row), "annotations": [], "predictions": []},
         )
-        if row.get("annotation_id") not in (None, ""):
-            task["annotations"].append(_annotation(row, controls))
+        number = _number(row.get("annotation_id"))
+        if number in (None, ""):
+            continue
+        if not isinstance(number, int):
+            raise DataError(f"'{path}' is no export of Label Studio: '{number}' is no number of an annotation.")
+        task["annotations"].append(_annotation(number, row, controls))
     return list(tasks.values())
 
 
-def _annotation(row: Row, controls: Collection[str]) -> dict[str, Any]:
+def _annotation(number: int, row: Row, controls: Collection[str]) -> dict[str, Any]:
     return {
-        "id": _number(row["annotation_id"]),
+        "id": number,
         "completed_by": _number(row.get("annotator")),
         "created_at": str(row.get("created_at") or ""),
         "updated_at": str(row.get("updated_at") or ""),

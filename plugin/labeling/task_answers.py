@@ -7,6 +7,7 @@ who answered twice, the last answer. Drafts and predictions are nobody's answer.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -152,7 +153,7 @@ def moment(text: str) -> datetime | None:
 
 
 def _given(annotation: Mapping[str, Any], task: Mapping[str, Any], control: Control) -> Given:
-    lead_time = annotation.get("lead_time")
+    seconds = annotation.get("lead_time")
     blind = is_blind(annotation, task.get("predictions") or [])
     # An export names predictions without their times: of a task that was sent blind, they came afterwards.
     marked = is_marked_blind(task.get("data") or {}) and annotation.get("parent_prediction") is None
@@ -161,7 +162,7 @@ def _given(annotation: Mapping[str, Any], task: Mapping[str, Any], control: Cont
         annotator=annotator_of(annotation),
         annotation=annotation["id"],
         at=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
-        lead_time=round(float(lead_time), 3) if isinstance(lead_time, (int, float)) else None,
+        lead_time=round(float(seconds), 3) if isinstance(seconds, (int, float)) and math.isfinite(seconds) else None,
         blind=blind or marked,
         from_prediction=annotation.get("parent_prediction") is not None,
     )

@@ -253,7 +253,7 @@ def _attributes(given: Sequence[Given], verdict: Verdict, names: AnnotatorNames)
     times = [at for each in given if (at := moment(each.at)) is not None]
     seconds = [each.lead_time for each in given if each.lead_time is not None]
     found = {
-        "annotator": ", ".join(sorted({names(each.annotator) for each in given})),
+        "annotator": ", ".join(sorted({names(each.annotator) for each in given if each.annotator is not None})) or None,
         "annotated_at": max(times, default=None),
         "agreement": None if verdict.agreement is None else round(verdict.agreement, 4),
         "lead_time": round(sum(seconds), 3) if seconds else None,

@@ -143,7 +143,7 @@ def _read_tasks(client: LabelStudioClient, project: int, total: int, progress: P
 
 def _slim(task: Mapping[str, Any]) -> Task:
     """Return what a pull looks at: of a million tasks the rest would not fit into memory."""
-    data = task.get("data") or {}
+    data = task["data"] if isinstance(task.get("data"), Mapping) else {}
     predictions = [
         {"created_at": each.get("created_at")} if isinstance(each, Mapping) else {}
         for each in task.get("predictions") or []
@@ -151,7 +151,7 @@ def _slim(task: Mapping[str, Any]) -> Task:
     annotations = [
         {name: each[name] for name in _OF_ANNOTATIONS if name in each}
         for each in task.get("annotations") or []
-        if isinstance(each, Mapping) and "id" in each
+        if isinstance(each, Mapping) and isinstance(each.get("id"), int)
     ]
     return {
         "id": task.get("id"),

@@ -256,3 +256,15 @@ def test_the_classifier_in_use_is_offered_first_and_none_of_another_dataset(
 
     assert form["default"] == folders["old"]
     assert [choice["value"] for choice in form["view"]["choices"]] == [folders["old"], folders["new"]]
+
+
+def test_labels_of_a_file_can_be_brought_back_where_label_studio_is_not_set(
+    colours: fo.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+    without, with_file = (form_of("pull_from_label_studio", colours, **given) for given in ({}, {"file": "labels.csv"}))
+
+    assert without["label_studio"]["invalid"] and "LABEL_STUDIO_URL" in without["label_studio"]["error_message"]
+    assert "label_studio" not in with_file and with_file["conflicts"]["default"] == "show"

@@ -550,6 +550,19 @@ def test_table_says_several_labels_with_a_delimiter(made: fo.Dataset, tmp_path: 
     assert made.values("seen.classifications.label")[0] == ["cat", "dog"]
 
 
+def test_damaged_annotations_do_not_take_the_others_along(made: fo.Dataset, pull: Pull) -> None:
+    tasks = send(made)
+    annotate(tasks[0], "dog", lead_time=float("nan"), updated_at="yesterday", completed_by=["who"])
+    annotate(tasks[1], "half a fox \ud83e")
+    tasks[2]["annotations"] = [None, {}, {"id": "x"}, {"id": 7, "result": [None, {"from_name": "label", "value": 3}]}]
+    tasks[3]["annotations"] = None
+
+    report = pull(made, tasks, None)
+
+    assert labels_of(made)[:4] == ["dog", "half a fox ?", None, None]
+    assert (made.first().ground_truth.annotator, report.counts.empty) == (None, 1)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [("", "no JSON"), ("{}", "no list of tasks"), ('[{"data": {}}]', "no data or no annotations"), ("[[]]", "no list")],
