@@ -235,7 +235,7 @@ def _added_lines(state: LoopState) -> list[str]:
     told = [each for each in point.classes if each.added][:_CLASSES_TOLD]
     texts = [f"{each.name} +{each.added:,}{_found(each.found_before, each.found)}" for each in told]
     rest = sum(1 for each in point.classes if each.added) - len(told)
-    weak = sorted((each.found, each.name) for each in point.classes if each.found == each.found)[:3]
+    weak = sorted((each.found, each.name) for each in point.classes if each.found < 1)[:3]
     lines = [f"Round {point.number} added " + (", ".join(texts) or "no label") + (f" and {rest} more" if rest else "")]
     if weak:
         lines.append("Least recognised: " + listed([f"{name} ({found:.0%})" for found, name in weak]))
