@@ -36,14 +36,10 @@ class DocumentRoot:
 
         The path as it is given is preferred, as Label Studio follows links too; then where links lead.
         """
-        for file, root in (
-            (os.path.abspath(path), self.here.absolute()),
-            (os.path.realpath(path), self.here.resolve()),
-        ):
-            if Path(file).is_relative_to(root):
-                inner = Path(file).relative_to(root).as_posix()
-                return inner if "/" in inner else None
-        return None
+        found = _below(os.path.abspath(path), os.path.abspath(self.here))
+        if found is None:
+            found = _below(os.path.realpath(path), os.path.realpath(self.here))
+        return found if found is not None and "/" in found else None
 
 
 def local_address(inner: str) -> str:
@@ -110,3 +106,9 @@ def why_not_served(client: LabelStudioClient, project_id: int, address: str, sta
         f"its storages of local files are {paths}, and d= counts from LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT",
         "See that the file is below a storage's path, and that LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true",
     )
+
+
+def _below(file: str, root: str) -> str | None:
+    """Return a file's path below a folder, with slashes; None where it is not below it. Both are absolute."""
+    start = root.rstrip(os.sep) + os.sep
+    return file[len(start) :].replace(os.sep, "/") if file.startswith(start) else None
