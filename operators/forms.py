@@ -178,8 +178,10 @@ class Form:
                 "Run `Winnow: apply a classifier` first, into a field of its own.",
             )
             return None
-        self.choice(name, offered, label, "Field of the predictions.", default=offered[0])
-        return self.ctx.params.get(name) or offered[0]
+        usual = self._defaults.get(name)
+        likeliest = usual if usual in offered else offered[0]
+        self.choice(name, offered, label, "Field of the predictions.", default=likeliest)
+        return self.ctx.params.get(name) or likeliest
 
     def outputs_or_none(self, name: str, label: str) -> None:
         """Offer the fields with predictions, and to do without; nothing where there are none."""

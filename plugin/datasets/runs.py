@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import fiftyone as fo
-from bson import ObjectId
+from bson import ObjectId, json_util
 
 from ... import __version__
 from ..errors import DataError
@@ -61,7 +61,7 @@ def save_run(
     summary: Mapping[str, Any],
     results: Mapping[str, Any] | None = None,
 ) -> None:
-    """Save a run under `key`, in place of an earlier one.
+    """Save a run under `key`, in place of an earlier one: a crash leaves the old or the new, never half of it.
 
     Args:
         view: The collection that the job ran on.
@@ -84,9 +84,10 @@ def save_run(
         newest_sample=_newest(images),
     )
     setattr(config, _OURS, __version__)
-    dataset.register_run(key, config, overwrite=True, cleanup=False)
-    if results is not None:
-        dataset.save_run_results(key, dataset.init_run_results(key, results=dict(results)), cache=False)
+    if not dataset.has_run(key):
+        # Without our mark yet: what is cut off here is no run of ours, and the next one takes its place.
+        dataset.register_run(key, dataset.init_run(method=method))
+    _replace(dataset, key, config, results)
 
 
 def add_fields(view: Collection, key: str, fields: Sequence[str]) -> None:
@@ -186,6 +187,21 @@ def is_stale(view: Collection, key: str) -> str | None:
         added, removed = added - removed, 0
     changes = [f"{added} samples were added"] * (added > 0) + [f"{removed} samples were removed"] * (removed > 0)
     return f"{' and '.join(changes)} since {run.time:%Y-%m-%d %H:%M} UTC" if changes else None
+
+
+def _replace(dataset: fo.Dataset, key: str, config: Any, results: Mapping[str, Any] | None) -> None:
+    """Change all of a run in one write. FiftyOne's own calls delete first, and write settings and results one by one."""
+    document = dataset._doc.runs[key]
+    former = document.results
+    document.results = None
+    if results is not None:
+        found = dataset.init_run_results(key, results=dict(results))
+        document.results.put(json_util.dumps(found.serialize()).encode(), content_type="application/json")
+    document.config = config.serialize()
+    document.timestamp = datetime.now(UTC).replace(tzinfo=None)
+    document.save()
+    if former:
+        former.delete()
 
 
 def _left_over(dataset: fo.Dataset, key: str, fields: Sequence[str]) -> list[str]:

@@ -64,6 +64,28 @@ def test_saving_again_replaces_the_run_and_its_results(three: fo.Dataset) -> Non
     assert load_results(three, "duplicates") is None
 
 
+def test_a_run_whose_saving_is_cut_off_leaves_the_earlier_one_whole(three: fo.Dataset) -> None:
+    save(three, results={"pairs": [1]})
+
+    with pytest.raises(TypeError):
+        save_run(three, "duplicates", method="other", params={}, fields=[], summary={}, results={"pairs": object()})
+
+    three.reload()
+    assert load_run(three, "duplicates").summary == {"pairs": 2}
+    assert load_results(three, "duplicates") == {"pairs": [1]}
+
+
+def test_a_new_run_whose_saving_is_cut_off_is_none_and_can_be_saved_again(three: fo.Dataset) -> None:
+    with pytest.raises(TypeError):
+        save(three, results={"pairs": object()})
+    cut_off = list_runs(three)
+
+    save(three, results={"pairs": [1]})
+
+    assert not cut_off
+    assert load_results(three, "duplicates") == {"pairs": [1]}
+
+
 def test_a_run_on_a_view_counts_the_views_samples(three: fo.Dataset) -> None:
     save(three.limit(2))
 
