@@ -23,9 +23,8 @@ _ROUNDS = {
     "score": "Score",
     "interval": "95 % interval",
     "gain": "Gain, points",
-    "minutes": "Minutes",
 }
-_CLASSES = {"name": "Class", "added": "Added", "labels": "Labels", "before": "Recognised before", "found": "Recognised"}
+_CLASSES = {"name": "Class", "added": "Added", "labels": "Labels", "before": "Recognised", "found": "Now"}
 
 
 class LoopPanel(foo.Panel):

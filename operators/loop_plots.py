@@ -78,7 +78,6 @@ def _round_row(point: dict[str, Any]) -> dict[str, str]:
         "score": _percent(point["score"]) or point["why_not"] or "not measured",
         "interval": "" if point["score"] is None else f"{_percent(interval[0])} to {_percent(interval[1])}",
         "gain": "" if gain is None else f"{100 * gain:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})",
-        "minutes": f"{point['processor_minutes']:.1f}",
     }
 
 

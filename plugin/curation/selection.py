@@ -130,7 +130,7 @@ def choose(
         raise ValueError(f"groups must have shape ({count},), got {shows.shape}")
     outputs, known = (None, np.ones(count, bool)) if pred_probs is None else read_outputs(pred_probs, count, several)
     targets = _targets(target_classes, outputs)
-    progress("vectors", 0, 2)
+    progress("looking at vectors", 0, 1)
     usable, centre = _survey(embeddings)
     cold = strategy == "auto" and targets is None and is_cold(outputs, len(taken))
     used = "typical" if cold else strategy
@@ -139,7 +139,7 @@ def choose(
     open_ = usable & ~closed
     rng = np.random.default_rng(seed)
     numbers = np.flatnonzero(open_ & known) if by_prediction else np.flatnonzero(open_)
-    progress("vectors", 1, 2)
+    progress("looking at vectors", 1, 1)
     with threadpool_limits(1, user_api="blas"):  # sums depend on how many threads share them
         run = _Run(embeddings, centre, outputs, targets, classes, rng)
         scores = run.scores(numbers, used)

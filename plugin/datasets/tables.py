@@ -30,7 +30,11 @@ _FINDING_NAMES = (
     *("duplicate_group", "duplicate_score", "duplicate_role", "duplicate_conflict", "duplicate_decisions"),
     *("leak_score", "leak_kind", "winnow_failure"),
 )
-_TAKEN_NAMES = frozenset(_FIFTYONE_NAMES + _LABEL_NAMES + _FINDING_NAMES)
+_LABELING_NAMES = (
+    *("selection_rank", "selection_score", "selection_reason"),
+    *("labeling_state", "labeling_batch", "labeling_note", "labeling_answers"),
+)
+_TAKEN_NAMES = frozenset(_FIFTYONE_NAMES + _LABEL_NAMES + _FINDING_NAMES + _LABELING_NAMES)
 _KNOWN_COLUMNS = ("path", "split", *_LABEL_COLUMNS)
 
 Row = dict[str, Any]

@@ -22,6 +22,7 @@ from .loop_state import (
     BatchProgress,
     LoopState,
 )
+from .loop_training import expected_minutes
 from .wording import counted, listed
 
 _CLASSES_TOLD = 8
@@ -145,7 +146,9 @@ def next_sentence(state: LoopState) -> str:
         return f"nothing is left to label; {_final(state)}."
     if stage == PICK:
         return f"pick the next batch: {again}."
-    return f"train on what is back, measure, and pick the next batch: {again}."
+    minutes = expected_minutes(state.settings, int(state.roles.train.sum()), state.rounds)
+    budget = f"about {minutes:.1f} processor minutes of the {state.settings.budget_minutes:g} that it may take"
+    return f"train on what is back ({budget}), measure, and pick the next batch: {again}."
 
 
 def curve_lines(state: LoopState) -> list[str]:
@@ -232,7 +235,7 @@ def _added_lines(state: LoopState) -> list[str]:
     told = [each for each in point.classes if each.added][:_CLASSES_TOLD]
     texts = [f"{each.name} +{each.added:,}{_found(each.found_before, each.found)}" for each in told]
     rest = sum(1 for each in point.classes if each.added) - len(told)
-    weak = sorted((each.found, each.name) for each in point.classes if each.found == each.found)[:3]
+    weak = sorted((each.found, each.name) for each in point.classes if each.found < 1)[:3]
     lines = [f"Round {point.number} added " + (", ".join(texts) or "no label") + (f" and {rest} more" if rest else "")]
     if weak:
         lines.append("Least recognised: " + listed([f"{name} ({found:.0%})" for found, name in weak]))

@@ -188,10 +188,9 @@ class PullReport:
         if not self.clashes:
             return []
         rows = ["", "| image | field | here | annotators | why |", "|---|---|---|---|---|"]
-        rows += [
-            f"| `{each.path}` | {each.field} | {each.here} | {each.theirs} | {each.reason} |"
-            for each in self.clashes[:_SHOWN]
-        ]
+        for each in self.clashes[:_SHOWN]:
+            cells = (f"`{each.path}`", each.field, each.here, each.theirs, each.reason)
+            rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         more = len(self.clashes) - _SHOWN
         rows += [f"| and {more:,} more | | | | |"] * (more > 0)
         return [*rows, ""]

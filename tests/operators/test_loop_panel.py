@@ -115,7 +115,6 @@ def test_panel_draws_the_curve_and_what_the_rounds_did(looped: fo.Dataset) -> No
         "score": "66.7%",
         "interval": "",
         "gain": "",
-        "minutes": "0.2",
     }
     assert [(row["name"], row["added"], row["found"]) for row in data["classes_2"]] == [
         ("犬", "+2", "66.7%"),

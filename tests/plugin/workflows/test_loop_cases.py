@@ -72,6 +72,22 @@ def test_copy_of_an_evaluation_image_that_is_added_and_labelled_later_is_not_tra
     assert "twin" not in measured["classes"]
 
 
+def test_image_that_is_added_later_and_belongs_to_the_evaluation_set_is_left_alone(unlabelled: MakeUnlabelled) -> None:
+    dataset = unlabelled()
+    start(dataset)
+    scene = dataset[min(frozen_ids(dataset))].scene
+    other = dataset.match({"loop_split": "pool"}).first()
+    late = [
+        fo.Sample(filepath=other.filepath, scene=name, ground_truth=fo.Classification(label="late"))
+        for name in (scene, "new")
+    ]
+    ids = dataset.add_samples(late)
+
+    next_step(dataset)
+
+    assert [dataset[key].loop_split for key in ids] == [None, "train"]
+
+
 def test_training_beyond_the_budget_is_refused_before_it_begins(unlabelled: MakeUnlabelled) -> None:
     dataset = unlabelled()
     start(dataset, budget_minutes=1e-4)

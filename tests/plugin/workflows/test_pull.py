@@ -13,6 +13,7 @@ import fiftyone as fo
 import pytest
 
 from tests.conftest import write_image
+from winnow.plugin.datasets import bringing_back
 from winnow.plugin.datasets.labeling_batches import Batch, mark_samples, read_plain_labels, save_batch
 from winnow.plugin.errors import DataError, FieldError
 from winnow.plugin.labeling.task_identity import TaskIdentity
@@ -507,6 +508,27 @@ def test_undoing_leaves_labels_that_were_changed_since(made: fo.Dataset, pull: P
     assert "changed or judged again since" in undone.notes[0]
 
 
+def test_a_pull_that_was_killed_before_it_wrote_is_made_good_by_the_next(
+    made: fo.Dataset, pull: Pull, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = send(made)
+    annotate(tasks[0], "dog")
+    annotate(tasks[4], "cat")
+
+    def kill(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bringing_back, "write_documents", kill)
+        with pytest.raises(KeyboardInterrupt):
+            pull(made, tasks)
+    pull(made, tasks)
+
+    assert labels_of(made)[0::4] == ["dog", "cat"]
+    assert [undo_action(made).samples, undo_action(made).samples] == [2, 2]
+    assert (labels_of(made)[0::4], made.values("labeling_state")) == ([None, "dog"], ["out"] * 6)
+
+
 # Other files
 
 
@@ -560,7 +582,7 @@ def test_damaged_annotations_do_not_take_the_others_along(made: fo.Dataset, pull
     report = pull(made, tasks, None)
 
     assert labels_of(made)[:4] == ["dog", "half a fox ?", None, None]
-    assert (made.first().ground_truth.annotator, report.counts.empty) == (None, 1)
+    assert (made.values("ground_truth.annotator")[0], report.counts.empty) == (None, 1)
 
 
 @pytest.mark.parametrize(
