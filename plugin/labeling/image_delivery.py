@@ -66,6 +66,7 @@ class ImageDelivery:
         copies: How display copies are made.
         ways: How many images went which way, for the report.
         notes: What was found out, one sentence each.
+        uploads: Whether images may have to be uploaded.
     """
 
     client: LabelStudioClient
@@ -76,6 +77,7 @@ class ImageDelivery:
     copies: CopySettings
     ways: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    uploads: bool = True
     _local: bool = False
     _uploads: dict[str, str] = field(default_factory=dict)
 
@@ -97,6 +99,7 @@ class ImageDelivery:
                 raise DeliveryError(f"Label Studio can't show these images as local files: {reason}")
             if reason and self.root is not None:
                 self.notes.append(f"images are uploaded, since local files are not served: {reason}")
+        self.uploads = not all(self._inner(path) for path in paths)
         # Those of a sender that was killed are taken up again.
         self._uploads = {
             found[1]: upload["file"]

@@ -30,6 +30,7 @@ class UrlDelivery:
         addresses: Path of an image -> its address.
         ways: How many images went this way.
         notes: What was found out, one sentence each.
+        uploads: Nothing is uploaded.
     """
 
     client: LabelStudioClient
@@ -38,6 +39,7 @@ class UrlDelivery:
     addresses: Mapping[str, str | None]
     ways: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    uploads: bool = False
 
     def look(self, path: str) -> OutgoingImage:
         """Read the file for its hash, where it is here, too; whether annotators can see it is not known by that."""

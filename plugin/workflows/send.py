@@ -49,6 +49,9 @@ from .send_project import choose_project, give_up_unfinished, unfinished_batch
 from .send_report import SendReport
 from .vectors import FAILURE_FIELD
 
+# The tasks of one chunk, and how many predictions of theirs were stored.
+_OnItsWay = tuple[list[dict[str, Any]], Future[int]]
+
 
 def send_to_label_studio(
     view: Collection, params: SendParams, client: LabelStudioClient, progress: Progress = silent
@@ -122,11 +125,7 @@ class _Sending:
             if waiting:
                 self._delivery.prepare([self._paths[key] for key in waiting])
             mark_samples(self._view, [key for key in ids if key in self._import.present], LabelingState.OUT, self._name)
-            done = report.present
-            for chunk, images in self._looked_at(waiting):
-                self._send(chunk, images)
-                done += len(chunk)
-                progress("send", done, len(ids))
+            self._send(waiting, len(ids), progress)
             if is_resumed:
                 report.doubled = len(self._import.drop_doubles())
         finally:
@@ -151,7 +150,37 @@ class _Sending:
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def _send(self, ids: Sequence[str], images: dict[str, OutgoingImage | str]) -> None:
+    def _send(self, waiting: Sequence[str], total: int, progress: Progress) -> None:
+        """Import what waits, chunk by chunk: while Label Studio stores one, the next one is made ready."""
+        done = total - len(waiting)
+        with ThreadPoolExecutor(1, thread_name_prefix="import") as importer:
+            on_its_way: _OnItsWay | None = None
+            for chunk, images in self._looked_at(waiting):
+                if self._delivery.uploads:  # they would meet a database that the import has locked
+                    self._arrived(on_its_way)
+                    on_its_way = None
+                tasks, before = self._ready(chunk, images), on_its_way
+                if before is not None:
+                    before[1].result()
+                on_its_way = tasks, importer.submit(self._import.send, tasks)
+                self._arrived(before)
+                done += len(chunk)
+                progress("send", done, total)
+            self._arrived(on_its_way)
+
+    def _arrived(self, on_its_way: _OnItsWay | None) -> None:
+        """Wait until a chunk is stored, and note it on its samples."""
+        if on_its_way is None or not on_its_way[0]:
+            return
+        tasks, stored = on_its_way
+        self._report.predictions += stored.result()
+        self._report.sent += len(tasks)
+        if self._first is None:
+            self._first = (self._import.present[tasks[0]["data"][SAMPLE]].task_id, tasks[0]["data"])
+        mark_samples(self._view, [task["data"][SAMPLE] for task in tasks], LabelingState.OUT, self._name)
+
+    def _ready(self, ids: Sequence[str], images: dict[str, OutgoingImage | str]) -> list[dict[str, Any]]:
+        """Return the tasks of a chunk, their images being where annotators can see them."""
         unreadable = {key: reason for key in ids if isinstance(reason := images[key], str)}
         self._fail(unreadable)
         if unreadable:
@@ -160,14 +189,7 @@ class _Sending:
         delivered = self._delivery.deliver(list(readable.values()))
         shown = {key: data for key, data in zip(readable, delivered, strict=True) if isinstance(data, dict)}
         self._fail({key: reason for key, reason in zip(readable, delivered, strict=True) if isinstance(reason, str)})
-        hashes = {key: readable[key].sha256 for key in shown}
-        tasks = self._tasks(shown, hashes)
-        stored = self._import.send(tasks) if tasks else 0
-        self._report.predictions += stored
-        self._report.sent += len(tasks)
-        if tasks and self._first is None:
-            self._first = (self._import.present[tasks[0]["data"][SAMPLE]].task_id, tasks[0]["data"])
-        mark_samples(self._view, list(shown), LabelingState.OUT, self._name)
+        return self._tasks(shown, {key: readable[key].sha256 for key in shown})
 
     def _tasks(self, shown: dict[str, dict[str, str]], hashes: dict[str, str]) -> list[dict[str, Any]]:
         ids = list(shown)
