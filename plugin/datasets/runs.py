@@ -190,7 +190,7 @@ def is_stale(view: Collection, key: str) -> str | None:
 
 
 def _replace(dataset: fo.Dataset, key: str, config: Any, results: Mapping[str, Any] | None) -> None:
-    """Change all of a run in one write. FiftyOne's own calls delete first, and write settings and results one by one."""
+    """Change all of a run in one write: FiftyOne's own calls delete first, and write settings and results apart."""
     document = dataset._doc.runs[key]
     former = document.results
     document.results = None

@@ -87,7 +87,14 @@ class SelectReport:
             lines.append("- likeliest classes: " + ", ".join(f"{name} ({count:,})" for name, count in likeliest))
         lines += [f"- {note}" for note in self.notes]
         lines += ["", *(f"{rank}. {reason}" for rank, reason in enumerate(self.reasons[:_TOLD], start=1))]
-        return "\n".join([*lines, *failure_lines(self.failures), "", "Next: send them out for labelling."])
+        return "\n".join(
+            [
+                *lines,
+                *failure_lines(self.failures),
+                "",
+                "Next: label them in the App, or send them to Label Studio (`winnow labelstudio send`).",
+            ]
+        )
 
     def _not_chosen(self) -> str:
         return (
