@@ -15,11 +15,11 @@ from typing import Any
 import fiftyone as fo
 
 from ..errors import FieldError
+from ..labeling.reconciling import PlainLabel
 from .documents import Document
 from .fields import add_label_attributes, is_own
 from .label_decisions import TOUCHED as TOUCHED_BY_DECISIONS
 from .label_decisions import Decision, decide
-from .labeling_batches import PlainLabel
 from .multi_label_decisions import decide_label_set, earlier_label_set, same_label_set
 from .relabelling import check_editable
 from .views import Collection, dataset_of, describe_field, every_image

@@ -16,12 +16,13 @@ import fiftyone as fo
 from bson import ObjectId
 
 from ..errors import FieldError
+from ..labeling.reconciling import PlainLabel
 from .action_log import Done, chunks, mark_undone, read_records, record_action
 from .annotated_labels import earlier_label, labelled, make_label_field, same_label
 from .documents import CHUNK, Document, plain, read_documents, write_documents
 from .fields import is_own, mark_own, set_own_values
 from .label_decisions import Decision
-from .labeling_batches import BATCH_FIELD, STATE_FIELD, PlainLabel, mark_samples
+from .labeling_batches import BATCH_FIELD, STATE_FIELD, mark_samples
 from .runs import SavedRun
 from .views import Collection, dataset_of
 

@@ -17,6 +17,7 @@ from typing import Any
 import fiftyone as fo
 
 from ..errors import DataError
+from ..labeling.reconciling import PlainLabel
 from .action_log import chunks
 from .fields import set_own_values
 from .runs import delete_run, list_runs, load_results, load_run, save_run
@@ -29,9 +30,6 @@ _PREFIX = "winnow_batch_"
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 _LISTS = ("sample_ids", "hashes", "labels_before", "task_ids", "blind")
 _CHUNK = 20_000
-
-# A label as plain JSON: a name, the sorted names of several, or None where there is none (not annotated).
-PlainLabel = str | list[str] | None
 
 
 class LabelingState(StrEnum):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..datasets.labeling_batches import Batch, BatchEntry, PlainLabel, load_batch
+from ..datasets.labeling_batches import Batch, BatchEntry, load_batch
 from ..datasets.views import Collection
+from ..labeling.reconciling import PlainLabel
 
 
 class SentBatches:

@@ -10,12 +10,12 @@ from typing import Any
 from ..datasets.annotated_labels import plain_label
 from ..datasets.bringing_back import ANSWERS_FIELD, MARKS, NOTE_FIELD, NewLabel, SampleChange
 from ..datasets.documents import Document
-from ..datasets.labeling_batches import STATE_FIELD, LabelingState, PlainLabel
+from ..datasets.labeling_batches import STATE_FIELD, LabelingState
 from ..labeling.agreement import Choices
 from ..labeling.annotator_names import AnnotatorNames
 from ..labeling.asked import Asked
 from ..labeling.exported import Task
-from ..labeling.reconciling import Conflicts, Delivered, Move, reconcile
+from ..labeling.reconciling import Conflicts, Delivered, Move, PlainLabel, reconcile
 from ..labeling.task_answers import Given, Outcome, TaskAnswers, Verdict, moment, read_task, signature, verdict_of
 from ..labeling.ties import Ties
 from .pull_report import Clash, PullCounts
