@@ -6,6 +6,7 @@ fiftyone stays lazy here, so that the tests of the pure parts don't wait for it.
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +39,17 @@ def real_home_untouched() -> Iterator[None]:
     before = _traces(REAL_HOME)
     yield
     assert _traces(REAL_HOME) == before, f"a test wrote into {REAL_HOME}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_dataset_left() -> Iterator[None]:
+    """Delete what a module's tests made by way of commands: names of datasets depend on those that are taken."""
+    yield
+    if "fiftyone" in sys.modules:
+        import fiftyone as fo
+
+        for name in fo.list_datasets():
+            fo.delete_dataset(name)
 
 
 def _traces(home: Path) -> set[str]:
