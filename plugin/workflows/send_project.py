@@ -80,7 +80,8 @@ def choose_project(
     if known is not None:
         project = known_project(client, known, questions, dry_run=params.dry_run)
     else:
-        title = params.title or dataset_of(view).name
+        name = dataset_of(view).name
+        title = params.title or (f"evaluation: {name}" if params.purpose == "evaluation" else name)
         config = config or write_labeling_config(questions)
         project = new_project(client, title, config, questions, params.annotators, dry_run=params.dry_run)
     for mapping, question in zip(project.mappings, questions, strict=True):
