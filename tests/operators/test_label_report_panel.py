@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
-import fiftyone.operators as foo
 import pytest
-from fiftyone.operators.executor import ExecutionContext, Executor
 
 from tests.label_reports import fill, save_report
 from tests.label_sets import make_judged
+from tests.operators import panels
+from tests.operators.panels import data_of, drawn
 
 
 @pytest.fixture
@@ -22,26 +23,7 @@ def judged(dataset: Callable[..., fo.Dataset], tmp_path: Path) -> fo.Dataset:
     return made
 
 
-def sent_by(dataset: fo.Dataset, method: str = "on_load", **params: Any) -> dict[str, list[dict[str, Any]]]:
-    """Call a method of the panel; return what the App is told to do, by operator."""
-    panel = foo.get_operator("@winnow/curation/label_report")
-    given = {"__method__": method, "panel_id": "one", "panel_state": {}, **params}
-    request = {"dataset_name": dataset.name, "view": [], "params": given, "filters": {}}
-    context = ExecutionContext(request, executor=Executor(), operator_uri=panel.uri)
-    panel.execute(context)
-    sent: dict[str, list[dict[str, Any]]] = {}
-    for each in context.executor.to_json()["requests"]:
-        sent.setdefault(each["operator_uri"], []).append(each["params"])
-    return sent
-
-
-def drawn(sent: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return what is shown, by name."""
-    return sent["show_panel_output"][0]["output"]["type"]["properties"]
-
-
-def data_of(sent: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    return {name: value for each in sent["patch_panel_data"] for name, value in each["data"].items()}
+sent_by = partial(panels.sent_by, "label_report")
 
 
 def labels_shown(sent: dict[str, list[dict[str, Any]]], dataset: fo.Dataset) -> list[str]:

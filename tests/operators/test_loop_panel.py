@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from fiftyone.operators.executor import ExecutionContext, Executor
 
 from tests.conftest import write_image
+from tests.operators import panels
+from tests.operators.panels import data_of, drawn
 from winnow.plugin.datasets import loops
 from winnow.plugin.datasets.labeling_batches import Batch, LabelingState, mark_samples, save_batch
 from winnow.plugin.vision.file_hashes import file_hashes
@@ -65,26 +68,7 @@ def save_round(made: fo.Dataset, number: int, right: int) -> None:
     loops.save_round(made, "loop", number, summary, said, [])
 
 
-def sent_by(dataset: fo.Dataset, method: str = "on_load", **params: Any) -> dict[str, list[dict[str, Any]]]:
-    """Call a method of the panel; return what the App is told to do, by operator."""
-    panel = foo.get_operator("@winnow/curation/loop")
-    given = {"__method__": method, "panel_id": "one", "panel_state": {}, **params}
-    request = {"dataset_name": dataset.name, "view": [], "params": given, "filters": {}}
-    context = ExecutionContext(request, executor=Executor(), operator_uri=panel.uri)
-    panel.execute(context)
-    sent: dict[str, list[dict[str, Any]]] = {}
-    for each in context.executor.to_json()["requests"]:
-        sent.setdefault(each["operator_uri"], []).append(each["params"])
-    return sent
-
-
-def drawn(sent: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return what is shown, by name."""
-    return sent["show_panel_output"][0]["output"]["type"]["properties"]
-
-
-def data_of(sent: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    return {name: value for each in sent["patch_panel_data"] for name, value in each["data"].items()}
+sent_by = partial(panels.sent_by, "loop")
 
 
 def form_of(dataset: fo.Dataset, **params: Any) -> dict[str, Any]:
