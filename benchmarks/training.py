@@ -293,8 +293,7 @@ def _of_vectors(classifier: Any, vectors: np.ndarray) -> np.ndarray:
     """Return (n, k) logits of (n, d) embeddings, by a classifier whose backbone was not trained; no image is read."""
     from winnow.plugin.training.earlier import EarlierHead
 
-    head = EarlierHead.of(classifier)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True) @ head.weights + head.bias
+    return EarlierHead.of(classifier).logits(vectors)
 
 
 def _further(data: Images, home: Path, *, quick: bool) -> tuple[list[Target], dict[str, Any]]:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import softmax
 
+from ..curation.probe import unit_length
+
 if TYPE_CHECKING:
     from .classifier import Classifier
 
@@ -44,6 +46,10 @@ class EarlierHead:
         head = classifier.network.head
         weights, bias = (np.asarray(each.detach().cpu().double().numpy()) for each in (head.weight, head.bias))
         return cls(classifier.classes, weights.T, bias, classifier.multilabel)
+
+    def logits(self, vectors: np.ndarray) -> np.ndarray:
+        """Return (m, k) float64 logits of (m, d) embeddings, whose length does not matter."""
+        return unit_length(vectors) @ self.weights + self.bias
 
     def prior(self, classes: Sequence[str], labels: np.ndarray) -> Prior | None:
         """Return what is known of some classes, k of them; None where that is nothing.

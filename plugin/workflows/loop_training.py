@@ -18,6 +18,7 @@ from ..errors import DataError
 from ..home import winnow_home
 from ..machine import available_cores
 from ..progress import Progress
+from ..training.earlier import EarlierHead
 from ..training.inference import predict_in_chunks
 from ..training.recipe import preset_recipe
 from ..training.training import Trained
@@ -174,11 +175,7 @@ def _predictions(trained: Trained, embedded: Embedded, loop: SavedLoop, progress
     classifier = trained.classifier
     logits = np.full((len(rows), len(classifier.classes)), np.nan)
     if trained.kept == "probe":  # of vectors that are there already
-        head = classifier.network.head
-        vectors = embedded.vectors[rows]
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        unit = vectors / np.where(lengths > 0, lengths, 1)
-        logits = unit @ head.weight.detach().double().numpy().T + head.bias.detach().double().numpy()
+        logits = EarlierHead.of(classifier).logits(embedded.vectors[rows])
     else:
         for chunk in predict_in_chunks(classifier, embedded.samples.paths[rows], progress=progress):
             logits[chunk.rows] = chunk.logits
