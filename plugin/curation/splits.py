@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # In the order in which a sample that carries two of them is decided: what was ever used to test must not train.
 STANDARD_SPLITS = ("test", "validation", "train")
+HELD_OUT_SPLITS = STANDARD_SPLITS[:2]
 
 _SPELLINGS = {
     "train": "train",

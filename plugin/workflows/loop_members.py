@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import fiftyone as fo
 import numpy as np
 
+from ..curation.splits import HELD_OUT_SPLITS
 from ..curation.units import join_units
 from ..datasets import runs
 from ..datasets.fields import Kind, set_own_values
@@ -28,7 +29,6 @@ from .vectors import FAILURE_FIELD, VectorParams
 from .wording import counted
 
 TEST, TRAIN, POOL = "test", "train", "pool"
-_HELD_OUT = ("test", "validation")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class Members:
     @property
     def spared(self) -> np.ndarray:
         """(n,) bool: in a test or validation split of the user's."""
-        return np.isin(self.samples.splits, _HELD_OUT)
+        return np.isin(self.samples.splits, HELD_OUT_SPLITS)
 
 
 @dataclass(frozen=True, eq=False)

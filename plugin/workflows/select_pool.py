@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..curation.selection import Selection
+from ..curation.splits import HELD_OUT_SPLITS
 from ..datasets.labeling_batches import STATE_FIELD, LabelingState, list_batches, load_batch
 from ..datasets.multi_labels import multi_label_fields
 from ..datasets.samples import DEFAULT_LABEL_FIELD, Samples, chosen_label_field, label_fields, read_samples
@@ -19,8 +20,6 @@ from .findings import read_findings
 from .multi_label_issues import field_of_several
 from .training_rows import Labels, read_labels
 from .vectors import RUN, VectorParams, check_any, embed_files, mark_failures, save_vectors, select_samples
-
-_HELD_OUT = ("test", "validation")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +86,7 @@ def read_candidates(
     known = read_labels(images, samples, several).known if several or single else np.zeros(len(samples), bool)
     in_view = np.isin(samples.ids.astype(str), view.values("id"))
     away = _away(images, samples.ids)
-    held_out = np.isin(samples.splits, _HELD_OUT) | np.isin(samples.ids.astype(str), _evaluation_ids(images))
+    held_out = np.isin(samples.splits, HELD_OUT_SPLITS) | np.isin(samples.ids.astype(str), _evaluation_ids(images))
     needed = in_view | known | away | held_out
     asked = select_samples(samples, needed)
     made = embed_files(view, RUN, asked.ids, asked.paths, vectors, progress=progress)
@@ -170,5 +169,5 @@ def _evaluation_ids(images: Collection) -> list[str]:
 def _notes(kept: Samples, in_view: np.ndarray) -> Iterator[str]:
     if elsewhere := int((~in_view).sum()):
         yield f"{elsewhere:,} images outside the view count too: they are labelled, out for labelling or held out"
-    if held := int(np.isin(kept.splits[in_view], _HELD_OUT).sum()):
+    if held := int(np.isin(kept.splits[in_view], HELD_OUT_SPLITS).sum()):
         yield f"{held:,} images of the view are in a test or validation split and are not chosen"

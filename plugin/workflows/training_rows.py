@@ -10,6 +10,7 @@ import numpy as np
 
 from ..curation.class_names import audit_class_names
 from ..curation.probe import stratified_folds
+from ..curation.splits import HELD_OUT_SPLITS
 from ..datasets.label_changes import SampleChanges
 from ..datasets.multi_labels import read_multi_labels
 from ..datasets.samples import Samples
@@ -110,9 +111,9 @@ def select_rows(
     if label_issues not in LABEL_ISSUES:
         raise DataError(f"label_issues must be one of {', '.join(LABEL_ISSUES)}, got '{label_issues}'.")
     labelled = labels.known
-    in_training = splits == "train" if "train" in splits else ~np.isin(splits, ["test", "validation"])
+    in_training = splits == "train" if "train" in splits else ~np.isin(splits, HELD_OUT_SPLITS)
     train = labelled & in_training
-    judging = [name for name in ("test", "validation") if (labelled & (splits == name)).any()]
+    judging = [name for name in HELD_OUT_SPLITS if (labelled & (splits == name)).any()]
     evaluated_on = judging[0] if judging else "held out"
     evaluation = labelled & np.isin(splits, judging[:1])
     validation = labelled & np.isin(splits, judging[1:])
