@@ -178,7 +178,7 @@ def _train(view: Collection, state: LoopState, progress: Progress) -> list[str]:
     if state.evaluation is None or state.evaluation.lacking(state.settings.share):
         due = []
     for number in due:
-        rounds = [each for each in _state(view, state.loop, state.settings).rounds if each.number < number]
+        rounds = [each for each in loops.list_rounds(view, state.loop.name) if each.number < number]
         train_round(view, state.loop, state.settings, number, rounds, progress)
         done.append(f"Round {number} was trained and measured")
     return done

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..curation.learning_curve import Advice
-from ..datasets import runs
 from ..datasets.labeling_batches import LabelingState, list_batches, load_batch
 from ..datasets.loops import SavedLoop, SavedRound, list_rounds
 from ..datasets.views import Collection
@@ -174,15 +173,11 @@ def read_batches(view: Collection, name: str, members: Members) -> dict[int, Bat
 
 
 def batch_numbers(view: Collection, name: str) -> dict[str, int]:
-    """Return the rounds of a loop's batches, -1 for that of the evaluation set.
-
-    One that was cut off while it was saved is none: it is saved again.
-    """
+    """Return the rounds of a loop's batches, -1 for that of the evaluation set."""
     numbers = {}
     for entry in list_batches(view):
         head, _, number = entry.name.rpartition("_")
-        is_own = head == name and (number.isdigit() or entry.name == evaluation_batch(name))
-        if is_own and runs.load_results(view, f"winnow_batch_{entry.name}") is not None:
+        if head == name and (number.isdigit() or entry.name == evaluation_batch(name)):
             numbers[entry.name] = int(number) if number.isdigit() else -1
     return numbers
 
