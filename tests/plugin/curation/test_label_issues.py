@@ -308,6 +308,24 @@ def test_nothing_is_cut_where_nothing_can_be_wrong(wrong: list[float]) -> None:
     assert best_cut(np.array(wrong)) == float("inf")
 
 
+@pytest.mark.parametrize("noise", ["pairs", "uniform"])
+def test_noise_of_pairs_is_cut_with_doubt_and_uniform_noise_as_it_is(noise: str) -> None:
+    true = np.arange(4_000) % K
+    wrong = np.random.default_rng(1).random(len(true)) < 0.2
+    shift = 1 if noise == "pairs" else np.random.default_rng(2).integers(1, K, len(true))
+    labels = np.where(wrong, (true + shift) % K, true)
+    unsure = softmax(np.random.default_rng(0).normal(size=(len(true), K)) + 2.5 * np.eye(K)[true], axis=1)
+
+    found = find_label_issues(labels, unsure)
+
+    certainty = float(1 - found.quality[found.is_issue].mean())
+    assert found.noise == noise
+    if noise == "pairs":
+        assert found.expected_precision < certainty - 0.003
+    else:
+        assert found.expected_precision == pytest.approx(certainty, abs=1e-4)
+
+
 def test_each_sensitivity_flags_all_that_the_one_before_it_flags() -> None:
     labels, _ = flipped(blobs()[1], share=0.2)
     unsure = softmax(np.random.default_rng(0).normal(size=(N, K)) + 2.5 * np.eye(K)[blobs()[1]], axis=1)
