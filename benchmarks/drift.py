@@ -59,7 +59,7 @@ class _Sizes:
     speed: int = 100_000
 
 
-_QUICK = _Sizes(alarms=(50, 100), splits=10, changes=100, labels=100, trials=2, unseen=((100, 10),), speed=2_000)
+_QUICK = _Sizes(alarms=(50,), splits=6, changes=100, labels=100, trials=2, unseen=((100, 2),), speed=2_000)
 
 
 def main() -> None:

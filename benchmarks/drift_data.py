@@ -16,7 +16,7 @@ from scipy.special import softmax
 from .label_cells import embed, fashion_images, saved
 
 _TRAINED, _POOL, _CHANGED = 3_000, 12_000, 2_000
-_FEW_TRAINED, _FEW_POOL, _FEW_CHANGED = 400, 800, 100
+_FEW_TRAINED, _FEW_POOL, _FEW_CHANGED = 300, 600, 100
 _NOISE = 25.0  # standard deviation, of 255
 
 
