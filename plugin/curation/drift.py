@@ -8,6 +8,9 @@ share their shuffles (`drift_shuffles`), so that one decision comes from all of 
 A decision is based on as many images of one set as of the other, and on 5,000 at most: beyond, it would only become
 sensitive to differences that do not matter. How far the sets lie apart is told beside it, and does not depend on their
 numbers.
+
+Images count as independent of each other: bursts and near-duplicates in one of the sets look like a kind of their own,
+and should be left out first.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from ..progress import Progress, silent
 from .drift_exemplars import different_ones, most_unlike
 from .drift_probabilities import ClassDrift, class_drift
 from .drift_sets import DriftSets, read_sets
+from .drift_shuffles import SMALLEST_P_VALUE
 from .drift_space import blocks
 from .drift_statistics import StatisticDrift, compare_statistics
 from .drift_tests import MATCHED, DriftTest, Evidence, gather_evidence
@@ -92,7 +96,7 @@ def check_drift(
         current: (m, d) float. Vectors of the images that are checked. A row with NaN or infinity, here, there or among
             the probabilities, is left out and counted.
         reference_probs, current_probs: (n, k) and (m, k) in 0..1. What a classifier says of them.
-        alpha: False alarms that are accepted, as a share.
+        alpha: False alarms that are accepted, as a share, 0.0025 at least.
         seed: Of the choice of images and of the shuffles: same input and seed, same result.
         reference_labels: (n,) int. True classes in 0..k - 1, -1 = not known: with them the label shift is estimated.
         reference_statistics, current_statistics: (n, s) and (m, s) float, NaN = not measured.
@@ -103,7 +107,7 @@ def check_drift(
         progress: Told after each step.
 
     Raises:
-        ValueError: Shapes that do not fit, probabilities or statistics of one side only, alpha not between 0 and 1.
+        ValueError: Shapes that do not fit, probabilities or statistics of one side only, alpha out of range.
         DataError: Fewer than 20 usable rows on a side, or a reference that is part of `trained_on`.
     """
     sets = read_sets(
@@ -115,8 +119,8 @@ def check_drift(
         reference_labels,
         trained_on,
     )
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha must lie between 0 and 1, got {alpha}")
+    if not SMALLEST_P_VALUE <= alpha < 1:
+        raise ValueError(f"alpha must lie between {SMALLEST_P_VALUE} and 1, got {alpha}")
     rng = np.random.default_rng(seed)
     with threadpool_limits(1, user_api="blas"):  # sums depend on how many threads share them
         evidence = gather_evidence(sets, multilabel, rng, progress)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 SHUFFLES = 399
+SMALLEST_P_VALUE = 1 / (SHUFFLES + 1)
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +35,6 @@ class Shuffles:
         current = np.concatenate([np.ones((pairs, 1), np.int8), 2 * swapped - 1], axis=1).astype(np.float32)
         return cls(np.concatenate([-current, current]))
 
-    @property
-    def swaps(self) -> np.ndarray:
-        """(m, b + 1) float32: 1 where a pair is as in truth, -1 where it is swapped."""
-        return self.signs[len(self.signs) // 2 :]
-
     def of(self, rows: np.ndarray) -> Shuffles:
         """Return the same shuffles of some pairs: rows i of the reference, and then their partners m + i."""
         return Shuffles(self.signs[rows])
@@ -45,31 +42,24 @@ class Shuffles:
     def mean_differences(self, columns: np.ndarray) -> np.ndarray:
         """Return (c, b + 1): the mean of the current rows less that of the reference rows of (2 m, c) columns."""
         half = len(columns) // 2
-        return (columns[half:] - columns[:half]).T @ self.swaps / np.float32(half)
+        # A swap turns the difference of a pair round.
+        return (columns[half:] - columns[:half]).T @ self.signs[half:] / np.float32(half)
 
 
 def p_values(statistic: np.ndarray) -> np.ndarray:
     """Return for each column the share of all columns whose statistic is at least as large.
 
     Args:
-        statistic: (..., b + 1) float. The truth first; the larger, the less alike are both sets.
+        statistic: (b + 1,) float. The truth first; the larger, the less alike are both sets. Compared in units of its
+            spread, rounded to 1e-4.
 
     Returns:
-        (..., b + 1) float64 in 1 / (b + 1)..1.
+        (b + 1,) float64 in 1 / (b + 1)..1.
     """
-    rounded = _rounded(statistic)
-    ordered = np.sort(rounded, axis=-1)
-    flat, rows = rounded.reshape(-1, rounded.shape[-1]), ordered.reshape(-1, ordered.shape[-1])
-    below = np.stack([np.searchsorted(row, own, side="left") for row, own in zip(rows, flat, strict=True)])
-    count = rounded.shape[-1]
-    return (count - below.reshape(rounded.shape)) / count
-
-
-def _rounded(statistic: np.ndarray) -> np.ndarray:
-    """Return the statistic in units of its spread, rounded to 1e-4: sums depend on the number of threads."""
-    statistic = np.asarray(statistic, np.float64)
-    centre = np.median(statistic, axis=-1, keepdims=True)
-    spread = np.abs(statistic - centre).mean(axis=-1, keepdims=True)
-    size = np.abs(statistic).max(axis=-1, keepdims=True)
-    ratio = np.divide(statistic - centre, spread, out=np.zeros_like(statistic), where=spread > 1e-6 * size)
-    return ratio.round(4)
+    away = np.asarray(statistic, np.float64) - np.median(statistic)
+    spread = np.abs(away).mean()
+    if spread <= _ROUNDING * np.abs(statistic).max():
+        return np.ones(len(away))
+    rounded = np.round(away / spread, 4)
+    below = np.searchsorted(np.sort(rounded), rounded, side="left")
+    return (len(rounded) - below) / len(rounded)

@@ -249,7 +249,7 @@ def test_too_few_images_are_an_error_that_tells_how_many_are_needed(short: str) 
         ({"reference_labels": np.zeros(30, int)}, "need reference_probs"),
         ({"trained_on": np.ones((5, 4))}, r"trained_on must have shape \(n, 3\).*\(5, 4\)"),
         ({"statistic_names": ["width"]}, "statistic_names"),
-        ({"alpha": 0}, "alpha must lie between 0 and 1"),
+        ({"alpha": 0.001}, "alpha must lie between 0.0025 and 1, got 0.001"),
     ],
 )
 def test_arguments_that_do_not_fit_are_an_error(given: dict[str, Any], told: str) -> None:
