@@ -128,6 +128,18 @@ def test_active_learning_benchmark_simulates_each_part() -> None:
     assert curve[-1] > curve[0]
 
 
+def test_drift_benchmark_measures_each_part() -> None:
+    command = [sys.executable, "-m", "benchmarks.drift", "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert len(report["targets"]) == 10
+    assert set(report["changes"]["blur"]["embedded"]) == {"winnow", "KS", "chi-square", "logistic regression"}
+    assert report["changes"]["blur"]["embedded"]["winnow"] == 1
+
+
 @pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} names no folder with CIFAR-10 and its list of leaks")
 def test_leakage_benchmark_reports_its_targets() -> None:
     command = [sys.executable, "-m", "benchmarks.leakage", "--data", os.environ[DATA], "--quick", "--json"]
