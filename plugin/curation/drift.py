@@ -104,7 +104,7 @@ def check_drift(
 
     Raises:
         ValueError: Shapes that do not fit, probabilities or statistics of one side only, alpha not between 0 and 1.
-        DataError: Fewer than 20 usable rows on a side.
+        DataError: Fewer than 20 usable rows on a side, or a reference that is part of `trained_on`.
     """
     sets = read_sets(
         reference,
@@ -146,21 +146,22 @@ def _scores(sets: DriftSets, evidence: Evidence, progress: Progress) -> tuple[np
     A score is the mean of what the domain classifier says and what a row's neighbours do; or what its novelty alone
     gives, if that is more.
     """
-    domain, around = (np.full(len(sets.current), np.nan, np.float32) for _ in range(2))
-    novelty = domain.copy()
+    found = np.full((3, len(sets.current)), np.nan, np.float32)
+    domain, around, novelty = found
+    seen = len(evidence.around.rows) // 2  # of those matched, so many that the neighbourhoods know
     # What was fitted on is judged as if it had not been.
-    looked_at = evidence.now[: len(evidence.around.rows) // 2]
-    around[looked_at] = evidence.around.shares[len(looked_at) :]
-    known = np.isfinite(around)
-    rows = sets.current_rows
-    for part in blocks(len(rows)):
-        components = evidence.space.components(sets.current[rows[part]])
-        domain[rows[part]] = evidence.domain.chance(components)
-        others = ~known[rows[part]]
-        around[rows[part][others]] = evidence.around.shares_around(components[others])
-        novelty[rows[part]] = evidence.novelty.of(components)
-        progress("drift scores", part.stop, len(rows))
     domain[evidence.now] = evidence.domain.held_out[len(evidence.now) :]
+    around[evidence.now[:seen]] = evidence.around.shares[seen:]
+    around[evidence.now[seen:]] = evidence.around.shares_around(evidence.components[seen:])
+    novelty[evidence.now] = evidence.novelty.of(evidence.components)
+    rest = np.setdiff1d(sets.current_rows, evidence.now)
+    for part in blocks(len(rest)):
+        rows = rest[part]
+        components = evidence.space.components(sets.current[rows])
+        domain[rows] = evidence.domain.chance(components)
+        around[rows] = evidence.around.shares_around(components)
+        novelty[rows] = evidence.novelty.of(components)
+        progress("drift: each image", part.stop, len(rest))
     return np.maximum((domain + around) / 2, novelty / (1 + novelty)).round(4), novelty
 
 
@@ -172,8 +173,11 @@ def _exemplars(sets: DriftSets, evidence: Evidence, scores: np.ndarray, rng: np.
 def _classes(sets: DriftSets, evidence: Evidence) -> ClassDrift | None:
     if sets.probs is None or evidence.class_distances is None:
         return None
-    then, now = sets.probs
-    return class_drift(evidence.class_distances, then[sets.reference_rows], now[sets.current_rows])
+    then, now = (
+        sum(probs[rows[part]].sum(axis=0, dtype=np.float64) for part in blocks(len(rows))) / len(rows)
+        for probs, rows in zip(sets.probs, (sets.reference_rows, sets.current_rows), strict=True)
+    )
+    return class_drift(evidence.class_distances, then, now)
 
 
 def _label_shift(sets: DriftSets, evidence: Evidence, rng: np.random.Generator) -> LabelShift | None:
@@ -182,12 +186,9 @@ def _label_shift(sets: DriftSets, evidence: Evidence, rng: np.random.Generator) 
     labelled = sets.reference_rows[sets.labels[sets.reference_rows] >= 0]
     if not len(labelled):
         return None
-    then, now = sets.probs
-    return estimate_label_shift(
-        sets.labels[labelled],
-        then[labelled].argmax(axis=1),
-        now[sets.current_rows].argmax(axis=1),
-        then.shape[1],
-        evidence.predicted_p_value,
-        rng,
+    then, now = (
+        np.concatenate([probs[rows[part]].argmax(axis=1) for part in blocks(len(rows))])
+        for probs, rows in zip(sets.probs, (labelled, sets.current_rows), strict=True)
     )
+    classes, p_value = sets.probs[0].shape[1], evidence.predicted_p_value
+    return estimate_label_shift(sets.labels[labelled], then, now, classes, p_value, rng)
