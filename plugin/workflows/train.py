@@ -236,9 +236,10 @@ def train_on(
     trained.classifier.details |= {
         "dataset": dataset_of(view).name,
         "label_field": labels.field,
+        **({} if patches is None else {"patches_field": patches.field}),
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    folder = save_classifier(trained.classifier, output)
+    folder = save_classifier(trained.classifier, output, trained.reference)
     notes = [*findings.notes, *audit_classes(labels, selection, flips=bool(recipe.epochs and recipe.flip))]
     known = trained.classifier.classes
     if kept := trained.classifier.details.get("kept_classes"):
