@@ -29,8 +29,9 @@ from ..vision.backbones import hash_weights
 from ..vision.engines import Engine, engine_for
 from ..vision.pipeline import Prepared, run_images
 from ..vision.preprocessing import Preprocessing
-from .classifier_files import DESCRIPTION, EXPORTED, LOGS, WEIGHTS
+from .classifier_files import DESCRIPTION, EXPORTED, LOGS, REFERENCE, WEIGHTS
 from .network import ClassifierNetwork, LogitsAndFeature, create_classifier_network
+from .reference import Reference
 
 Item = TypeVar("Item")
 
@@ -195,8 +196,13 @@ def check_folder(directory: Path) -> None:
         raise ClassifierError(f"cannot write the classifier to '{directory}': {cause}") from cause
 
 
-def save_classifier(classifier: Classifier, directory: Path) -> Path:
+def save_classifier(classifier: Classifier, directory: Path, reference: Reference | None = None) -> Path:
     """Write the folder, each file whole or not at all; an earlier classifier in it is replaced.
+
+    Args:
+        classifier: To be saved.
+        directory: The folder.
+        reference: What its images looked like; its version does not depend on it.
 
     Raises:
         ClassifierError: The folder cannot be written, or holds something else.
@@ -220,9 +226,12 @@ def save_classifier(classifier: Classifier, directory: Path) -> Path:
             save_file(tensors, Path(temporary) / WEIGHTS)
             text = json.dumps(description, indent=2, ensure_ascii=False)
             (Path(temporary) / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-            (directory / EXPORTED).unlink(missing_ok=True)  # an earlier classifier's would pass for this one's
+            for name in (EXPORTED, REFERENCE):  # an earlier classifier's would pass for this one's
+                (directory / name).unlink(missing_ok=True)
             for name in (WEIGHTS, DESCRIPTION):
                 os.replace(Path(temporary) / name, directory / name)
+        if reference is not None:
+            reference.save(directory)
     except OSError as cause:
         raise ClassifierError(f"cannot write the classifier to '{directory}': {cause}") from cause
     return directory
