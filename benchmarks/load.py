@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -95,8 +96,8 @@ def run(load: Load) -> Seen:
         for request in range(load.requests):
             if time.monotonic() - began > load.seconds:
                 return
-            # no task is asked for twice, as by annotators who go through a project
-            first = (request * load.clients + number) * load.tasks
+            # no task is asked for twice, by no other process either, as by annotators who go through a project
+            first = (os.getpid() << 20) + (request * load.clients + number) * load.tasks
             body = _body(load, list(islice(addresses, load.tasks)), first)
             asked = time.monotonic()
             entries = _ask(load.port, body)

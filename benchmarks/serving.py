@@ -228,18 +228,23 @@ def _beside_training(server: Server, addresses: Sequence[str], seconds: float) -
 def _remembering(folder: Path, root: Path, addresses: Sequence[str], seconds: float, rounds: int) -> dict[str, float]:
     """Ask a server that remembers its predictions with their vectors, and one that does not, in turns."""
     rates: dict[str, list[float]] = {"off": [], "on": []}
+    costs: dict[str, list[float]] = {"off": [], "on": []}
     with winnow_server(folder, root) as off, winnow_server(folder, root, WINNOW_REMEMBER_DAYS="30") as on:
         for number in range(rounds + 1):
             for name, server in (("off", off), ("on", on)):
+                used = server.processor_seconds()
                 seen = run_elsewhere(Load(server.port, addresses, _CONFIG, clients=_CLIENTS[-1], seconds=seconds))
                 if number:  # the first round warms up
                     rates[name].append(seen.rate)
+                    costs[name].append((server.processor_seconds() - used) / max(seen.images, 1))
         with urllib.request.urlopen(f"http://127.0.0.1:{on.port}/status", timeout=30) as answer:
             quality = json.load(answer)["quality"]
     return {
         "off_per_second": median(rates["off"]),
         "on_per_second": median(rates["on"]),
         "rate_ratio": median(on / off for on, off in zip(rates["on"], rates["off"], strict=True)),
+        "off_processor_seconds_an_image": median(costs["off"]),
+        "on_processor_seconds_an_image": median(costs["on"]),
         "remembered": quality["held"]["predictions"],
         "dropped": quality["dropped"],
         "bytes_a_prediction": quality["held"]["bytes"] / max(quality["held"]["predictions"], 1),
