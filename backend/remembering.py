@@ -19,7 +19,7 @@ import numpy as np
 
 from ..plugin.labeling.class_mapping import ClassMapping
 from ..plugin.labeling.predictions import answer_for
-from ..plugin.labeling.returned_annotations import deleted_in_event, returned_in_event, returned_in_task
+from ..plugin.labeling.returned_annotations import Returned, deleted_in_event, returned_in_event, returned_in_task
 from ..plugin.labeling.served_predictions import ServedMapping, ServedPrediction
 from ..plugin.labeling.served_store import ServedStore, ServedStoreError
 from .hosting import Served
@@ -165,11 +165,15 @@ class Memory:
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Keep the annotations that one of Label Studio's events brings or takes away."""
-        if self.is_on:
+        if not self.is_on:
+            return
+        try:
             if annotations := returned_in_event(event):
                 self.try_to(lambda store: store.answered(annotations))
             if gone := deleted_in_event(event):
                 self.try_to(lambda store: store.deleted(gone))
+        except Exception:  # such as a number that no database takes; training wants the event all the same
+            logger.exception("remembering: an event could not be kept")
 
     def watch(self, project: int) -> ProjectWatch:
         """Return what is told of each task of a project, where Label Studio sends no events."""
@@ -237,19 +241,27 @@ class ProjectWatch:
     def __init__(self, memory: Memory, project: int) -> None:
         self._memory, self._project = memory, project
         self._seen: list[int] = []
+        self._waiting: list[Returned] = []
 
     def see(self, task: Mapping[str, Any]) -> None:
         """Keep the annotations of one task."""
         annotations = returned_in_task(task, self._project)
         self._seen += [each.annotation for each in annotations]
-        if self._memory.is_on and annotations:
-            self._memory.try_to(lambda store: store.answered(annotations))
+        self._waiting += annotations
+        if len(self._waiting) >= _AT_ONCE:
+            self._write()
 
     def end_pass(self) -> None:
         """Note that the annotations that were not seen are gone."""
+        self._write()
         seen, self._seen = self._seen, []
         if self._memory.is_on:
             self._memory.try_to(lambda store: store.keep_only(self._project, seen))
+
+    def _write(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if self._memory.is_on:
+            self._memory.try_to(lambda store: store.answered(waiting))
 
 
 def _predictions(predicted: PredictedImages, known: dict[tuple[int, str], ServedMapping]) -> list[ServedPrediction]:

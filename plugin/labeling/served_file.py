@@ -83,9 +83,11 @@ class ServedFile:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._lock, self._told():
             self._connection.execute("BEGIN IMMEDIATE")
+            before = self._connection.total_changes
             try:
                 yield self._connection
-                self._connection.execute("UPDATE changes SET count = count + 1")
+                if self._connection.total_changes != before:
+                    self._connection.execute("UPDATE changes SET count = count + 1")
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:  # a full disk has ended it already

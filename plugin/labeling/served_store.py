@@ -25,7 +25,8 @@ from .served_predictions import ServedMapping, ServedPrediction
 __all__ = ["FILE", "Decision", "Held", "ServedStore", "ServedStoreError"]
 
 _DECISIONS_KEPT = 1_000
-_SHARE_FORGOTTEN = 0.1  # at least, where there is too much: so that not each batch forgets
+_SHARE_FORGOTTEN = 0.02  # at least, where there is too much: so that not each batch forgets
+_PAGES_AT_ONCE = 100  # given back to the system while an event may wait
 _UNMATCHED_SECONDS = 86_400.0  # how long an answer to no known prediction waits for one
 _LATEST_ANSWERS = 20_000  # annotations that figures are made of
 _HERE, _DELETED, _MISSING = 0, 1, 2
@@ -216,9 +217,9 @@ class ServedStore(ServedFile):
             if gone:
                 connection.execute("DELETE FROM mappings WHERE id NOT IN (SELECT mapping FROM served)")
                 self._mappings.clear()
-        with self._lock, self._told():
-            self._connection.execute("PRAGMA incremental_vacuum").fetchall()
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        for _ in range(self._read("PRAGMA freelist_count")[0][0] // _PAGES_AT_ONCE):
+            self._read(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
+        self._read("PRAGMA wal_checkpoint(TRUNCATE)")
         return gone
 
     def held(self) -> Held:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from winnow.backend import remembering
+from winnow.backend import quality, remembering
 from winnow.backend.learning_plan import LearningPlan
 from winnow.backend.remembering import Memory, RememberPlan
 from winnow.backend.settings import Settings
@@ -263,3 +263,26 @@ def test_annotations_that_are_read_off_tasks_count_until_a_pass_misses_them(tmp_
     memory.stop()
 
     assert counts == [1, 0, 1]
+
+
+def test_event_that_cannot_be_kept_is_an_event_all_the_same(backend: Any, tmp_path: Path) -> None:
+    client = backend(memory=Memory(tmp_path, PLAN))
+
+    assert annotate(client, 1, "red", number=2**70) == "ignored"
+    assert client.get("/status").json()["quality"]["held"]["answers"] == 0
+
+
+def test_nothing_new_makes_no_new_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quality, "_SHARE_OF_TIME", 1e9)
+    memory = Memory(tmp_path, PLAN)
+    watch, figures = memory.watch(1), quality.Quality(memory)
+    made = {"id": 5, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "result": []}
+    found = []
+
+    for _ in range(3):
+        watch.see({"id": 1, "annotations": [made]})
+        watch.end_pass()
+        found.append(figures.tracking())
+    memory.stop()
+
+    assert found[0] is not None and found[0] is found[1] is found[2]
