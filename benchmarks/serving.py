@@ -41,14 +41,20 @@ _CONFIG = (
     + "</Choices></View>"
 )
 _EMPTY_SHARE = {"corrupt image in each request": 0.25, "Label Studio gone": 0.25, "swaps under load": 0.0}
-# Computes without a pause, with capped threads and a low priority, as a training beside the server does.
+# The steps of a training, again and again, with threads and priority as the backend's own training process has them.
 _TRAINING = """
 import os, torch
+from winnow.plugin.vision.backbones import load_backbone
 os.nice(10)
 torch.set_num_threads(1)
-a = torch.randn(512, 512)
+network = load_backbone("lite0").network.train()
+optimizer = torch.optim.SGD(network.parameters(), lr=1e-4)
+images = torch.randn(32, 3, 224, 224)
 while True:
-    (a @ a).sum()
+    network(images).square().mean().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    print("a step", flush=True)
 """
 
 
@@ -209,12 +215,13 @@ def _large_request(server: Server, addresses: Sequence[str], tasks: int, seconds
 
 
 def _beside_training(server: Server, addresses: Sequence[str], seconds: float) -> dict[str, Any]:
-    """Return latencies of 8 clients without and with a process that computes at low priority on one thread."""
+    """Return latencies of 8 clients alone, and beside a process that trains."""
     load = Load(server.port, addresses, _CONFIG, clients=8, seconds=seconds)
     alone = run_elsewhere(load)
-    training = subprocess.Popen([sys.executable, "-c", _TRAINING])
+    training = subprocess.Popen([sys.executable, "-c", _TRAINING], stdout=subprocess.PIPE)
     try:
-        time.sleep(seconds / 5)
+        assert training.stdout is not None
+        training.stdout.readline()  # it takes seconds to begin
         beside = run_elsewhere(load)
     finally:
         training.kill()

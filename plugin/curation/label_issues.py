@@ -28,7 +28,7 @@ from .label_evidence import (
     nearest_images,
 )
 from .noise_channel import Kind, NoiseChannel, calibrate, fit_noise_channel, rows_to_fit, scaled
-from .probe import FOLDS, fit_probe
+from .probe import LEAST_LABELS, fit_probe
 
 Sensitivity = Literal["conservative", "default", "thorough"]
 # How much more recall counts than precision in the F-measure that the cut is made for.
@@ -143,7 +143,7 @@ def _single_label(
         return _nothing((len(labels),))
     every = len(rows) == len(labels)  # then nothing needs to be copied
     evidence: list[LabelEvidence] = []
-    enough = len(rows) >= 2 * FOLDS and len(np.unique(given)) >= 2
+    enough = len(rows) >= LEAST_LABELS and len(np.unique(given)) >= 2
     if embeddings is not None and (enough or pred_probs is None):
         own_groups = None if groups is None else np.asarray(groups)[rows]
         vectors = embeddings if every else embeddings[rows]
@@ -320,7 +320,7 @@ def _presence(
     labels = present[rows]
     evidence: list[LabelEvidence] = []
     if len(np.unique(labels)) == 2:
-        if embeddings is not None and nearest is not None and len(rows) >= 2 * FOLDS:
+        if embeddings is not None and nearest is not None and len(rows) >= LEAST_LABELS:
             vectors = embeddings if len(rows) == len(present) else embeddings[rows]
             own_groups = None if groups is None else np.asarray(groups)[rows]
             probe = fit_probe(vectors, labels, 2, groups=own_groups, seed=seed)

@@ -23,6 +23,7 @@ _PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _CHOOSING_ROWS, _CHOOSING_NUMBERS = 20_000, 5_000_000  # rows, and rows times classes, to choose the penalty on
 _BLOCK = 8_192
 FOLDS = 5
+LEAST_LABELS = 2 * FOLDS  # with fewer, no fold can be held out
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +96,8 @@ def fit_probe(
     count = len(labels)
     if len(np.unique(labels)) < 2:
         raise DataError("all labelled images have the same class; a classifier needs at least two classes.")
-    if count < 2 * FOLDS:
-        raise DataError(f"only {count} labelled images; at least {2 * FOLDS} are needed to judge any of them.")
+    if count < LEAST_LABELS:
+        raise DataError(f"only {count} labelled images; at least {LEAST_LABELS} are needed to judge any of them.")
     design = _Design(embeddings)
     folds = stratified_folds(labels, groups, seed)
     grams = np.zeros((FOLDS, design.width, design.width))

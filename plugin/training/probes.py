@@ -15,7 +15,7 @@ from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import brentq, minimize
 from scipy.special import expit, log_softmax, softmax
 
-from ..curation.probe import FOLDS, fit_temperature, stratified_folds
+from ..curation.probe import FOLDS, LEAST_LABELS, fit_temperature, stratified_folds
 from ..errors import DataError
 from ..progress import Progress, silent
 from .earlier import Prior
@@ -82,8 +82,8 @@ def fit_head(
     """
     if labels.ndim == 1 and len(np.unique(labels)) < 2:
         raise DataError("all labelled images have the same class; a classifier needs at least two classes.")
-    if len(labels) < 2 * FOLDS:
-        raise DataError(f"only {len(labels)} labelled images; at least {2 * FOLDS} are needed to judge any of them.")
+    if len(labels) < LEAST_LABELS:
+        raise DataError(f"only {len(labels)} labelled images; at least {LEAST_LABELS} are needed to judge any of them.")
     targets = labels_as_targets(vectors, labels, n_classes, prior)
     problem = _Problem(vectors, targets, several=labels.ndim == 2, prior=prior)
     strata = strata_of(labels)

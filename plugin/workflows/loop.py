@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from ..curation.probe import LEAST_LABELS
 from ..datasets import loops
 from ..datasets.loops import SavedLoop
 from ..datasets.views import Collection, dataset_of
@@ -36,7 +37,7 @@ from .loop_state import (
     read_state,
     round_batch,
 )
-from .loop_training import LEAST_LABELS, train_round
+from .loop_training import train_round
 from .wording import counted
 
 if TYPE_CHECKING:

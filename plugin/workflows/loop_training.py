@@ -12,6 +12,7 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
+from ..curation.probe import LEAST_LABELS
 from ..datasets.loops import SavedLoop, SavedRound, round_field, save_round, split_field
 from ..datasets.views import Collection, dataset_of
 from ..errors import DataError
@@ -31,7 +32,6 @@ from .training_rows import read_labels
 from .vectors import Embedded, VectorParams, embed_collection, select_samples
 from .wording import counted
 
-LEAST_LABELS = 10  # with fewer, the probe cannot hold anything out
 _PROBE_CORE_SECONDS = 0.01  # an image, where no round was measured: fitting five folds along a path of penalties
 _BACKWARD = 3  # a step forward and back costs about three times a step forward
 _PRESENT = 0.5

@@ -122,7 +122,10 @@ def accept(decided: Decided, plan: Plan) -> None:
     held = decided.sample.held
     remembered = dict(held.get(ANSWERS_FIELD) or {})
     for name, entry in decided.answers.items():
-        remembered.pop(name, None) if entry is None else remembered.update({name: entry})
+        if entry is None:
+            remembered.pop(name, None)
+        else:
+            remembered[name] = entry
     state = None if decided.state is None else str(decided.state)
     wanted = {STATE_FIELD: state, NOTE_FIELD: "; ".join(decided.notes) or None, ANSWERS_FIELD: remembered or None}
     marks = {name: wanted[name] for name in MARKS if wanted[name] != (held.get(name) or None)}

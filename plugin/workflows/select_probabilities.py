@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, softmax
 
-from ..curation.probe import FOLDS, fit_probe
+from ..curation.probe import LEAST_LABELS, fit_probe
 from ..curation.selection import BY_CLASS, BY_PREDICTION
 from ..datasets.model_outputs import read_multi_label_outputs, read_outputs
 from ..datasets.views import Collection
@@ -18,7 +18,6 @@ from .select_pool import Candidates
 from .wording import listed
 
 PROBE = "a linear probe"
-_FEWEST = 2 * FOLDS
 _BLOCK = 65_536
 
 
@@ -77,8 +76,8 @@ def read_probabilities(
     if known.values is None and (strategy in BY_PREDICTION or target_classes):
         what = f"strategy '{strategy}'" if strategy in BY_PREDICTION else "to go for classes"
         raise DataError(
-            f"{what} needs predictions, and only {len(found.taught):,} images are labelled. Label {_FEWEST} images of "
-            "two classes first (strategy auto begins without labels), or name a field with predictions."
+            f"{what} needs predictions, and only {len(found.taught):,} images are labelled. Label {LEAST_LABELS} "
+            "images of two classes first (strategy auto begins without labels), or name a field with predictions."
         )
     for name in target_classes:
         if name not in known.classes:
@@ -89,7 +88,7 @@ def read_probabilities(
 def _fitted(found: Candidates, seed: int) -> Probabilities:
     rows, labels = found.taught, found.labels
     values = labels.values[rows]
-    enough = len(rows) >= _FEWEST and (labels.several or len(np.unique(values)) > 1)
+    enough = len(rows) >= LEAST_LABELS and (labels.several or len(np.unique(values)) > 1)
     if not enough:
         return Probabilities(None, labels.classes)
     vectors, groups = found.vectors[rows], found.groups[rows]
