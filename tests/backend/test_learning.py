@@ -8,19 +8,28 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.backend.annotated_project import LabelStudioStandIn, Project, save_small_classifier, small_project
 from winnow.backend import learning as learning_module
+from winnow.backend import retraining_policy
 from winnow.backend.hosting import ModelHost
-from winnow.backend.learning import Learning, is_due
+from winnow.backend.learning import Learning
 from winnow.backend.learning_plan import NO_WORSE, LearningPlan
 from winnow.backend.learning_store import StoreError, Waiting
 from winnow.backend.loading import load_warm
 from winnow.backend.promotion import cancel_training
+from winnow.backend.remembering import Memory, RememberPlan
+from winnow.backend.retraining_policy import is_due
+from winnow.backend.versions import version_in
+from winnow.plugin.labeling.labeling_config import Control
+from winnow.plugin.labeling.returned_annotations import Returned
+from winnow.plugin.labeling.served_predictions import ServedMapping, ServedPrediction
 
 PLAN = LearningPlan(least_annotations=5, quiet_seconds=0.0, preset="probe", held_out_least=15, niceness=0)
 START = {"action": "START_TRAINING", "project": {"id": 1}}
@@ -39,6 +48,20 @@ def annotated(number: int) -> dict[str, Any]:
     return {"action": "ANNOTATION_CREATED", "project": {"id": 1}, "annotation": {"id": number, "was_cancelled": False}}
 
 
+def answered_wrongly(count: int, version: str) -> tuple[list[ServedPrediction], list[Returned]]:
+    """Return predictions of the first class, and annotations that say the second one."""
+    control = Control("way", "img", "image", "choices", 1, ())
+    mapping = ServedMapping(version, ("left", "right", "up"), False, control, ("left", "right", "up"))
+    made = datetime.now(UTC).isoformat()
+    said = [{"from_name": "way", "value": {"choices": ["right"]}}]
+    content = {"was_cancelled": False, "ground_truth": False, "completed_by": 1, "parent_prediction": None}
+    content |= {"created_at": made, "updated_at": made, "result": said}
+    return (
+        [ServedPrediction(1, n, mapping, 0.0, True, ("left",), np.array([0.8, 0.1, 0.1])) for n in range(count)],
+        [Returned(n, 1, n, made, content | {"id": n}) for n in range(count)],
+    )
+
+
 class Server:
     """What of a server learning needs; may be stopped and started again on the same state."""
 
@@ -46,9 +69,9 @@ class Server:
         self.directory, self.state = directory, state
         self.announced: list[tuple[str, Sequence[int]]] = []
 
-    def start(self, plan: LearningPlan = PLAN) -> Learning:
+    def start(self, plan: LearningPlan = PLAN, memory: Memory | None = None) -> Learning:
         self.host = ModelHost(lambda: load_warm(self.directory))
-        self.learning = Learning(self.directory, self.state, self.host, load_warm, plan, self._announce)
+        self.learning = Learning(self.directory, self.state, self.host, load_warm, plan, self._announce, memory)
         self.host.start()
         assert self.host.wait(60)
         self.learning.start()
@@ -106,6 +129,30 @@ def test_version_that_is_no_worse_is_promoted_where_that_is_switched_on(server: 
     assert (status["promoted"]["version"], status["promoted"]["who"]) == (version, "automatic")
     assert status["promoted"]["why"].startswith("no-worse: gain in accuracy at least")
     assert (status["proposal"], status["versions"]) == (None, [version, before])
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_poor_accuracy_starts_a_job_before_there_are_many_annotations(
+    server: Server, label_studio: LabelStudioStandIn, monkeypatch: pytest.MonkeyPatch, dry_run: bool
+) -> None:
+    monkeypatch.setattr(retraining_policy, "_LOOK_EVERY_SECONDS", 0.0)
+    label_studio.gate.clear()
+    memory = Memory(server.state, RememberPlan(days=30))
+    predictions, answers = answered_wrongly(60, str(version_in(server.directory)))
+    memory.try_to(lambda store: store.remember(predictions))
+    memory.try_to(lambda store: store.answered(answers))
+    learning = server.start(replace(PLAN, below_accuracy=0.9, dry_run=dry_run), memory)
+
+    learning.take(annotated(1))
+    (decision,) = until(lambda: (memory.try_to(lambda store: store.decisions()) or [])[:1])
+
+    assert (decision.cause, decision.decision, decision.dry_run) == ("accuracy", "train", dry_run)
+    if dry_run:
+        assert server.job() is None and learning.status()["waiting"][0]["annotations"] == 1
+    else:
+        until(server.job)
+    learning.stop()
+    memory.stop()
 
 
 def test_events_during_a_job_start_another_one_afterwards(server: Server, label_studio: LabelStudioStandIn) -> None:
