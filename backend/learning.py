@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..plugin.errors import WinnowError
+from ..plugin.training.versions import version_in
 from .events import read_event
 from .hosting import HostedClassifier, ModelHost
 from .job_files import JobSpec
@@ -20,7 +21,6 @@ from .job_process import JobProcess
 from .learning_plan import NO_WORSE, LearningPlan
 from .learning_store import Job, LearningStore, StoreError, Version, Waiting
 from .promotion import is_no_worse, known_version, remove_old_proposals
-from .versions import version_in
 
 logger = logging.getLogger(__name__)
 
