@@ -126,7 +126,7 @@ def retrain(
     )
     report = _report(spec, images, parts, trained, serving, judged, failures)
     report["notes"] += _doubts(serving, spec, store)
-    return _written(trained.classifier, report, spec, store, folder), report
+    return _written(trained, report, spec, store, folder), report
 
 
 def _login(project: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -244,9 +244,10 @@ def _doubts(serving: Classifier, spec: JobSpec, store: LearningStore) -> list[st
     return []
 
 
-def _written(classifier: Classifier, report: dict[str, Any], spec: JobSpec, store: LearningStore, folder: Path) -> str:
+def _written(trained: Trained, report: dict[str, Any], spec: JobSpec, store: LearningStore, folder: Path) -> str:
     """Write the version, whole or not at all, and note it."""
-    unfinished = save_classifier(classifier, folder / "version")
+    classifier = trained.classifier
+    unfinished = save_classifier(classifier, folder / "version", trained.reference)
     (unfinished / REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     target = spec.state / VERSIONS / classifier.version
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -20,6 +20,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from scipy.special import expit, log_softmax
+from torch import nn
 
 from ..errors import ClassifierError, UnreadableImageError
 from ..failures import Failure
@@ -28,8 +29,9 @@ from ..vision.backbones import hash_weights
 from ..vision.engines import Engine, engine_for
 from ..vision.pipeline import Prepared, run_images
 from ..vision.preprocessing import Preprocessing
-from .classifier_files import DESCRIPTION, EXPORTED, LOGS, WEIGHTS
-from .network import ClassifierNetwork, create_classifier_network
+from .classifier_files import DESCRIPTION, EXPORTED, LOGS, REFERENCE, WEIGHTS
+from .network import ClassifierNetwork, LogitsAndFeature, create_classifier_network
+from .reference import Reference
 
 Item = TypeVar("Item")
 
@@ -44,10 +46,13 @@ class Predictions:
         probabilities: (n, k) float32; each row sums to 1 (single-label) or holds independent probabilities
             (multi-label). NaN where the image could not be read.
         failures: The images that could not be read; `id` is the row number as a string.
+        vectors: (n, d) float32. The backbone's features, not normalised, of a classifier `with_vectors`; NaN where the
+            image could not be read. None = not asked for.
     """
 
     probabilities: np.ndarray
     failures: list[Failure]
+    vectors: np.ndarray | None = None
 
 
 @dataclass(eq=False)
@@ -74,6 +79,7 @@ class Classifier:
     thresholds: tuple[float, ...] | None = None
     details: dict[str, Any] = field(default_factory=dict)
     _engine: Engine | None = field(default=None, repr=False)
+    _gives_vectors: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.thresholds is not None:
@@ -99,9 +105,18 @@ class Classifier:
         """Whether threads may predict at the same time, each on a core of its own; else one caller at a time."""
         return self._ready_engine().concurrent
 
+    @property
+    def engine_network(self) -> nn.Module:
+        """What an engine runs: (n, 3, h, w) float32, normalised -> (n, k) logits, with vectors (n, k + d)."""
+        return LogitsAndFeature(self.network) if self._gives_vectors else self.network
+
     def use_engine(self, engine: Engine) -> None:
-        """Predict with this engine instead of the machine's fastest, which takes seconds to make."""
+        """Predict with this engine of `engine_network` instead of the machine's fastest, which takes time to make."""
         self._engine = engine
+
+    def with_vectors(self) -> Classifier:
+        """Return the same classifier, of the same version, whose predictions bring the vectors of the same pass."""
+        return replace(self, _engine=None, _gives_vectors=True)
 
     def predict(
         self,
@@ -110,8 +125,11 @@ class Classifier:
         progress: Progress = silent,
     ) -> Predictions:
         """Return the class probabilities of image files; one that cannot be read costs only its own row."""
-        logits, failures = self.logits(images, batch_size, progress)
-        return Predictions(self.probabilities(logits), failures)
+        outputs, failures = self._all_outputs(images, batch_size, progress)
+        k = len(self.classes)
+        return Predictions(
+            self.probabilities(outputs[:, :k]), failures, outputs[:, k:].copy() if self._gives_vectors else None
+        )
 
     def logits(
         self,
@@ -120,30 +138,40 @@ class Classifier:
         progress: Progress = silent,
     ) -> tuple[np.ndarray, list[Failure]]:
         """Return (n, k) float32 calibrated logits, NaN where an image could not be read, and those images."""
-        logits = np.full((len(images), len(self.classes)), np.nan, np.float32)
-        failures: list[Failure] = []
-        for row, (read, output) in enumerate(self.run(images, self._read, batch_size)):
-            if output is None:
-                failures.append(Failure(str(row), _name(images[row]), read.reason))
-            else:
-                logits[row] = output
-            if (row + 1) % batch_size == 0 or row + 1 == len(images):
-                progress("predictions", row + 1, len(images))
-        return logits, failures
+        outputs, failures = self._all_outputs(images, batch_size, progress)
+        return outputs[:, : len(self.classes)], failures
 
     def run(
         self, items: Iterable[Item], read: Callable[[Item], Prepared], batch_size: int = 32
     ) -> Iterator[tuple[Prepared, np.ndarray | None]]:
         """Yield what `read` made of each item, with its (k,) float32 calibrated logits; see `pipeline.run_images`."""
-        return run_images(items, read, self._ready_engine(), batch_size)
+        for prepared, output in run_images(items, read, self._ready_engine(), batch_size):
+            yield prepared, None if output is None else output[: len(self.classes)]
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return (n, k) probabilities of (n, k) logits: rows that sum to 1, or with several labels each by itself."""
         return expit(logits) if self.multilabel else np.exp(log_softmax(logits, axis=1))
 
+    def _all_outputs(
+        self, images: Sequence[str | Path | BinaryIO], batch_size: int, progress: Progress
+    ) -> tuple[np.ndarray, list[Failure]]:
+        """Return the (n, k) or (n, k + d) float32 outputs, NaN where an image could not be read, and those images."""
+        outputs = np.full((len(images), len(self.classes) + self.width * self._gives_vectors), np.nan, np.float32)
+        failures: list[Failure] = []
+        for row, (read, output) in enumerate(run_images(images, self._read, self._ready_engine(), batch_size)):
+            if output is None:
+                failures.append(Failure(str(row), _name(images[row]), read.reason))
+            else:
+                outputs[row] = output
+            if (row + 1) % batch_size == 0 or row + 1 == len(images):
+                progress("predictions", row + 1, len(images))
+        return outputs, failures
+
     def _ready_engine(self) -> Engine:
         if self._engine is None:
-            self._engine = engine_for(self.network, self.preprocessing.input, f"classifier-{self._outputs_version}")
+            kind = "classifier-vectors" if self._gives_vectors else "classifier"
+            key = f"{kind}-{self._outputs_version}"
+            self._engine = engine_for(self.engine_network, self.preprocessing.input, key)
         return self._engine
 
     def _read(self, source: str | Path | BinaryIO) -> Prepared:
@@ -168,8 +196,13 @@ def check_folder(directory: Path) -> None:
         raise ClassifierError(f"cannot write the classifier to '{directory}': {cause}") from cause
 
 
-def save_classifier(classifier: Classifier, directory: Path) -> Path:
+def save_classifier(classifier: Classifier, directory: Path, reference: Reference | None = None) -> Path:
     """Write the folder, each file whole or not at all; an earlier classifier in it is replaced.
+
+    Args:
+        classifier: To be saved.
+        directory: The folder.
+        reference: What its images looked like; its version does not depend on it.
 
     Raises:
         ClassifierError: The folder cannot be written, or holds something else.
@@ -193,9 +226,12 @@ def save_classifier(classifier: Classifier, directory: Path) -> Path:
             save_file(tensors, Path(temporary) / WEIGHTS)
             text = json.dumps(description, indent=2, ensure_ascii=False)
             (Path(temporary) / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-            (directory / EXPORTED).unlink(missing_ok=True)  # an earlier classifier's would pass for this one's
+            for name in (EXPORTED, REFERENCE):  # an earlier classifier's would pass for this one's
+                (directory / name).unlink(missing_ok=True)
             for name in (WEIGHTS, DESCRIPTION):
                 os.replace(Path(temporary) / name, directory / name)
+        if reference is not None:
+            reference.save(directory)
     except OSError as cause:
         raise ClassifierError(f"cannot write the classifier to '{directory}': {cause}") from cause
     return directory

@@ -34,6 +34,21 @@ class ClassifierNetwork(nn.Module):
             self.head.bias.mul_(factor)
 
 
+class LogitsAndFeature(nn.Module):
+    """(n, 3, h, w) float32, normalised -> (n, k + d) float32: a classifier's logits, then its backbone's feature.
+
+    The two lie side by side, since an engine has one output.
+    """
+
+    def __init__(self, network: ClassifierNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        feature = self.network.backbone(images)
+        return torch.cat([self.network.head(nn.functional.normalize(feature, dim=1)), feature], dim=1)
+
+
 def set_drop_path(backbone: nn.Module, rate: float) -> None:
     """Let timm's residual branches be left out at random in training, from never in the first to `rate` in the last.
 

@@ -68,7 +68,8 @@ def fine_tuned_probabilities(
     for fold in range(folds):
         told = _numbered(progress, fold, folds)
         try:
-            trained = train(images[fold_of != fold], None, classes, backbone, preprocessing, recipe, told)
+            part = images[fold_of != fold]
+            trained = train(part, None, classes, backbone, preprocessing, recipe, told, with_reference=False)
         except DataError as error:
             raise DataError(
                 f"fine-tuning without fold {fold + 1} of {folds}: {error} Look for label issues without fine-tuning, "

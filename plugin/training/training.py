@@ -37,6 +37,8 @@ from .losses import log_prior
 from .network import ClassifierNetwork, set_drop_path
 from .probes import LinearHead, fit_head, strata_of, temperature
 from .recipe import Recipe
+from .reference import Reference
+from .reference_sample import ReferenceSample
 from .trainer import Outcome, fine_tune
 
 
@@ -51,6 +53,7 @@ class Trained:
         validation: That metric of each candidate, on the validation images; the probe preset uses its out-of-fold
             scores.
         outcome: How fine-tuning went; None where there was none.
+        reference: What the images looked like, to be saved beside the classifier; None where none was asked for.
     """
 
     classifier: Classifier
@@ -58,6 +61,7 @@ class Trained:
     metric: str
     validation: dict[str, float]
     outcome: Outcome | None = None
+    reference: Reference | None = None
 
 
 def train(
@@ -72,6 +76,7 @@ def train(
     earlier: EarlierHead | None = None,
     states: Path | None = None,
     curves: Path | None = None,
+    with_reference: bool = True,
 ) -> Trained:
     """Train a classifier.
 
@@ -90,6 +95,7 @@ def train(
         states: Folder for the state of an unfinished run, from which the next call with the same input goes on; None =
             a killed run begins again.
         curves: Folder for the curves of fine-tuning; None = none are written.
+        with_reference: Also return what later images are held against; a classifier that is thrown away needs none.
 
     Raises:
         DataError: Fewer than two classes, too few images, a loss that diverges, or the same run is going on elsewhere.
@@ -101,7 +107,8 @@ def train(
         images = images.among(len(classes))
         validation = None if validation is None else validation.among(len(classes))
         prior = earlier.prior(classes, images.labels)
-    task = _Task(tuple(classes), backbone, preprocessing, recipe, metric, prior)
+    sample = ReferenceSample(tuple(classes), preprocessing, recipe.seed) if with_reference else None
+    task = _Task(tuple(classes), backbone, preprocessing, recipe, metric, prior, sample)
     if recipe.epochs == 0:
         return task.probe_only(images, progress)
     fitting = images
@@ -133,6 +140,7 @@ class _Task:
     recipe: Recipe
     metric: str
     prior: Prior | None = None
+    sample: ReferenceSample | None = None
 
     def fit(self, images: LabelledImages, progress: Progress) -> LinearHead:
         """Fit the probe."""
@@ -152,7 +160,7 @@ class _Task:
         head, own = self.fit(images, progress), images.trusted()
         moved = head.held_out - self._adjustment(own)
         scored = {"probe": measure(self.metric, own.labels[head.held_out_rows], moved)}
-        return self._finished(self.network(head, own, adjusted=True), "probe", scored, None, own, head.factor)
+        return self._as_probe(head, own, scored, None, progress)
 
     def network(self, head: LinearHead, images: LabelledImages, *, adjusted: bool) -> ClassifierNetwork:
         """Return the backbone with the probe as its last layer, for `adjusted` with rare classes moved up."""
@@ -215,9 +223,13 @@ class _Task:
         if scored["fine-tuned"] >= scored["probe"]:
             factor = temperature(logits, truth)
             tuned.scale_logits(factor)
-            return self._finished(tuned, "fine-tuned", scored, outcome, fitting, factor)
+            reference = None
+            if self.sample is not None:
+                engine = TorchEngine(tuned.backbone, self.preprocessing.input)
+                reference = self.sample.of_network(engine, validation[readable], logits * factor, fitting, progress)
+            return self._finished(tuned, "fine-tuned", scored, outcome, fitting, factor, reference)
         whole, own = self.fit(images, progress), images.trusted()
-        return self._finished(self.network(whole, own, adjusted=True), "probe", scored, outcome, own, whole.factor)
+        return self._as_probe(whole, own, scored, outcome, progress)
 
     def key(self, fitting: LabelledImages, validation: LabelledImages) -> str:
         """Return what names a run: another input gives another name."""
@@ -229,6 +241,21 @@ class _Task:
             "" if self.prior is None else self.prior.digest(),
         ]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+
+    def _as_probe(
+        self,
+        head: LinearHead,
+        own: LabelledImages,
+        scored: dict[str, float],
+        outcome: Outcome | None,
+        progress: Progress,
+    ) -> Trained:
+        reference = None
+        if self.sample is not None:
+            logits = head.held_out - self._adjustment(own)
+            reference = self.sample.of_probe(own, head.held_out_rows, logits, progress)
+        network = self.network(head, own, adjusted=True)
+        return self._finished(network, "probe", scored, outcome, own, head.factor, reference)
 
     def _adjustment(self, images: LabelledImages) -> np.ndarray:
         """Return (k,): how far the logits of frequent classes are brought down."""
@@ -258,6 +285,7 @@ class _Task:
         outcome: Outcome | None,
         images: LabelledImages,
         factor: float,
+        reference: Reference | None,
     ) -> Trained:
         details: dict[str, Any] = {
             "temperature": 1 / factor,  # the logits are divided by it already
@@ -285,7 +313,7 @@ class _Task:
             multilabel=images.multilabel,
             details=details,
         )
-        return Trained(classifier, kept, self.metric, scored, outcome)
+        return Trained(classifier, kept, self.metric, scored, outcome, reference)
 
 
 @contextlib.contextmanager

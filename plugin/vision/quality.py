@@ -50,15 +50,19 @@ def sharpness(paths: Sequence[str] | np.ndarray, preprocessing: Preprocessing) -
 
     def measure(path: str) -> float:
         try:
-            image = whole.read(path)
+            return sharpness_of(whole.read(path))
         except UnreadableImageError:
             return float("nan")
-        height, width = image.shape[:2]
-        scale = min(1.0, _SHARPNESS_SIDE / max(height, width))
-        small = resize(image, max(1, round(width * scale)), max(1, round(height * scale)))
-        return float(laplace(small.mean(axis=2, dtype=np.float32)).var())
 
     return np.array(list(work_ahead(measure, (str(path) for path in paths), window=16, chunk=1)), np.float64)
+
+
+def sharpness_of(image: np.ndarray) -> float:
+    """Return the sharpness of (h, w, 3) uint8 pixels, see `sharpness`."""
+    height, width = image.shape[:2]
+    scale = min(1.0, _SHARPNESS_SIDE / max(height, width))
+    small = resize(image, max(1, round(width * scale)), max(1, round(height * scale)))
+    return float(laplace(small.mean(axis=2, dtype=np.float32)).var())
 
 
 def _stat(path: str, name: str) -> float:

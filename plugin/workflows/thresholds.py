@@ -17,6 +17,7 @@ from ..failures import Failure
 from ..progress import Progress, silent
 from ..training.calibration import NEVER
 from ..training.classifier import Classifier, load_classifier, save_classifier
+from ..training.reference import Reference
 from ..training.thresholds import TOO_FEW, Thresholds, thresholds_for
 from .evaluation_parts import rounded
 from .findings import read_findings
@@ -149,7 +150,7 @@ def set_thresholds(view: Collection, params: ThresholdParams, progress: Progress
     """
     goal = _goal(params)
     folder = Path(params.classifier).expanduser()
-    classifier = load_classifier(folder)
+    classifier, reference = load_classifier(folder), Reference.load(folder)
     samples, labels = _read(view, classifier, params)
     labelled = np.isfinite(labels).any(axis=1) if classifier.multilabel else labels >= 0
     usable = labelled & ~read_findings(view, samples.ids).leaked
@@ -159,7 +160,7 @@ def set_thresholds(view: Collection, params: ThresholdParams, progress: Progress
     readable = int(np.isfinite(predictions.probabilities).all(axis=1).sum())
     details = {**classifier.details, "thresholds_goal": goal, "thresholds_chosen_on": chosen_on}
     classifier = replace(classifier, thresholds=tuple(found.values.tolist()), details=details)
-    save_classifier(classifier, folder)
+    save_classifier(classifier, folder, reference)
     ids = samples.ids[rows]
     failures = tuple(Failure(ids[int(each.id)], each.path, each.reason) for each in predictions.failures)
     report = ThresholdReport(classifier, folder, found, goal, chosen_on, readable, failures, _SPLITS[chosen_on])

@@ -238,7 +238,7 @@ def train_on(
         "label_field": labels.field,
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    folder = save_classifier(trained.classifier, output)
+    folder = save_classifier(trained.classifier, output, trained.reference)
     notes = [*findings.notes, *audit_classes(labels, selection, flips=bool(recipe.epochs and recipe.flip))]
     known = trained.classifier.classes
     if kept := trained.classifier.details.get("kept_classes"):

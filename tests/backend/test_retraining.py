@@ -73,6 +73,7 @@ def two_jobs(serving: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def test_version_is_written_with_its_report_and_can_be_served(two_jobs: tuple[Run, list[dict[str, Any]]]) -> None:
     from winnow.plugin.training.classifier import load_classifier
+    from winnow.plugin.training.reference import Reference
 
     run, (report, _) = two_jobs
 
@@ -81,6 +82,8 @@ def test_version_is_written_with_its_report_and_can_be_served(two_jobs: tuple[Ru
     assert json.loads((version.folder / "report.json").read_text()) == report == version.report
     made = load_classifier(version.folder)
     assert (made.version, set(made.classes)) == (report["version"], {*LEARNT, "up"})
+    reference = Reference.load(version.folder)
+    assert reference is not None and reference.classes == made.classes
 
 
 def test_new_classifier_is_judged_against_the_serving_one_on_images_it_was_not_trained_on(

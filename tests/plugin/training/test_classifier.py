@@ -40,7 +40,7 @@ def folder(classifier: Classifier, tmp_path: Path) -> Path:
 
 def by_torch(classifier: Classifier) -> Classifier:
     """Spare the classifier the export to ONNX, which takes seconds."""
-    classifier.use_engine(TorchEngine(classifier.network, classifier.preprocessing.input, "cpu"))
+    classifier.use_engine(TorchEngine(classifier.engine_network, classifier.preprocessing.input, "cpu"))
     return classifier
 
 
@@ -92,6 +92,51 @@ def test_by_itself_it_predicts_with_the_fastest_engine(
     found = load_classifier(folder).predict(stripes.paths[:5]).probabilities
 
     np.testing.assert_allclose(found, classifier.predict(stripes.paths[:5]).probabilities, atol=1e-4)
+
+
+def test_with_vectors_it_says_the_same_and_gives_the_feature_it_judged_by(
+    classifier: Classifier, backbone: Backbone, stripes: LabelledImages
+) -> None:
+    paths = stripes.paths[:7]
+
+    found = by_torch(classifier.with_vectors()).predict(paths)
+
+    assert found.vectors is not None
+    assert (found.vectors.shape, found.vectors.dtype) == ((7, backbone.width), np.float32)
+    np.testing.assert_allclose(found.vectors, stripes.vectors[:7], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.probabilities, classifier.predict(paths).probabilities, atol=1e-6)
+    assert classifier.predict(paths).vectors is None
+
+
+def test_with_vectors_it_stays_the_same_version(classifier: Classifier) -> None:
+    strict = replace(classifier, thresholds=(0.5, 0.9))
+
+    assert [one.with_vectors().version for one in (classifier, strict)] == [classifier.version, strict.version]
+
+
+def test_with_vectors_the_fastest_engine_gives_them_too(
+    classifier: Classifier, folder: Path, stripes: LabelledImages
+) -> None:
+    found = load_classifier(folder).with_vectors().predict(stripes.paths[:5])
+
+    expected = by_torch(classifier.with_vectors()).predict(stripes.paths[:5])
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-4)
+    np.testing.assert_allclose(found.vectors, expected.vectors, rtol=1e-3, atol=1e-4)
+
+
+def test_with_vectors_logits_are_those_of_the_classes_alone(classifier: Classifier, stripes: LabelledImages) -> None:
+    logits, _ = by_torch(classifier.with_vectors()).logits(stripes.paths[:3])
+
+    assert logits.shape == (3, 2)
+
+
+def test_an_unreadable_image_has_no_vector(classifier: Classifier, stripes: LabelledImages, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no image")
+
+    found = by_torch(classifier.with_vectors()).predict([str(tmp_path / "bad.png"), stripes.paths[0]])
+
+    assert found.vectors is not None
+    assert np.isnan(found.vectors).all(axis=1).tolist() == [True, False]
 
 
 def test_probabilities_of_exclusive_classes_sum_to_one(classifier: Classifier, stripes: LabelledImages) -> None:

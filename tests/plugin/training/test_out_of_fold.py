@@ -59,8 +59,8 @@ def test_no_network_is_asked_about_an_image_or_a_copy_of_one_that_it_has_seen(
     seen: dict[int, set[int]] = {}
     asked: dict[int, set[int]] = {}
 
-    def train(images: LabelledImages, *settings: object) -> Trained:
-        trained = real_train(images, *settings)
+    def train(images: LabelledImages, *settings: object, **named: object) -> Trained:
+        trained = real_train(images, *settings, **named)
         seen[id(trained.classifier)] = {group_of[path] for path in images.paths}
         kept_alive.append(trained)
         return trained

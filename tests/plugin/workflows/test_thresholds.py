@@ -12,6 +12,7 @@ from winnow.plugin.datasets.runs import load_run
 from winnow.plugin.errors import DataError
 from winnow.plugin.training.calibration import NEVER, decide
 from winnow.plugin.training.classifier import load_classifier, save_classifier
+from winnow.plugin.training.reference import Reference
 from winnow.plugin.workflows.thresholds import RUN, ThresholdParams, ThresholdReport, set_thresholds
 from winnow.plugin.workflows.train import TrainParams, train_classifier
 
@@ -94,6 +95,16 @@ def test_a_goal_that_makes_no_sense_is_an_error(
 ) -> None:
     with pytest.raises(DataError, match=message):
         choose(shared, trained, **settings)
+
+
+def test_the_classifier_keeps_its_reference(shared: fo.Dataset, own: Path) -> None:
+    before = Reference.load(own)
+
+    choose(shared, own, recall=0.9)
+
+    after = Reference.load(own)
+    assert before is not None and after is not None
+    np.testing.assert_array_equal(after.vectors, before.vectors)
 
 
 def test_labels_of_another_kind_are_an_error(garments: MakeDataset, trained: Path) -> None:

@@ -30,7 +30,8 @@ def report(shared: fo.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Trai
 
 
 def test_classifier_is_saved_where_it_was_asked_for(report: TrainReport) -> None:
-    assert {path.name for path in report.classifier_dir.iterdir()} == {"classifier.json", "model.safetensors"}
+    names = {"classifier.json", "model.safetensors", "reference.safetensors"}
+    assert {path.name for path in report.classifier_dir.iterdir()} == names
 
 
 def test_saved_classifier_knows_its_classes(report: TrainReport) -> None:
