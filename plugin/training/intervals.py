@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.sparse import csr_array
+from scipy.stats import beta
 
 _RESAMPLES = 1000
 _AT_ONCE = 4_000_000  # counts drawn at a time
@@ -62,6 +63,26 @@ def exact_interval(images: float, *, all_right: bool) -> Interval:
     """Return the 95 % interval of the share of right ones, where all of the images are right, or all are wrong."""
     bound = float(_TAIL ** (1 / images))
     return (bound, 1.0) if all_right else (0.0, 1 - bound)
+
+
+def share_interval(hits: int, images: int) -> Interval:
+    """Return the exact 95 % interval of a share (Clopper and Pearson 1934); all of 0..1 without images."""
+    low, high = share_intervals(np.array([hits]), np.array([images]))[0]
+    return float(low), float(high)
+
+
+def share_intervals(hits: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Return (m, 2) exact 95 % intervals of m shares.
+
+    Args:
+        hits: (m,) int.
+        images: (m,) int >= hits.
+    """
+    misses = images - hits
+    # beta.ppf is not defined at the ends, which are the interval's there
+    low = np.where(hits > 0, beta.ppf(_TAIL, np.maximum(hits, 1), misses + 1), 0.0)
+    high = np.where(misses > 0, beta.ppf(1 - _TAIL, hits + 1, np.maximum(misses, 1)), 1.0)
+    return np.stack([low, high], axis=1)
 
 
 class KindScores:
