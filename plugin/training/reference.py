@@ -42,7 +42,8 @@ class Reference:
         labels: (m,) int64 in [0, k); or (m, k) float32 in {0, 1, NaN}: absent, present, not annotated.
         statistics: (m, s) float32, see `vision.statistics`; rows of NaN were not measured.
         statistic_names: The s columns.
-        training_vectors: (t, d) float16. Features of t <= 4,000 of the images that it was trained on.
+        training_vectors: (t, d) float16. Features of t <= 4,000 other images, which it was trained on; none where the
+            backbone was trained on none and the m say more of what is known.
         classes: k names, those of the classifier.
     """
 
@@ -121,7 +122,7 @@ class Reference:
             reference_statistics=self.statistics if measured else None,
             current_statistics=statistics,
             statistic_names=self.statistic_names if measured else (),
-            trained_on=self.training_vectors.astype(np.float32),
+            trained_on=self.training_vectors.astype(np.float32) if len(self.training_vectors) else None,
             multilabel=self.multilabel,
             progress=progress,
         )

@@ -50,7 +50,10 @@ class ReferenceSample:
             The reference; None where no image can be kept.
         """
         chosen = self._sampled(len(rows), MOST_IMAGES)
-        training_vectors = images.vectors[self._sampled(len(images), MOST_TRAINING_IMAGES)]
+        others = np.setdiff1d(np.arange(len(images)), rows[chosen])
+        if len(others) <= len(chosen):  # the reference itself says more of what is known
+            others = others[:0]
+        training_vectors = images.vectors[others[self._sampled(len(others), MOST_TRAINING_IMAGES)]]
         return self._made(images[rows[chosen]], logits[chosen], training_vectors, progress)
 
     def of_network(

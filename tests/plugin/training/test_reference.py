@@ -13,6 +13,7 @@ from winnow.plugin.training.classifier import Classifier, load_classifier, save_
 from winnow.plugin.training.labelled_images import LabelledImages
 from winnow.plugin.training.recipe import preset_recipe
 from winnow.plugin.training.reference import MOST_IMAGES, Reference
+from winnow.plugin.training.reference_sample import ReferenceSample
 from winnow.plugin.training.training import Trained, train
 from winnow.plugin.vision.backbones import Backbone
 from winnow.plugin.vision.preprocessing import Preprocessing
@@ -70,6 +71,23 @@ def test_a_probes_reference_holds_what_it_said_of_images_before_it_learnt_them(
     right = np.arange(60), stripes.labels
     assert reference.probabilities[right].mean() < seen[right].mean() - 0.01
     np.testing.assert_allclose(reference.probabilities.sum(axis=1), 1, atol=1e-5)
+    assert len(reference.training_vectors) == 0  # there are no others
+
+
+def test_of_many_images_some_are_kept_and_the_vectors_of_others() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(7_000, 3)).astype(np.float32)
+    paths, labels = np.full(7_000, "/no/such/file.png", object), np.arange(7_000) % 2
+    images = LabelledImages(paths, labels, vectors, np.full(7_000, -1))
+    rows = np.arange(0, 7_000, 2)
+
+    reference = ReferenceSample(CLASSES, Preprocessing(), seed=0).of_probe(images, rows, np.zeros((3_500, 2)))
+
+    assert reference is not None
+    assert (len(reference), len(reference.training_vectors)) == (2_000, 4_000)
+    kept, others = ({tuple(each) for each in part} for part in (reference.vectors, reference.training_vectors))
+    assert kept <= {tuple(each) for each in vectors[rows].astype(np.float16)}
+    assert not kept & others
 
 
 def test_a_fine_tuned_networks_reference_holds_the_validation_images(tuned: Trained, stripes: LabelledImages) -> None:
