@@ -31,6 +31,8 @@ from .hosting import ModelHost, NotReadyError
 from .images import image_sources
 from .metrics import CONTENT_TYPE, Metrics
 from .predicting import Outcome, Predictor
+from .quality import Quality
+from .remembering import Memory
 from .request_log import RequestLog
 from .settings import Settings
 from .status import Status
@@ -85,6 +87,7 @@ def create_app(
     host: ModelHost,
     learning: Learning | None = None,
     stored_versions: Callable[[], Sequence[str]] = tuple,
+    memory: Memory | None = None,
 ) -> FastAPI:
     """Build the application.
 
@@ -93,6 +96,7 @@ def create_app(
         host: Of the classifier; started by the caller.
         learning: Acts on annotations; started and stopped with the application. None = they are not learnt from.
         stored_versions: Lists the versions that could be served instead.
+        memory: Of predictions and answers; started and stopped with the application. None = nothing is remembered.
     """
     sources = image_sources(settings)
     metrics = Metrics()
@@ -104,17 +108,21 @@ def create_app(
         seconds=settings.request_seconds,
         on_batch=metrics.batch,
         is_withheld=settings.learning.withholds,
+        memory=memory,
     )
-    metrics.watch(host, predictor.queue)
+    quality = None if memory is None else Quality(memory)
+    metrics.watch(host, predictor.queue, quality)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        if learning is not None:
-            await run_in_threadpool(learning.start)
+        for part in (memory, learning):
+            if part is not None:
+                await run_in_threadpool(part.start)
         yield
         await run_in_threadpool(predictor.queue.close)
-        if learning is not None:
-            await run_in_threadpool(learning.stop)
+        for part in (learning, memory):
+            if part is not None:
+                await run_in_threadpool(part.stop)
         sources.close()
 
     app = FastAPI(
@@ -129,8 +137,8 @@ def create_app(
     status, fit_log = Status(), FitLog()
     _add_contract(app, host, fit_log, stored_versions)
     _add_prediction(app, predictor, metrics, status)
-    _add_events(app, learning)
-    _add_views(app, metrics, lambda: status.report(host, predictor.queue, fit_log.by_project()), learning)
+    _add_events(app, learning, memory)
+    _add_views(app, metrics, lambda: status.report(host, predictor.queue, fit_log.by_project()), learning, quality)
     _add_error_handlers(app)
     _add_middleware(app, settings, metrics)
     return app
@@ -184,11 +192,13 @@ def _add_prediction(app: FastAPI, predictor: Predictor, metrics: Metrics, status
         return JSONResponse({"results": outcome.entries})
 
 
-def _add_events(app: FastAPI, learning: Learning | None) -> None:
+def _add_events(app: FastAPI, learning: Learning | None, memory: Memory | None) -> None:
     @app.post("/webhook")
     @app.post("/train")
     async def training(event: Annotated[dict[str, Any] | None, Body()] = None) -> Receipt:
         """Take one of Label Studio's events; what it leads to happens after the answer."""
+        if event and memory is not None:
+            await run_in_threadpool(memory.take, event)
         if learning is None:
             return Receipt(status="ignored", detail=_NO_LEARNING)
         if not event:
@@ -197,13 +207,22 @@ def _add_events(app: FastAPI, learning: Learning | None) -> None:
         return Receipt(status=taken, detail=_DETAILS.get(taken, ""))
 
 
-def _add_views(app: FastAPI, metrics: Metrics, report: Callable[[], dict[str, Any]], learning: Learning | None) -> None:
+def _add_views(
+    app: FastAPI,
+    metrics: Metrics,
+    report: Callable[[], dict[str, Any]],
+    learning: Learning | None,
+    quality: Quality | None,
+) -> None:
     """Add what people and monitors look at; Label Studio asks for none of it."""
 
     @app.get("/status")
     def look() -> dict[str, Any]:
         """Tell how classifier, queue, projects and training are doing, and what went wrong last."""
-        return report() | {"learning": None if learning is None else learning.status()}
+        return report() | {
+            "learning": None if learning is None else learning.status(),
+            "quality": None if quality is None else quality.report(),
+        }
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE: {}}}})
     def measurements() -> Response:

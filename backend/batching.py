@@ -206,8 +206,8 @@ class Batcher:
                 if not served.concurrent:
                     self._busy = False
                     self._may_predict.notify()
-                for each, result in zip(batch, results, strict=True):
-                    each.job.settle(each.row, result)
+                for each, (result, vector) in zip(batch, results, strict=True):
+                    each.job.settle(each.row, result, vector)
                     self._end_if_done(each.job)
 
     def _next_batch(self) -> list[_Opened]:
@@ -254,20 +254,25 @@ class Batcher:
             job.future.set_result(job.results())
 
 
-def _predict(served: Served, sources: list[Source], batch_size: int) -> list[Result]:
-    """Return the result of each image; one that makes the classifier fail does not take the others along."""
+def _predict(served: Served, sources: list[Source], batch_size: int) -> list[tuple[Result, np.ndarray | None]]:
+    """Return the result of each image, with its vector where the classifier gives them.
+
+    An image that makes the classifier fail does not take the others along.
+    """
     try:
         predicted = served.classifier.predict(sources, batch_size=batch_size)
     except Exception:
         if len(sources) == 1:
             logger.exception("the classifier failed")
-            return [Unpredicted("error", "the classifier failed with an unexpected error; the log has it")]
+            return [(Unpredicted("error", "the classifier failed with an unexpected error; the log has it"), None)]
         for source in sources:
             if isinstance(source, BytesIO):
                 source.seek(0)
         return [result for source in sources for result in _predict(served, [source], batch_size)]
     reasons = {int(failure.id): failure.reason for failure in predicted.failures}
-    return [_result(row, reasons.get(number)) for number, row in enumerate(predicted.probabilities)]
+    results = [_result(row, reasons.get(number)) for number, row in enumerate(predicted.probabilities)]
+    vectors = [None] * len(results) if predicted.vectors is None else list(predicted.vectors)
+    return list(zip(results, vectors, strict=True))
 
 
 def _result(probabilities: np.ndarray, reason: str | None) -> Result:

@@ -30,6 +30,12 @@ class PredictRequest(BaseModel):
     params: PredictParams | None = None
 
     @property
+    def project_number(self) -> int | None:
+        """Number of the project, which Label Studio sends as `7.1795557815`, with a time; None where it is not told."""
+        number = str(self.project).partition(".")[0]
+        return int(number) if number.isascii() and number.isdigit() else None
+
+    @property
     def login(self) -> tuple[str, str] | None:
         """User and password for the hosts that the images lie on, where the project has them."""
         if self.params is None or not self.params.login:

@@ -32,6 +32,10 @@ class PredictedBatch(Protocol):
         """(n, k) float32 in 0..1; NaN in the rows of images that could not be read."""
 
     @property
+    def vectors(self) -> np.ndarray | None:
+        """(n, d) float32, the images' features, from a classifier that gives them."""
+
+    @property
     def failures(self) -> list[Failure]:
         """The images that could not be read; `id` is the row's number."""
 

@@ -43,6 +43,7 @@ class Job:
         self.places = places
         self.future: Future[list[Result]] = Future()
         self.future.set_running_or_notify_cancel()  # who waits for it may leave, but can't call it off
+        self.vectors: list[np.ndarray | None] = [None] * len(images)  # (d,) float32, where the classifier gives them
         self._results: list[Result | None] = [None] * len(images)
         self._next = 0
         self._left = len(images)
@@ -64,10 +65,11 @@ class Job:
         self._next += 1
         return self._next - 1
 
-    def settle(self, row: int, result: Result) -> None:
+    def settle(self, row: int, result: Result, vector: np.ndarray | None = None) -> None:
         """Keep the result of an image; a second one comes too late."""
         if self._results[row] is None:
             self._results[row] = result
+            self.vectors[row] = vector
             self._left -= 1
 
     def settle_rest(self, why: Unpredicted) -> None:

@@ -21,12 +21,12 @@ from .job_process import JobProcess
 from .learning_plan import NO_WORSE, LearningPlan
 from .learning_store import Job, LearningStore, StoreError, Version, Waiting
 from .promotion import is_no_worse, known_version, remove_old_proposals
+from .remembering import Memory
+from .retraining_policy import RetrainingPolicy
 
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_SECONDS = 0.5
-# An annotator who never pauses should not keep a job from starting.
-_LONGEST_WAIT_IN_QUIET_TIMES = 10
 _RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 60.0, 3600.0
 _KILLS_TO_GIVE_UP = 3
 _AGAIN = ("interrupted", "killed", "unreachable")
@@ -44,6 +44,7 @@ class Learning:
         load: Loads a classifier folder, ready to answer.
         plan: When and how.
         announce: Told each version that is newly served, and the projects that events came from; must not wait.
+        memory: Of predictions and answers, which the retraining policy goes by; started and stopped by the caller.
 
     Raises:
         StoreError: The state folder cannot be used, or another server uses it.
@@ -57,8 +58,10 @@ class Learning:
         load: Callable[[Path], HostedClassifier],
         plan: LearningPlan,
         announce: Callable[[str, Sequence[int]], None] | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self._host, self._load, self._plan, self._announce = host, load, plan, announce
+        self._policy = RetrainingPolicy(plan, memory)
         self._store = LearningStore(state)
         self._only = FileLock(self._store.state / "server.lock")
         try:
@@ -73,6 +76,7 @@ class Learning:
         self._followed = promotions[0].id if promotions else 0
         self._announced: str | None = None
         self._process: JobProcess | None = None
+        self._judged: tuple[str, Path | None] = ("", None)  # the version that the policy judges, and its folder
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="learning", daemon=True)
 
@@ -143,6 +147,7 @@ class Learning:
                 "at": datetime.fromtimestamp(promotions[0].at, UTC).isoformat(timespec="seconds"),
             },
             "versions": self.versions(),
+            "policy": self._policy.status(),
         }
 
     def _proposal(self) -> dict[str, Any] | None:
@@ -194,10 +199,16 @@ class Learning:
 
     def _start_due(self) -> None:
         serving, now = self._host.version, time.time()
-        for waiting in self._store.waiting() if serving is not None else ():
-            if is_due(waiting, self._plan, now) and now >= self._not_before(waiting):
-                self._start(self._store.start_job(waiting.project), str(serving))
-                return
+        if serving is None:
+            return
+        if serving != self._judged[0]:
+            known = (each.folder for each in self._store.versions() if each.version == serving)
+            self._judged = serving, next(known, None)
+        ready = [waiting for waiting in self._store.waiting() if now >= self._not_before(waiting)]
+        cut_off = {waiting.project for waiting in ready if _in_vain(self._store.jobs(), waiting.project)}
+        due = self._policy.next(ready, *self._judged, now, cut_off)
+        if due is not None:
+            self._start(self._store.start_job(due.project), serving)
 
     def _start(self, job: Job, serving: str) -> None:
         logger.info("training job %d begins for project %d", job.id, job.project)
@@ -264,16 +275,6 @@ class Learning:
             found, margin = made.report["comparison"], self._plan.auto_promote_margin
             why = f"{NO_WORSE}: gain in {found['measure']} at least {found['interval'][0]:+.4f} (95 %), margin {margin}"
             self._store.promote(made.version, "automatic", why)
-
-
-def is_due(waiting: Waiting, plan: LearningPlan, now: float) -> bool:
-    """Tell whether a project's waiting events should start a job."""
-    if waiting.asked_for:
-        return True
-    if waiting.annotations < plan.least_annotations:
-        return False
-    longest = _LONGEST_WAIT_IN_QUIET_TIMES * plan.quiet_seconds
-    return now - waiting.last_at >= plan.quiet_seconds or now - waiting.first_at >= longest
 
 
 def _in_vain(jobs: list[Job], project: int) -> list[Job]:

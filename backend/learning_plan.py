@@ -27,6 +27,10 @@ class LearningPlan:
         blind_share: Of the units, in 0..1: they get no prediction, so that they are labelled blind; they are held out.
         auto_promote: "no-worse" = a version that is shown to be no worse is served without asking; None = never.
         auto_promote_margin: See `promotion.is_no_worse`.
+        below_accuracy: Training begins, where there is something new to learn from, once annotators' answers show that
+            the accuracy is below this, in 0..1; 0 = that is no reason.
+        on_drift: The same once the images differ from those that the classifier was made with.
+        dry_run: What the policy decides is told, and starts nothing; Start Training still does.
     """
 
     least_annotations: int = 50
@@ -40,6 +44,9 @@ class LearningPlan:
     blind_share: float = 0.0
     auto_promote: str | None = None
     auto_promote_margin: float = 0.01
+    below_accuracy: float = 0.0
+    on_drift: bool = False
+    dry_run: bool = False
 
     def withholds(self, task: Task) -> bool:
         """Tell whether a task gets no prediction: its data says so, or it is in the share."""

@@ -37,9 +37,11 @@ class Metrics:
         )
         self._failures = Counter("winnow_image_failures", "Images without a prediction.", ("kind",), registry=registry)
 
-    def watch(self, host: ModelHost, queue: Batcher) -> None:
-        """Tell the state of these two from now on, as it is when Prometheus asks."""
+    def watch(self, host: ModelHost, queue: Batcher, quality: Collector | None = None) -> None:
+        """Tell the state of these from now on, as it is when Prometheus asks."""
         self._registry.register(_State(host, queue))
+        if quality is not None:
+            self._registry.register(quality)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request; `route` is one of the application's, never what a caller made up."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +20,9 @@ from ..plugin.labeling.labeling_config import parse_labeling_config
 from ..plugin.labeling.predictions import Answer, answer_for, to_prediction
 from .batching import Batcher, Source
 from .contract import PredictRequest, Task
-from .hosting import HostedClassifier, ModelHost, Served
-from .image_jobs import Result, Unpredicted
+from .hosting import HostedClassifier, ModelHost, NotReadyError, Served
+from .image_jobs import Job, Result, Unpredicted
+from .remembering import Memory, PredictedImage, PredictedImages
 
 _CONFIGS_KNOWN = 64
 # Handing work to a thread costs as much as writing the answers of so many images; more would hold up the event loop.
@@ -69,6 +72,7 @@ class Predictor:
         seconds: How long a request may take; what has no prediction by then goes without one.
         on_batch: Told the size of each batch.
         is_withheld: Tells of which tasks annotators get no prediction, on purpose.
+        memory: Remembers what is predicted; tasks that are withheld are predicted for it alone. None = nothing is.
     """
 
     def __init__(
@@ -81,11 +85,14 @@ class Predictor:
         seconds: float,
         on_batch: Callable[[int], None],
         is_withheld: Callable[[Task], bool] = lambda task: False,
+        memory: Memory | None = None,
     ) -> None:
         self._host = host
         self._sources = sources
         self._seconds = seconds
         self._is_withheld = is_withheld
+        self._memory = memory if memory is not None and memory.is_on else None
+        self._for_record: Job | None = None
         self._known: dict[tuple[str, tuple[str, ...]], tuple[ClassMapping, ...]] = {}  # of the event loop alone
         self.queue = Batcher(self._open, batch_size=batch_size, capacity=capacity, on_batch=on_batch)
 
@@ -100,16 +107,34 @@ class Predictor:
         mappings = await self._mappings(request.label_config, served.classifier.classes)
         keys = sorted({mapping.control.data_key for mapping in mappings})
         login = request.login
+        withheld = [self._is_withheld(task) for task in request.tasks]
         images = [
             _Image(row, key, address_in(task.data, key), task.id, login)
             for row, task in enumerate(request.tasks)
-            if not self._is_withheld(task)
+            if not withheld[row]
             for key in keys
         ]
-        results = await self._results(served, images)
+        job = self.queue.submit(served, images)
+        results = await self._results(job)
+        if self._memory is not None and (project := request.project_number) is not None:
+            self._remember(self._memory, project, job, mappings, shown=True)
+            blind = [
+                _Image(row, key, address_in(task.data, key), task.id, login)
+                for row, task in enumerate(request.tasks)
+                if withheld[row]
+                and isinstance(task.id, int)
+                and not self._memory.knows_withheld(project, task.id, served.version)
+                for key in keys
+            ]
+            self._predict_for_record(self._memory, project, served, mappings, blind)
         if len(images) <= _IMAGES_AT_ONCE:
             return _outcome(request.tasks, served, mappings, images, results)
         return await run_in_threadpool(_outcome, request.tasks, served, mappings, images, results)
+
+    def wait_for_record(self, seconds: float) -> None:
+        """Wait for the images that are predicted for the record alone."""
+        if self._for_record is not None:
+            wait([self._for_record.future], seconds)
 
     async def _mappings(self, label_config: str, classes: tuple[str, ...]) -> tuple[ClassMapping, ...]:
         """Map classes to a config's controls; the last ones are remembered, as the config comes with every request."""
@@ -121,8 +146,33 @@ class Predictor:
             self._known[key] = mappings
         return self._known[key]
 
-    async def _results(self, served: Served, images: Sequence[_Image]) -> list[Result]:
-        job = self.queue.submit(served, images)
+    def _predict_for_record(
+        self,
+        memory: Memory,
+        project: int,
+        served: Served,
+        mappings: Sequence[ClassMapping],
+        images: Sequence[_Image],
+    ) -> None:
+        """Have images predicted that nobody waits for, and remembered."""
+        try:
+            job = self.queue.submit(served, images)
+        except NotReadyError:  # those who wait for an answer go first
+            return
+        self._for_record = job
+        job.future.add_done_callback(lambda _: self._remember(memory, project, job, mappings, shown=False))
+
+    def _remember(
+        self, memory: Memory, project: int, job: Job, mappings: Sequence[ClassMapping], *, shown: bool
+    ) -> None:
+        predicted = [
+            PredictedImage(image.task_id, image.key, result, vector)
+            for image, result, vector in zip(job.images, job.future.result(), job.vectors, strict=True)
+            if isinstance(image.task_id, int) and not isinstance(result, Unpredicted)
+        ]
+        memory.keep(PredictedImages(project, job.served, mappings, predicted, shown, time.time()))
+
+    async def _results(self, job: Job) -> list[Result]:
         try:
             await asyncio.wait([asyncio.wrap_future(job.future)], timeout=self._seconds)
         finally:  # also where the server stops and will not wait any longer

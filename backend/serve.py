@@ -7,6 +7,7 @@ import ssl
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from .label_studio import Announcer
 from .learning import Learning
 from .loading import load_warm
 from .promotion import promoted_folder
+from .remembering import Memory
 from .request_log import configure_logging
 from .settings import Settings, SettingsError
 
@@ -83,14 +85,16 @@ def serve(directory: Path, options: ServeOptions | None = None, environment: Map
     else:
         folder = promoted_folder(state) or directory
     configure_logging(settings.log_format)
-    model = ModelHost(lambda: load_warm(folder))
+    memory = Memory(state, settings.remember) if settings.learns or settings.remember.days else None
+    load = partial(load_warm, vectors=settings.remember.days > 0)
+    model = ModelHost(lambda: load(folder))
     learning = None
     if settings.learns:
-        learning = Learning(directory, state, model, load_warm, settings.learning, Announcer(settings))
+        learning = Learning(directory, state, model, load, settings.learning, Announcer(settings), memory)
     model.start()
     sys.setswitchinterval(_SWITCH_SECONDS)
     uvicorn.run(
-        create_app(settings, model, learning, stored_versions=lambda: stored_versions(state)),
+        create_app(settings, model, learning, stored_versions=lambda: stored_versions(state), memory=memory),
         host=options.host,
         port=options.port,
         ssl_certfile=options.tls_cert,

@@ -13,6 +13,7 @@ from ..plugin.labeling.host_rules import HostRules
 from ..plugin.machine import available_cores
 from ..plugin.training.recipe import PRESETS
 from .learning_plan import NO_WORSE, LearningPlan
+from .remembering import RememberPlan
 
 LOG_FORMATS = ("text", "json")
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
@@ -61,7 +62,10 @@ class Settings:
         learning: When and how to train from annotations, which is done where Label Studio's address and token are known
             [WINNOW_TRAIN_AFTER annotations, WINNOW_TRAIN_QUIET_SECONDS, WINNOW_TRAIN_PRESET, WINNOW_TRAIN_THREADS,
             WINNOW_TRAIN_NICENESS, WINNOW_GROUP_KEY, WINNOW_HELD_OUT_PERCENT, WINNOW_HELD_OUT_LEAST images,
-            WINNOW_BLIND_PERCENT, WINNOW_AUTO_PROMOTE, WINNOW_AUTO_PROMOTE_MARGIN_PERCENT].
+            WINNOW_BLIND_PERCENT, WINNOW_AUTO_PROMOTE, WINNOW_AUTO_PROMOTE_MARGIN_PERCENT,
+            WINNOW_TRAIN_BELOW_ACCURACY_PERCENT, WINNOW_TRAIN_ON_DRIFT, WINNOW_TRAIN_DRY_RUN].
+        remember: What is kept of predictions, so that annotators' answers can be laid beside them
+            [WINNOW_REMEMBER_DAYS, WINNOW_REMEMBER_MB].
     """
 
     basic_auth: tuple[str, str] | None = field(default=None, repr=False)
@@ -86,6 +90,7 @@ class Settings:
     root_path: str = ""
     log_format: str = "text"
     learning: LearningPlan = field(default_factory=LearningPlan)
+    remember: RememberPlan = field(default_factory=RememberPlan)
 
     def __post_init__(self) -> None:
         if self.root_path and not _ROOT_PATH.fullmatch(self.root_path):
@@ -132,6 +137,10 @@ class Settings:
             root_path=environment.get("WINNOW_ROOT_PATH", "").strip().rstrip("/"),
             log_format=environment.get("WINNOW_LOG_FORMAT", "").strip() or cls.log_format,
             learning=_learning(environment),
+            remember=RememberPlan(
+                _whole(environment, "WINNOW_REMEMBER_DAYS", 0),
+                _positive(environment, "WINNOW_REMEMBER_MB", 512) * 1024 * 1024,
+            ),
         )
 
 
@@ -145,6 +154,16 @@ def _learning(environment: Mapping[str, str]) -> LearningPlan:
         raise SettingsError(
             f"WINNOW_BLIND_PERCENT is {blind}; it is a part of WINNOW_HELD_OUT_PERCENT ({percent}). Lower it."
         )
+    below = _whole(environment, "WINNOW_TRAIN_BELOW_ACCURACY_PERCENT", 0)
+    if below > 100:
+        raise SettingsError(
+            f"WINNOW_TRAIN_BELOW_ACCURACY_PERCENT is {below}; it must be from 1 to 100, or 0 for never."
+        )
+    if not _whole(environment, "WINNOW_REMEMBER_DAYS", 0) and (below or _switch(environment, "WINNOW_TRAIN_ON_DRIFT")):
+        raise SettingsError(
+            "WINNOW_TRAIN_BELOW_ACCURACY_PERCENT and WINNOW_TRAIN_ON_DRIFT go by what is remembered of predictions, "
+            "and WINNOW_REMEMBER_DAYS is 0. Set it, such as to 30."
+        )
     return LearningPlan(
         least_annotations=_positive(environment, "WINNOW_TRAIN_AFTER", usual.least_annotations),
         quiet_seconds=_positive(environment, "WINNOW_TRAIN_QUIET_SECONDS", round(usual.quiet_seconds)),
@@ -157,7 +176,17 @@ def _learning(environment: Mapping[str, str]) -> LearningPlan:
         niceness=min(_whole(environment, "WINNOW_TRAIN_NICENESS", usual.niceness), 19),
         auto_promote=_one_of(environment, "WINNOW_AUTO_PROMOTE", (NO_WORSE,)),
         auto_promote_margin=_positive(environment, "WINNOW_AUTO_PROMOTE_MARGIN_PERCENT", 1) / 100,
+        below_accuracy=below / 100,
+        on_drift=_switch(environment, "WINNOW_TRAIN_ON_DRIFT"),
+        dry_run=_switch(environment, "WINNOW_TRAIN_DRY_RUN"),
     )
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    value = environment.get(name, "").strip() or "0"
+    if value not in ("0", "1"):
+        raise SettingsError(f"{name} is '{value}'; it must be 1 (on) or 0 (off).")
+    return value == "1"
 
 
 def _one_of(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str | None:

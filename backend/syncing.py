@@ -27,11 +27,14 @@ from .learning import Learning
 from .loading import load_warm
 from .predicting import Entry, Predictor
 from .promotion import promoted_folder
+from .remembering import Memory, ProjectWatch
 from .settings import Settings
 
 # Nobody waits for a chunk, but an image host that hangs should not hold a pass up for ever.
 _SECONDS_FOR_A_CHUNK = 1800.0
 _MOST_REASONS = 20
+# How long a pass waits at its end for the tasks that are predicted for the record alone.
+_SECONDS_FOR_THE_RECORD = 600.0
 
 
 @dataclass(frozen=True)
@@ -87,14 +90,17 @@ def sync(
         raise ClassifierError(f"there is no classifier folder '{directory}'. Make one with 'winnow train'.")
     state = options.state or default_state(directory)
     folder = promoted_folder(state) or directory
-    host = ModelHost(lambda: load_warm(folder))
+    memory = Memory(state, settings.remember) if options.interval is not None or settings.remember.days else None
+    load = partial(load_warm, vectors=settings.remember.days > 0)
+    host = ModelHost(lambda: load(folder))
     host.start()
     host.wait()
-    with _predictor(host, settings) as predictor:
-        one_pass = partial(_one_pass, client, project_id, host, predictor, options, progress=progress)
+    with _memory(memory), _predictor(host, settings, memory) as predictor:
+        watched = None if memory is None else memory.watch(project_id)
+        one_pass = partial(_one_pass, client, project_id, host, predictor, options, watched, progress=progress)
         if options.interval is None:
             return one_pass(watch=AnnotationWatch(project_id, lambda event: None))
-        learning = Learning(directory, state, host, load_warm, settings.learning)
+        learning = Learning(directory, state, host, load, settings.learning, memory=memory)
         learning.start()
         try:
             again = partial(one_pass, watch=AnnotationWatch(project_id, learning.take))
@@ -138,6 +144,7 @@ def _one_pass(
     host: ModelHost,
     predictor: Predictor,
     options: SyncOptions,
+    watched: ProjectWatch | None,
     *,
     watch: AnnotationWatch,
     progress: Progress,
@@ -147,27 +154,47 @@ def _one_pass(
 
     def predict(tasks: Sequence[dict[str, Any]]) -> Sequence[Entry]:
         asked = [Task(id=task["id"], data=task["data"]) for task in tasks]
-        outcome = asyncio.run(predictor.predict(PredictRequest(tasks=asked, label_config=label_config)))
+        request = PredictRequest(tasks=asked, label_config=label_config, project=project_id)
+        outcome = asyncio.run(predictor.predict(request))
         reasons.extend(f"task {failure.id}: {failure.reason}" for failure in outcome.failures)
         return outcome.entries
+
+    def see(task: dict[str, Any]) -> None:
+        watch.see(task)
+        if watched is not None:
+            watched.see(task)
 
     report = push_predictions(
         client,
         project_id,
         host.served.version,
         predict,
-        on_task=watch.see,
+        on_task=see,
         progress=progress,
         force_sampling=options.force_sampling,
         delete_old=options.delete_old,
     )
     watch.end_pass()
+    if watched is not None:
+        watched.end_pass()
+        predictor.wait_for_record(_SECONDS_FOR_THE_RECORD)
     report.notes += reasons[:_MOST_REASONS]
     return report
 
 
 @contextmanager
-def _predictor(host: ModelHost, settings: Settings) -> Iterator[Predictor]:
+def _memory(memory: Memory | None) -> Iterator[None]:
+    if memory is not None:
+        memory.start()
+    try:
+        yield
+    finally:
+        if memory is not None:
+            memory.stop()
+
+
+@contextmanager
+def _predictor(host: ModelHost, settings: Settings, memory: Memory | None) -> Iterator[Predictor]:
     sources = image_sources(settings)
     predictor = Predictor(
         host,
@@ -177,6 +204,7 @@ def _predictor(host: ModelHost, settings: Settings) -> Iterator[Predictor]:
         seconds=_SECONDS_FOR_A_CHUNK,
         on_batch=lambda size: None,
         is_withheld=settings.learning.withholds,
+        memory=memory,
     )
     try:
         yield predictor

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -313,7 +313,7 @@ class ServedStore(ServedFile):
             "ORDER BY id DESC LIMIT ?",
             (limit,),
         )
-        return [Decision(*row[:7], bool(row[7])) for row in rows]
+        return [replace(Decision(*row), dry_run=bool(row[-1])) for row in rows]
 
 
 def _used_bytes(connection: sqlite3.Connection) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 _RESAMPLES = 1000
 _AT_ONCE = 4_000_000  # counts drawn at a time
@@ -79,9 +79,9 @@ def share_intervals(hits: np.ndarray, images: np.ndarray) -> np.ndarray:
         images: (m,) int >= hits.
     """
     misses = images - hits
-    # beta.ppf is not defined at the ends, which are the interval's there
-    low = np.where(hits > 0, beta.ppf(_TAIL, np.maximum(hits, 1), misses + 1), 0.0)
-    high = np.where(misses > 0, beta.ppf(1 - _TAIL, hits + 1, np.maximum(misses, 1)), 1.0)
+    # quantiles of beta distributions, which do not exist at the ends
+    low = np.where(hits > 0, betaincinv(np.maximum(hits, 1), misses + 1, _TAIL), 0.0)
+    high = np.where(misses > 0, betaincinv(hits + 1, np.maximum(misses, 1), 1 - _TAIL), 1.0)
     return np.stack([low, high], axis=1)
 
 

@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 
 from winnow.backend.app import create_app
 from winnow.backend.hosting import ModelHost
+from winnow.backend.remembering import Memory
 from winnow.backend.settings import Settings
 from winnow.plugin.errors import UnreadableImageError
 from winnow.plugin.failures import Failure
@@ -31,10 +32,11 @@ CONFIG = (
 
 @dataclass(frozen=True)
 class ColourPredictions:
-    """Probabilities (n, 3), NaN where an image could not be read."""
+    """Probabilities (n, 3), NaN where an image could not be read, and what the classifier measured of each image."""
 
     probabilities: np.ndarray
     failures: list[Failure]
+    vectors: np.ndarray | None = None
 
 
 @dataclass
@@ -63,7 +65,7 @@ class ColourClassifier:
                 failures.append(Failure(str(number), "", error.reason))
         values = np.stack(rows)
         total = values.sum(axis=1, keepdims=True)
-        return ColourPredictions(values / (256 if self.multilabel else total), failures)
+        return ColourPredictions(values / (256 if self.multilabel else total), failures, values)
 
 
 def png(colour: str) -> bytes:
@@ -120,20 +122,21 @@ def task() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def backend() -> Iterator[Callable[..., TestClient]]:
-    """Return a factory of clients of a running backend, `backend(settings, classifier, load, wait=True)`."""
+    """Return a factory of clients of a running backend, `backend(settings, classifier, load, wait, memory)`."""
 
     def make(
         settings: Settings | None = None,
         classifier: ColourClassifier | None = None,
         load: Callable[[], ColourClassifier] | None = None,
         wait: bool = True,
+        memory: Memory | None = None,
     ) -> TestClient:
         settings = settings or Settings()
         host = ModelHost(load or (lambda: classifier or ColourClassifier()))
         host.start()
         if wait:
             assert host.wait(20)
-        return clients.enter_context(TestClient(create_app(settings, host)))
+        return clients.enter_context(TestClient(create_app(settings, host, memory=memory)))
 
     with ExitStack() as clients:
         yield make

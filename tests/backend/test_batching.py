@@ -50,6 +50,7 @@ class Answer:
     def __init__(self, probabilities: np.ndarray) -> None:
         self.probabilities = probabilities
         self.failures: list[Any] = []
+        self.vectors = None
 
 
 def open_number(number: int) -> BytesIO:

@@ -16,11 +16,12 @@ import pytest
 from tests.backend.annotated_project import LabelStudioStandIn, Project, save_small_classifier, small_project
 from winnow.backend import learning as learning_module
 from winnow.backend.hosting import ModelHost
-from winnow.backend.learning import Learning, is_due
+from winnow.backend.learning import Learning
 from winnow.backend.learning_plan import NO_WORSE, LearningPlan
 from winnow.backend.learning_store import StoreError, Waiting
 from winnow.backend.loading import load_warm
 from winnow.backend.promotion import cancel_training
+from winnow.backend.retraining_policy import is_due
 
 PLAN = LearningPlan(least_annotations=5, quiet_seconds=0.0, preset="probe", held_out_least=15, niceness=0)
 START = {"action": "START_TRAINING", "project": {"id": 1}}

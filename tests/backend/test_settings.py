@@ -81,11 +81,27 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         ("WINNOW_HELD_OUT_PERCENT", "60"),
         ("WINNOW_BLIND_PERCENT", "30"),
         ("WINNOW_AUTO_PROMOTE", "always"),
+        ("WINNOW_REMEMBER_DAYS", "ever"),
+        ("WINNOW_REMEMBER_MB", "0"),
+        ("WINNOW_TRAIN_BELOW_ACCURACY_PERCENT", "101"),
+        ("WINNOW_TRAIN_BELOW_ACCURACY_PERCENT", "90"),
+        ("WINNOW_TRAIN_ON_DRIFT", "1"),
+        ("WINNOW_TRAIN_DRY_RUN", "yes"),
     ],
 )
 def test_malformed_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         Settings.from_environment({name: value})
+
+
+def test_causes_to_train_that_go_by_what_is_remembered_are_read() -> None:
+    causes = {"WINNOW_TRAIN_BELOW_ACCURACY_PERCENT": "90", "WINNOW_TRAIN_ON_DRIFT": "1", "WINNOW_TRAIN_DRY_RUN": "1"}
+
+    settings = Settings.from_environment(causes | {"WINNOW_REMEMBER_DAYS": "30", "WINNOW_REMEMBER_MB": "1"})
+
+    assert (settings.remember.days, settings.remember.most_bytes) == (30, 2**20)
+    plan = settings.learning
+    assert (plan.below_accuracy, plan.on_drift, plan.dry_run) == (0.9, True, True)
 
 
 def test_training_from_annotations_needs_label_studios_address_and_token() -> None:
