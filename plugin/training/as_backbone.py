@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..vision.backbones import Backbone, hash_weights, load_backbone
 from .classifier_files import DESCRIPTION
 from .earlier import EarlierHead
+
+if TYPE_CHECKING:
+    from .classifier import Classifier
 
 
 def is_classifier(name: str) -> bool:
@@ -24,7 +28,11 @@ def backbone_of(name: str) -> Backbone:
         return load_backbone(name)
     from .classifier import load_classifier  # late: it loads torch, for which a form should not wait
 
-    classifier = load_classifier(Path(name))
+    return as_backbone(load_classifier(Path(name)), name)
+
+
+def as_backbone(classifier: Classifier, name: str) -> Backbone:
+    """Return the backbone of a classifier, known by the name of its folder."""
     network = classifier.network.backbone
     return Backbone(
         name=name,

@@ -40,6 +40,8 @@ class LinearHead:
         bias: (k,) float64.
         held_out_rows: (m,) int, ascending. Rows that were held out once: all of at most 5,000, else a fifth.
         held_out: (m, k) float64. Out-of-fold logits of those rows.
+        held_out_folds: (m,) int. Which of f layers, that were fitted without a fold each, said so.
+        fold_weights: (f, d, k) float64, fold_bias: (f, k) float64. Those layers.
         penalty: The chosen one.
         factor: What calibration multiplied the logits by.
     """
@@ -48,6 +50,9 @@ class LinearHead:
     bias: np.ndarray
     held_out_rows: np.ndarray
     held_out: np.ndarray
+    held_out_folds: np.ndarray
+    fold_weights: np.ndarray
+    fold_bias: np.ndarray
     penalty: float
     factor: float
 
@@ -102,10 +107,21 @@ def fit_head(
         own = folds[rows] == fold
         held_out[own] = problem.logits(solution, rows[own])
     factor = temperature(held_out, labels[rows])
+    layers = [problem.undone(solutions[fold] * factor) for fold in asked]
     solution = problem.solve(solutions[0], penalty, np.ones(len(labels), np.float32))
     weights, bias = problem.undone(solution * factor)
     progress("linear probe", 1, 1)
-    return LinearHead(weights, bias, rows, held_out * factor, penalty, factor)
+    return LinearHead(
+        weights,
+        bias,
+        rows,
+        held_out * factor,
+        folds[rows],
+        np.stack([layer[0] for layer in layers]),
+        np.stack([layer[1] for layer in layers]),
+        penalty,
+        factor,
+    )
 
 
 def labels_as_targets(

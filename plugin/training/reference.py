@@ -9,14 +9,16 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
+from scipy.special import expit, softmax
 
+from ..curation.probe import unit_length
 from ..errors import ClassifierError, DataError
 from ..progress import Progress, silent
 from .classifier_files import REFERENCE
@@ -27,7 +29,37 @@ if TYPE_CHECKING:
 MOST_IMAGES, MOST_TRAINING_IMAGES = 2_000, 4_000
 _MOST_BYTES = 512 * 2**20  # as much as vectors of 16,384 numbers and 20,000 classes take; more is no reference of ours
 _FORMAT = "1"
+_LAYERS = "layers."
 _ARRAYS = ("vectors", "probabilities", "labels", "statistics", "training_vectors")
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """Linear layers in place of a classifier's own, which was trained on the m images of its reference.
+
+    An image that a layer learnt and one that it did not are no more alike to it than two layers are to each other: so
+    new images are judged by layers that were fitted without some of the images, as these were by them.
+
+    Attributes:
+        of_row: (m,) int64. Which of f layers has not seen the image.
+        weights: (f, d, k) float32, for features of length 1.
+        bias: (f, k) float32.
+    """
+
+    of_row: np.ndarray
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def logits(self, vectors: np.ndarray, seed: int) -> np.ndarray:
+        """Return (n, k) float64 logits of (n, d) features, by layers that are drawn as often as `of_row` has them."""
+        rng = np.random.default_rng(seed)
+        repeats = -(-len(vectors) // max(len(self.of_row), 1))
+        layer = rng.permutation(np.tile(rng.permutation(self.of_row), repeats)[: len(vectors)])
+        unit, found = unit_length(vectors), np.empty((len(vectors), self.bias.shape[1]))
+        for number in np.unique(layer):
+            rows = layer == number
+            found[rows] = unit[rows] @ self.weights[number] + self.bias[number]
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +77,7 @@ class Reference:
         training_vectors: (t, d) float16. Features of t <= 4,000 other images, which it was trained on; none where the
             backbone was trained on none and the m say more of what is known.
         classes: k names, those of the classifier.
+        layers: By whose word the probabilities are, where that is not the classifier's own.
     """
 
     vectors: np.ndarray
@@ -54,6 +87,7 @@ class Reference:
     statistic_names: tuple[str, ...]
     training_vectors: np.ndarray
     classes: tuple[str, ...]
+    layers: Layers | None = None
 
     def __post_init__(self) -> None:
         (m, d), k = self.vectors.shape, len(self.classes)
@@ -66,6 +100,11 @@ class Reference:
         for name, shape in wanted.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} must have shape {shape}, got {getattr(self, name).shape}")
+        if (layers := self.layers) is not None:
+            f = len(layers.bias)
+            shapes = (layers.of_row.shape, layers.weights.shape, layers.bias.shape)
+            if shapes != ((m,), (f, d, k), (f, k)) or not ((layers.of_row >= 0) & (layers.of_row < f)).all():
+                raise ValueError(f"layers of shapes {shapes} do not fit {m} images, {d} numbers and {k} classes")
         if m > MOST_IMAGES or len(self.training_vectors) > MOST_TRAINING_IMAGES:
             raise ValueError(f"at most {MOST_IMAGES:,} images and {MOST_TRAINING_IMAGES:,} training images are kept")
 
@@ -91,7 +130,8 @@ class Reference:
 
         Args:
             vectors: (n, d) float32. Features of the same backbone.
-            probabilities: (n, k) float32. What the classifier says of them.
+            probabilities: (n, k) float32. What the classifier says of them; where the reference's are by the word of
+                other layers, these are asked instead.
             statistics: (n, s) float, columns as in `statistic_names`; None = not measured.
             alpha: Share of false alarms.
             seed: Of everything random.
@@ -109,11 +149,15 @@ class Reference:
             )
         from ..curation.drift import check_drift  # late: whoever only keeps a reference needs no test
 
+        # Rounded like the reference, so that rounding tells nothing.
+        vectors = vectors.astype(np.float16).astype(np.float32)
+        if self.layers is not None:
+            logits = self.layers.logits(vectors, seed)
+            probabilities = (expit(logits) if self.multilabel else softmax(logits, axis=1)).astype(np.float32)
         measured = statistics is not None
         return check_drift(
             self.vectors.astype(np.float32),
-            # Rounded like the reference, so that rounding tells nothing.
-            vectors.astype(np.float16).astype(np.float32),
+            vectors,
             reference_probs=self.probabilities,
             current_probs=probabilities,
             alpha=alpha,
@@ -135,7 +179,10 @@ class Reference:
         """
         about = {"classes": self.classes, "statistic_names": self.statistic_names}
         metadata = {"format": _FORMAT, **{name: json.dumps(names) for name, names in about.items()}}
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        if self.layers is not None:
+            arrays |= {f"{_LAYERS}{each.name}": getattr(self.layers, each.name) for each in fields(Layers)}
+        arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         try:
             with tempfile.TemporaryDirectory(dir=directory) as temporary:
                 save_file(arrays, Path(temporary) / REFERENCE, metadata)
@@ -174,3 +221,5 @@ def _read(path: Path) -> Iterator[tuple[str, Any]]:
             yield name, tuple(str(each) for each in json.loads(metadata[name]))
         for name in _ARRAYS:
             yield name, stored.get_tensor(name)
+        if f"{_LAYERS}bias" in stored.keys():  # noqa: SIM118 - no mapping
+            yield "layers", Layers(**{each.name: stored.get_tensor(f"{_LAYERS}{each.name}") for each in fields(Layers)})

@@ -13,8 +13,9 @@ from ..vision.pipeline import run_images
 from ..vision.preprocessing import Preprocessing
 from ..vision.statistics import STATISTICS, image_statistics
 from .labelled_images import LabelledImages
+from .probes import LinearHead
 from .reading import ImageReader
-from .reference import MOST_IMAGES, MOST_TRAINING_IMAGES, Reference
+from .reference import MOST_IMAGES, MOST_TRAINING_IMAGES, Layers, Reference
 
 _MEASURED = 1_000
 _TOLD_EVERY = 256
@@ -36,25 +37,32 @@ class ReferenceSample:
     seed: int
 
     def of_probe(
-        self, images: LabelledImages, rows: np.ndarray, logits: np.ndarray, progress: Progress = silent
+        self, images: LabelledImages, head: LinearHead, adjustment: np.ndarray | float = 0, progress: Progress = silent
     ) -> Reference | None:
         """Return the reference of a linear layer on vectors that know nothing of the images.
 
         Args:
             images: n images that the layer was trained on.
-            rows: (m,) int. Those that were held out once.
-            logits: (m, k). What the layer said of them then.
+            head: That layer, with what those say which were fitted without a fold of the images.
+            adjustment: (k,). Taken from all logits.
             progress: Told along the way.
 
         Returns:
             The reference; None where no image can be kept.
         """
+        rows = head.held_out_rows
         chosen = self._sampled(len(rows), MOST_IMAGES)
         others = np.setdiff1d(np.arange(len(images)), rows[chosen])
         if len(others) <= len(chosen):  # the reference itself says more of what is known
             others = others[:0]
         training_vectors = images.vectors[others[self._sampled(len(others), MOST_TRAINING_IMAGES)]]
-        return self._made(images[rows[chosen]], logits[chosen], training_vectors, progress)
+        layers = Layers(
+            head.held_out_folds[chosen].astype(np.int64),
+            head.fold_weights.astype(np.float32),
+            (head.fold_bias - adjustment).astype(np.float32),
+        )
+        logits = head.held_out[chosen] - adjustment
+        return self._made(images[rows[chosen]], logits, training_vectors, layers, progress)
 
     def of_network(
         self,
@@ -79,10 +87,15 @@ class ReferenceSample:
         chosen = self._sampled(len(images), MOST_IMAGES)
         judged, learnt = images[chosen], seen[self._sampled(len(seen), MOST_TRAINING_IMAGES)]
         looked_at = replace(judged, vectors=self._features(engine, judged, progress))
-        return self._made(looked_at, logits[chosen], self._features(engine, learnt, progress), progress)
+        return self._made(looked_at, logits[chosen], self._features(engine, learnt, progress), None, progress)
 
     def _made(
-        self, images: LabelledImages, logits: np.ndarray, training_vectors: np.ndarray, progress: Progress
+        self,
+        images: LabelledImages,
+        logits: np.ndarray,
+        training_vectors: np.ndarray,
+        layers: Layers | None,
+        progress: Progress,
     ) -> Reference | None:
         usable = np.flatnonzero(_fit_half_precision(images.vectors) & np.isfinite(logits).all(axis=1))
         if not len(usable):
@@ -96,6 +109,7 @@ class ReferenceSample:
             statistic_names=STATISTICS,
             training_vectors=training_vectors[_fit_half_precision(training_vectors)].astype(np.float16),
             classes=self.classes,
+            layers=None if layers is None else replace(layers, of_row=layers.of_row[usable]),
         )
 
     def _statistics(self, images: LabelledImages, progress: Progress) -> np.ndarray:

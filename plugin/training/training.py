@@ -252,8 +252,7 @@ class _Task:
     ) -> Trained:
         reference = None
         if self.sample is not None:
-            logits = head.held_out - self._adjustment(own)
-            reference = self.sample.of_probe(own, head.held_out_rows, logits, progress)
+            reference = self.sample.of_probe(own, head, self._adjustment(own), progress)
         network = self.network(head, own, adjusted=True)
         return self._finished(network, "probe", scored, outcome, own, head.factor, reference)
 

@@ -236,6 +236,7 @@ def train_on(
     trained.classifier.details |= {
         "dataset": dataset_of(view).name,
         "label_field": labels.field,
+        **({} if patches is None else {"patches_field": patches.field}),
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     folder = save_classifier(trained.classifier, output, trained.reference)

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from scipy.special import softmax
 
 from winnow.plugin.errors import ClassifierError, DataError
 from winnow.plugin.training.classifier import Classifier, load_classifier, save_classifier
 from winnow.plugin.training.labelled_images import LabelledImages
+from winnow.plugin.training.probes import LinearHead
 from winnow.plugin.training.recipe import preset_recipe
-from winnow.plugin.training.reference import MOST_IMAGES, Reference
+from winnow.plugin.training.reference import MOST_IMAGES, Layers, Reference
 from winnow.plugin.training.reference_sample import ReferenceSample
 from winnow.plugin.training.training import Trained, train
 from winnow.plugin.vision.backbones import Backbone
@@ -74,14 +76,39 @@ def test_a_probes_reference_holds_what_it_said_of_images_before_it_learnt_them(
     assert len(reference.training_vectors) == 0  # there are no others
 
 
+def test_new_images_are_judged_by_the_layers_that_have_not_seen_the_probes(probe: Trained) -> None:
+    reference = probe.reference
+
+    assert reference is not None and reference.layers is not None
+    for layer in range(5):
+        rows = reference.layers.of_row == layer
+        one = replace(reference.layers, of_row=reference.layers.of_row[rows])
+        logits = one.logits(reference.vectors[rows].astype(np.float32), seed=0)
+        np.testing.assert_allclose(softmax(logits, axis=1), reference.probabilities[rows], atol=2e-3)
+
+
+def test_each_layer_judges_as_often_as_it_did(probe: Trained) -> None:
+    assert probe.reference is not None and probe.reference.layers is not None
+    marks = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
+    layers = Layers(np.array([0, 0, 1]), np.zeros((2, 4, 2), np.float32), marks)
+
+    logits = layers.logits(np.ones((300, 4), np.float32), seed=0)
+
+    assert logits.sum(axis=0).tolist() == [200, 100]
+
+
 def test_of_many_images_some_are_kept_and_the_vectors_of_others() -> None:
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(7_000, 3)).astype(np.float32)
     paths, labels = np.full(7_000, "/no/such/file.png", object), np.arange(7_000) % 2
     images = LabelledImages(paths, labels, vectors, np.full(7_000, -1))
     rows = np.arange(0, 7_000, 2)
+    head = LinearHead(
+        *(np.zeros((3, 2)), np.zeros(2), rows, np.zeros((3_500, 2)), np.zeros(3_500, int)),
+        *(np.zeros((1, 3, 2)), np.zeros((1, 2)), 0.1, 1.0),
+    )
 
-    reference = ReferenceSample(CLASSES, Preprocessing(), seed=0).of_probe(images, rows, np.zeros((3_500, 2)))
+    reference = ReferenceSample(CLASSES, Preprocessing(), seed=0).of_probe(images, head)
 
     assert reference is not None
     assert (len(reference), len(reference.training_vectors)) == (2_000, 4_000)
@@ -147,6 +174,8 @@ def test_what_is_saved_is_loaded(probe: Trained, tmp_path: Path) -> None:
     for name in ("vectors", "probabilities", "labels", "statistics", "training_vectors"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(probe.reference, name))
     assert (loaded.classes, loaded.statistic_names) == (CLASSES, STATISTICS)
+    assert loaded.layers is not None and probe.reference.layers is not None
+    np.testing.assert_array_equal(loaded.layers.weights, probe.reference.layers.weights)
 
 
 def test_the_version_does_not_depend_on_it(probe: Trained, tmp_path: Path) -> None:
