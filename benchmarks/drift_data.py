@@ -1,4 +1,4 @@
-"""What `benchmarks.drift` draws from: vectors of real images, of the same images changed, and probes on top."""
+"""What `benchmarks.drift` draws: vectors of real images, of the same images changed, and what probes say of them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,31 @@ from scipy.special import softmax
 
 from .label_cells import embed, fashion_images, saved
 
-CLASSES = 10
 _TRAINED, _POOL, _CHANGED = 3_000, 12_000, 2_000
-_FEW_TRAINED, _FEW_CHANGED = 800, 300
+_FEW_TRAINED, _FEW_POOL, _FEW_CHANGED = 400, 800, 100
 _NOISE = 25.0  # standard deviation, of 255
 
 
+CLASSES = 10
+NONE = -1  # no class is unseen
+
+
 @dataclass(frozen=True, eq=False)
+class Trial:
+    """Two sets of images to compare, n of each, and what a classifier was trained on that predicted them."""
+
+    reference: np.ndarray
+    current: np.ndarray
+    reference_probs: np.ndarray
+    current_probs: np.ndarray
+    trained_on: np.ndarray
+
+
+@dataclass(eq=False)
 class ImageSet:
-    """Images that a classifier is trained on, and others to draw references and current sets from.
+    """Images that a classifier is trained on, and others to draw trials from: `same`, `different`, `shifted`, `unseen`.
+
+    These take the number of the trial, which tells the class that they are about, and n images of each side.
 
     Attributes:
         trained, trained_labels: (t, d) float32 and (t,) int64.
@@ -38,7 +54,48 @@ class ImageSet:
     labels: np.ndarray
     changed: dict[str, np.ndarray]
 
-    def classifier(self, without: int = -1) -> Callable[[np.ndarray], np.ndarray]:
+    def __post_init__(self) -> None:
+        self._probes: dict[int, Callable[[np.ndarray], np.ndarray]] = {}
+
+    def same(self, number: int, rng: np.random.Generator, *, n: int) -> Trial:
+        """Return two sets of the same source."""
+        rows = rng.permutation(len(self.pool))
+        return self._trial(self.pool[rows[:n]], self.pool[rows[n : 2 * n]])
+
+    def different(self, number: int, rng: np.random.Generator, *, n: int, change: str) -> Trial:
+        """Return images as they are, and other ones that were changed."""
+        after = self.changed[change]
+        others = len(after) + rng.permutation(len(self.pool) - len(after))
+        return self._trial(self.pool[others[:n]], after[rng.permutation(len(after))[:n]])
+
+    def shifted(self, number: int, rng: np.random.Generator, *, n: int, points: float) -> Trial:
+        """Return sets in one of which one class is more frequent by so many points, the others alike."""
+        own, others = self._of(number, rng)
+        before = round(n / CLASSES)
+        now = before + round(n * points / 100)
+        reference = np.concatenate([own[:before], others[: n - before]])
+        current = np.concatenate([own[before : before + now], others[n - before : 2 * n - before - now]])
+        return self._trial(self.pool[reference], self.pool[current])
+
+    def unseen(self, number: int, rng: np.random.Generator, *, n: int, share: float) -> Trial:
+        """Return a reference without one class, and images of which a share has it; no classifier knows it."""
+        own, others = self._of(number, rng)
+        new = round(n * share)
+        current = np.concatenate([others[n : 2 * n - new], own[:new]])
+        return self._trial(self.pool[others[:n]], self.pool[current], number % CLASSES)
+
+    def _of(self, number: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows of one class, another for each number, and of all others, in random order."""
+        own = self.labels == number % CLASSES
+        return rng.permutation(np.flatnonzero(own)), rng.permutation(np.flatnonzero(~own))
+
+    def _trial(self, reference: np.ndarray, current: np.ndarray, without: int = NONE) -> Trial:
+        if without not in self._probes:
+            self._probes[without] = self._probe(without)
+        probe = self._probes[without]
+        return Trial(reference, current, probe(reference), probe(current), self.trained[self.trained_labels != without])
+
+    def _probe(self, without: int) -> Callable[[np.ndarray], np.ndarray]:
         """Return what gives (n, k) probabilities of (n, d) vectors, trained without the images of one class."""
         from winnow.plugin.curation.probe import fit_probe
 
@@ -49,9 +106,9 @@ class ImageSet:
 
 
 def embedded_images(home: Path) -> ImageSet:
-    """Return the images that come with the repository."""
+    """Return some of the images that come with the repository."""
     pixels, labels = fashion_images()
-    return _image_set("embedded", pixels, labels, (_FEW_TRAINED, len(pixels), _FEW_CHANGED), home)
+    return _image_set("embedded", pixels, labels, (_FEW_TRAINED, _FEW_TRAINED + _FEW_POOL, _FEW_CHANGED), home)
 
 
 def image_sets(home: Path, fashion: Path | None, cifar: Path | None, keep: Path | None) -> Iterator[ImageSet]:

@@ -146,21 +146,22 @@ def _scores(sets: DriftSets, evidence: Evidence, progress: Progress) -> tuple[np
     A score is the mean of what the domain classifier says and what a row's neighbours do; or what its novelty alone
     gives, if that is more.
     """
-    domain, around = (np.full(len(sets.current), np.nan, np.float32) for _ in range(2))
-    novelty = domain.copy()
+    found = np.full((3, len(sets.current)), np.nan, np.float32)
+    domain, around, novelty = found
+    seen = len(evidence.around.rows) // 2  # of those matched, so many that the neighbourhoods know
     # What was fitted on is judged as if it had not been.
-    looked_at = evidence.now[: len(evidence.around.rows) // 2]
-    around[looked_at] = evidence.around.shares[len(looked_at) :]
-    known = np.isfinite(around)
-    rows = sets.current_rows
-    for part in blocks(len(rows)):
-        components = evidence.space.components(sets.current[rows[part]])
-        domain[rows[part]] = evidence.domain.chance(components)
-        others = ~known[rows[part]]
-        around[rows[part][others]] = evidence.around.shares_around(components[others])
-        novelty[rows[part]] = evidence.novelty.of(components)
-        progress("drift scores", part.stop, len(rows))
     domain[evidence.now] = evidence.domain.held_out[len(evidence.now) :]
+    around[evidence.now[:seen]] = evidence.around.shares[seen:]
+    around[evidence.now[seen:]] = evidence.around.shares_around(evidence.components[seen:])
+    novelty[evidence.now] = evidence.novelty.of(evidence.components)
+    rest = np.setdiff1d(sets.current_rows, evidence.now)
+    for part in blocks(len(rest)):
+        rows = rest[part]
+        components = evidence.space.components(sets.current[rows])
+        domain[rows] = evidence.domain.chance(components)
+        around[rows] = evidence.around.shares_around(components)
+        novelty[rows] = evidence.novelty.of(components)
+        progress("drift: each image", part.stop, len(rest))
     return np.maximum((domain + around) / 2, novelty / (1 + novelty)).round(4), novelty
 
 

@@ -16,11 +16,11 @@ from .drift_space import blocks
 
 _NEIGHBOURS = 15
 _POWER = 3
-_ROWS = 1_500  # of each set at most: each is compared with each
+_ROWS = 1_000  # of each set at most: each is compared with each
 
 
 class Neighbourhoods:
-    """Matched rows, the first 1,500 pairs of them, and who is whose neighbour.
+    """Matched rows, the first 1,000 pairs of them, and who is whose neighbour.
 
     Args:
         components: (2 m, r) float32 of the matched rows, the reference first.

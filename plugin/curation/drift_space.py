@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.extmath import randomized_svd
 
-_WIDTH = 128
+_WIDTH = 64
 _ROWS = 2_000  # that the directions are found on
 _BLOCK = 8_192
 

@@ -20,7 +20,7 @@ MATCHED = 5_000  # images of each set that a decision is based on at most
 # Fisher's sum of logarithms (power 1) is best at many weak signs, the smallest p-value (the highest powers) at one
 # strong sign, which a power of 1 could even miss, as no p-value is smaller than one in the number of shuffles.
 _POWER = 3
-_HELD_OUT = 4_000  # reference images at most that tell how far from training images is usual
+_HELD_OUT = 2_000  # reference images at most that tell how far from training images is usual
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Evidence:
         predicted_p_value: Of the classes being predicted as often; None without probabilities, or with several labels.
         space, domain, around, novelty: What was fitted.
         now: (m,) int64. Current rows that were matched, in the order of the fits.
+        components: (m, r) float32. Theirs.
     """
 
     tests: tuple[DriftTest, ...]
@@ -62,6 +63,7 @@ class Evidence:
     around: Neighbourhoods
     novelty: Novelty
     now: np.ndarray
+    components: np.ndarray
 
 
 def gather_evidence(sets: DriftSets, several: bool, rng: np.random.Generator, progress: Progress) -> Evidence:
@@ -99,8 +101,18 @@ def gather_evidence(sets: DriftSets, several: bool, rng: np.random.Generator, pr
         tests.add("novelty", *farther(around.distance, shuffles.of(around.rows)), looked_at)
     else:
         tests.add("novelty", *farther(novelty.of(matched), shuffles), images)
-    predicted = next((test.p_value for test in tests.found if test.name == "predicted classes"), None)
-    return Evidence(tuple(tests.found), tests.together(), distances, predicted, space, domain, around, novelty, now)
+    return Evidence(
+        tests=tuple(tests.found),
+        p_value=tests.together(),
+        class_distances=distances,
+        predicted_p_value=next((test.p_value for test in tests.found if test.name == "predicted classes"), None),
+        space=space,
+        domain=domain,
+        around=around,
+        novelty=novelty,
+        now=now,
+        components=matched[images:],
+    )
 
 
 class _Tests:
