@@ -38,6 +38,8 @@ _PUBLIC = {
     "EvaluateParams": "plugin.workflows.evaluate",
     "compare_predictions": "plugin.workflows.compare",
     "CompareParams": "plugin.workflows.compare",
+    "check_drift_of": "plugin.workflows.drift",
+    "DriftParams": "plugin.workflows.drift_settings",
     "set_thresholds": "plugin.workflows.thresholds",
     "ThresholdParams": "plugin.workflows.thresholds",
     "select_for_labeling": "plugin.workflows.select",

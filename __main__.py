@@ -19,6 +19,7 @@ from .commands import (
     cache,
     classifiers,
     curation,
+    drift,
     evaluation,
     history,
     labelstudio,
@@ -61,6 +62,7 @@ app.command()(training.evaluate)
 app.command()(training.onnx)
 app.command()(evaluation.compare)
 app.command()(evaluation.thresholds)
+app.command()(drift.drift)
 app.command()(selection.select)
 app.command()(history.actions)
 app.command()(history.undo)

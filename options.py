@@ -154,3 +154,27 @@ Relabel = Annotated[
     float | None,
     typer.Option("--relabel", min=0, max=1, help="Share of the batch for labelled images that may be labelled wrong."),
 ]
+SeenBy = Annotated[
+    str | None,
+    typer.Option("--classifier", help="Folder, name or version of a classifier, through whose eyes to compare."),
+]
+ReferenceTarget = Annotated[
+    str | None,
+    typer.Option("--reference", metavar="TARGET", help="Hold the images against another dataset, folder or table."),
+]
+ReferenceSplit = Annotated[str | None, typer.Option("--reference-split", help="Hold them against this split.")]
+ReferenceView = Annotated[str | None, typer.Option("--reference-view", help="Hold them against this saved view.")]
+ReferenceTag = Annotated[str | None, typer.Option("--reference-tag", help="Hold them against samples with this tag.")]
+CheckedView = Annotated[str | None, typer.Option("--view", help="Check the images of this saved view only.")]
+CheckedSplit = Annotated[str | None, typer.Option("--current-split", help="Check the images of this split only.")]
+CheckedTag = Annotated[str | None, typer.Option("--current-tag", help="Check the samples with this tag only.")]
+PredictionsWithLogits = Annotated[
+    str | None,
+    typer.Option(
+        "--predictions", help="Field of predictions with logits to compare too, where no classifier is named."
+    ),
+]
+FalseAlarms = Annotated[
+    float | None,
+    typer.Option("--alpha", min=0, max=1, help="Share of checks that may find a drift where there is none."),
+]

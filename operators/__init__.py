@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .apply_classifier import ApplyClassifier
 from .cancel_job import CancelJob
+from .check_drift import CheckDrift
 from .classifiers_panel import ClassifiersPanel
 from .compare_predictions import ComparePredictions
 from .compute_embeddings import ComputeEmbeddings
@@ -47,6 +48,7 @@ OPERATORS = (
     EvaluatePredictions,
     ComparePredictions,
     SetThresholds,
+    CheckDrift,
     SelectForLabeling,
     SendToLabelStudio,
     PullFromLabelStudio,

@@ -292,8 +292,12 @@ class Form:
         labels = {name: f"{name}: {hint}" for name, hint in _PRESET_HINTS.items()}
         self.choice("preset", list(PRESETS), "Preset", labels=labels)
 
-    def classifier(self) -> None:
-        """Offer the dataset's classifiers, the one in use first; any other folder can be typed in."""
+    def classifier(self, *, needed: bool = True) -> None:
+        """Offer the dataset's classifiers, the one in use first; any other folder can be typed in.
+
+        Args:
+            needed: Whether the job can't do without; else none is chosen until somebody does.
+        """
         finished = [entry for entry in list_classifiers(self.view).entries if entry.version]
         finished.sort(key=lambda entry: not entry.promoted)
         choices = types.AutocompleteView(
@@ -301,9 +305,11 @@ class Form:
         )
         for entry in finished:
             choices.add_choice(str(entry.folder), label=entry.name + " (in use)" * entry.promoted)
-        default = str(finished[0].folder) if finished else None
-        shown = self.inputs.str("classifier", required=True, default=default, view=choices)
+        default = str(finished[0].folder) if finished and needed else None
+        shown = self.inputs.str("classifier", required=needed, default=default, view=choices)
         chosen = self.ctx.params.get("classifier") or default
+        if chosen is None and not needed:
+            return
         if chosen is None:
             self.problem("no_classifier", "There is no classifier yet", "Run `Winnow: train a classifier` first.")
         elif not (Path(chosen) / DESCRIPTION).is_file():

@@ -73,7 +73,7 @@ def test_curation_does_not_load_torch(tmp_path: Path) -> None:
 
 
 def test_the_settings_of_curation_jobs_do_not_load_torch(tmp_path: Path) -> None:
-    names = ("embed", "duplicates", "leaks", "label_issues")
+    names = ("embed", "duplicates", "leaks", "label_issues", "drift")
     code = "; ".join(f"import winnow.plugin.workflows.{name}" for name in names) + "; import sys; print(*sys.modules)"
 
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -456,6 +456,20 @@ def test_a_classifier_gets_thresholds_and_is_compared_with_what_it_was(images: P
     assert last_json(compared.stdout)["fields"] == ["careful", "prediction"]
 
 
+def test_images_are_held_against_what_a_classifier_was_made_for(images: Path, tmp_path: Path) -> None:
+    winnow("train", images, "--output", tmp_path / "classifier", "--preset", "probe")
+
+    checked = winnow("drift", images, "--classifier", tmp_path / "classifier", "--slice-by", "ground_truth", "--json")
+    nothing = winnow("drift", images, "--json")
+
+    assert checked.exit_code == 0, checked.stderr
+    found = last_json(checked.stdout)
+    assert {"is_drift", "p_value", "effect_size", "novel", "classes", "slices", "exemplars"} <= found.keys()
+    assert found["reference"] == "what is stored with the classifier"
+    assert nothing.exit_code == 1
+    assert "name what the images are held against" in last_json(nothing.stdout)["error"]
+
+
 def test_classifiers_are_listed_promoted_and_put_away(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

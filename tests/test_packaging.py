@@ -34,6 +34,7 @@ print(json.dumps({"errors": registry.list_errors(), "operators": sorted(names)})
 OPERATORS = [
     "@winnow/curation/apply_classifier",
     "@winnow/curation/cancel_job",
+    "@winnow/curation/check_drift",
     "@winnow/curation/classifiers",
     "@winnow/curation/compare_predictions",
     "@winnow/curation/compute_embeddings",

@@ -104,7 +104,7 @@ def check_drift(
 
     Raises:
         ValueError: Shapes that do not fit, probabilities or statistics of one side only, alpha not between 0 and 1.
-        DataError: Fewer than 20 usable rows on a side.
+        DataError: Fewer than 20 usable rows on a side, or a reference that is part of `trained_on`.
     """
     sets = read_sets(
         reference,
@@ -173,8 +173,11 @@ def _exemplars(sets: DriftSets, evidence: Evidence, scores: np.ndarray, rng: np.
 def _classes(sets: DriftSets, evidence: Evidence) -> ClassDrift | None:
     if sets.probs is None or evidence.class_distances is None:
         return None
-    then, now = sets.probs
-    return class_drift(evidence.class_distances, then[sets.reference_rows], now[sets.current_rows])
+    then, now = (
+        sum(probs[rows[part]].sum(axis=0, dtype=np.float64) for part in blocks(len(rows))) / len(rows)
+        for probs, rows in zip(sets.probs, (sets.reference_rows, sets.current_rows), strict=True)
+    )
+    return class_drift(evidence.class_distances, then, now)
 
 
 def _label_shift(sets: DriftSets, evidence: Evidence, rng: np.random.Generator) -> LabelShift | None:
@@ -183,12 +186,9 @@ def _label_shift(sets: DriftSets, evidence: Evidence, rng: np.random.Generator) 
     labelled = sets.reference_rows[sets.labels[sets.reference_rows] >= 0]
     if not len(labelled):
         return None
-    then, now = sets.probs
-    return estimate_label_shift(
-        sets.labels[labelled],
-        then[labelled].argmax(axis=1),
-        now[sets.current_rows].argmax(axis=1),
-        then.shape[1],
-        evidence.predicted_p_value,
-        rng,
+    then, now = (
+        np.concatenate([probs[rows[part]].argmax(axis=1) for part in blocks(len(rows))])
+        for probs, rows in zip(sets.probs, (labelled, sets.current_rows), strict=True)
     )
+    classes, p_value = sets.probs[0].shape[1], evidence.predicted_p_value
+    return estimate_label_shift(sets.labels[labelled], then, now, classes, p_value, rng)

@@ -82,18 +82,18 @@ def beyond_chance(distances: np.ndarray) -> float:
     return float(np.sqrt(np.clip(squares[0] - squares[1:].mean(), 0, 1)))
 
 
-def class_drift(distances: np.ndarray, reference: np.ndarray, current: np.ndarray) -> ClassDrift:
+def class_drift(distances: np.ndarray, reference_mean: np.ndarray, current_mean: np.ndarray) -> ClassDrift:
     """Return what is told of each class.
 
     Args:
         distances: (k, b + 1) from `class_distances`.
-        reference: (n, k) probabilities, current: (m, k): all usable rows.
+        reference_mean, current_mean: (k,) of all usable rows.
     """
     largest = np.round(distances.max(axis=0), 4)
     own = np.round(distances[:, 0], 4)
     return ClassDrift(
         p_value=(largest[None, :] >= own[:, None]).mean(axis=1),
-        reference_mean=reference.mean(axis=0, dtype=np.float64).astype(np.float32),
-        current_mean=current.mean(axis=0, dtype=np.float64).astype(np.float32),
+        reference_mean=reference_mean.astype(np.float32),
+        current_mean=current_mean.astype(np.float32),
         effect=own.astype(np.float32),
     )

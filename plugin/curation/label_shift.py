@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 _DRAWS = 200
 _LEVEL = (2.5, 97.5)
 _STEPS, _SETTLED = 500, 1e-6
-_UNSEEN = 1.0  # weight, in images, of the guess that a class is confused as all images are predicted
+_GUESS = 1.0  # weight, in images, of the guess that a class is predicted as itself: without labels, all there is
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,20 +90,16 @@ class _Confusion:
 
     def likeliest_shares(self, counts: np.ndarray, now: np.ndarray) -> np.ndarray:
         """Return (b, k) shares that make the predictions `now` (b, k) likeliest, given `counts` (b, cells)."""
-        of_class, predicted = counts @ self._to_given, counts @ self._to_predicted
-        usual = (predicted + 1 / predicted.shape[1]) / (predicted.sum(axis=1, keepdims=True) + 1)
-        scale = 1 / (of_class + _UNSEEN)
-        chance = counts * scale[:, self._given]  # of a cell's prediction, given its class; the rest is `usual`
-        rest = _UNSEEN * scale
+        of_class = counts @ self._to_given
+        scale = 1 / (of_class + _GUESS)
+        chance = counts * scale[:, self._given]  # of a cell's prediction, given its class
+        itself = _GUESS * scale
         wanted = now / now.sum(axis=1, keepdims=True)
         shares = (of_class + 1 / of_class.shape[1]) / (of_class.sum(axis=1, keepdims=True) + 1)
         for _ in range(_STEPS):
-            expected = (chance * shares[:, self._given]) @ self._to_predicted
-            expected += usual * (rest * shares).sum(axis=1, keepdims=True)
-            ratio = wanted / expected
-            moved = (chance * ratio[:, self._predicted]) @ self._to_given
-            moved += rest * (usual * ratio).sum(axis=1, keepdims=True)
-            moved *= shares
+            expected = (chance * shares[:, self._given]) @ self._to_predicted + itself * shares
+            ratio = np.divide(wanted, expected, out=np.zeros_like(wanted), where=wanted > 0)
+            moved = shares * ((chance * ratio[:, self._predicted]) @ self._to_given + itself * ratio)
             change = np.abs(moved - shares).max()
             shares = moved
             if change < _SETTLED:

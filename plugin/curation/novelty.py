@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import DataError
 from .drift_shuffles import Shuffles
 from .drift_space import Space, blocks
 
 _BEYOND = 0.01
 _BLOCK = 2_048
-_LEAST = 1e-4  # of the usual length of a vector: rounding
+_LEAST = 1e-3  # of the usual length of a vector: anything nearer may be the same image, after rounding
 
 
 class Novelty:
@@ -24,6 +25,9 @@ class Novelty:
         trained: (t, d) training vectors, all finite; `MOST` are enough.
         held_out: (n, d) vectors of the same kinds of images that are not among them; None = each training image in
             turn, compared with the others.
+
+    Raises:
+        DataError: Most of `held_out` are training images after all.
     """
 
     MOST = 4_000
@@ -33,6 +37,11 @@ class Novelty:
         self._squares = (self._trained**2).sum(axis=1)
         itself = held_out is None
         usual = self._distances(self._trained if held_out is None else space.components(held_out), itself)
+        if not itself and not np.median(usual) and self._squares.any():
+            raise DataError(
+                "most of the reference images are among those that the classifier was trained on, so that anything "
+                "else would look new. Choose reference images that it was not trained on, or leave those out."
+            )
         self._limit = max(float(np.quantile(usual, 1 - _BEYOND)), _LEAST)
 
     def of(self, components: np.ndarray) -> np.ndarray:
@@ -47,6 +56,7 @@ class Novelty:
             if itself:
                 nearest[np.arange(len(rows)), np.arange(part.start, part.stop)] = np.inf
             found[part] = np.sqrt(np.maximum((rows**2).sum(axis=1) + nearest.min(axis=1), 0))
+        found[found < _LEAST] = 0
         return found
 
 

@@ -268,3 +268,13 @@ def test_labels_of_a_file_can_be_brought_back_where_label_studio_is_not_set(
 
     assert without["label_studio"]["invalid"] and "LABEL_STUDIO_URL" in without["label_studio"]["error_message"]
     assert "label_studio" not in with_file and with_file["conflicts"]["default"] == "show"
+
+
+def test_what_images_can_be_held_against_is_offered(colours: fo.Dataset) -> None:
+    form = form_of("check_drift", colours)
+    by_split = form_of("check_drift", colours, held_against="reference_split")
+
+    assert form["held_against"]["type"]["values"] == ["classifier", "reference_split", "reference_tag", "reference"]
+    assert form["no_classifier"]["invalid"]
+    assert by_split["reference_split"]["type"]["values"] == ["test", "train"]
+    assert "no_classifier" not in by_split and not by_split["classifier"]["required"]

@@ -86,3 +86,13 @@ def test_nothing_follows_the_vectors_of_patches(colours: fo.Dataset) -> None:
 
     assert "text" in output
     assert "next" not in output
+
+
+def test_only_the_kind_of_reference_that_was_chosen_last_counts(colours: fo.Dataset) -> None:
+    colours[:21].tag_samples("old")
+    chosen = {"held_against": "reference_tag", "reference_tag": "old", "reference_split": "test"}
+
+    output = shown_in(stream_of("check_drift", colours, **chosen)[-2])
+
+    assert "held against 21 images, tag old" in str(output["text"])
+    assert output["show"]["view"]["label"] == "Show what drifts most"

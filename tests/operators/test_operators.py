@@ -178,6 +178,16 @@ def test_evaluate_predictions_tells_slices_and_shows_what_is_wrong(colours: fo.D
     assert colours.count_values("model_evaluation")[False] == 3
 
 
+def test_check_drift_shows_what_drifts_most(colours: fo.Dataset) -> None:
+    colours[:21].tag_samples("old")
+
+    result = execute("check_drift", colours, reference_tag="old", slice_by=["ground_truth"])
+
+    assert result["show"]["label"] == "Show what drifts most"
+    assert result["summary"]["images"] == colours.count("drift_score") == 21
+    assert {each["value"] for each in result["summary"]["slices"]} == {"green", "red"}
+
+
 def test_compare_predictions_shows_what_one_alone_has_right(colours: fo.Dataset) -> None:
     store_predictions(colours, "old", wrong=7)
     store_predictions(colours, "new", wrong=1)

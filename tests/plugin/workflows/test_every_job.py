@@ -12,6 +12,8 @@ import pytest
 from winnow.plugin.errors import JobCancelled
 from winnow.plugin.progress import silent
 from winnow.plugin.workflows.curate import CurateParams, curate
+from winnow.plugin.workflows.drift import check_drift_of
+from winnow.plugin.workflows.drift_settings import DriftParams
 from winnow.plugin.workflows.duplicates import DuplicateParams, find_duplicates
 from winnow.plugin.workflows.embed import EmbedParams, compute_embeddings
 from winnow.plugin.workflows.evaluate import EvaluateParams, evaluate_predictions
@@ -45,13 +47,14 @@ def run(name: str, view: fo.DatasetView, classifier: str, progress: Callable = s
         "predict": (apply_classifier, PredictParams(classifier)),
         "evaluate": (evaluate_predictions, EvaluateParams()),
         "thresholds": (set_thresholds, ThresholdParams(classifier, recall=0.5)),
+        "drift": (check_drift_of, DriftParams(classifier)),
         "curate": (curate, CurateParams(preset="probe")),
     }
     job, params = jobs[name]
     return job(view, params, progress)
 
 
-JOBS = ["embed", "duplicates", "leaks", "label issues", "train", "predict", "evaluate", "thresholds", "curate"]
+JOBS = ["embed", "duplicates", "leaks", "label issues", "train", "predict", "evaluate", "thresholds", "drift", "curate"]
 
 
 @pytest.mark.parametrize("name", JOBS)
