@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -92,10 +93,12 @@ def run(load: Load) -> Seen:
         order = cycle(load.addresses)
         start = number * len(load.addresses) // load.clients
         addresses = islice(order, start, None)
-        for _ in range(load.requests):
+        for request in range(load.requests):
             if time.monotonic() - began > load.seconds:
                 return
-            body = _body(load, list(islice(addresses, load.tasks)))
+            # no task is asked for twice, by no other process either, as by annotators who go through a project
+            first = (os.getpid() << 20) + (request * load.clients + number) * load.tasks
+            body = _body(load, list(islice(addresses, load.tasks)), first)
             asked = time.monotonic()
             entries = _ask(load.port, body)
             took = time.monotonic() - asked
@@ -123,8 +126,8 @@ def local_file(name: str) -> str:
     return f"/data/local-files/?d={quote(name)}"
 
 
-def _body(load: Load, addresses: Sequence[str]) -> bytes:
-    tasks = [{"id": number, "data": {"image": address}} for number, address in enumerate(addresses)]
+def _body(load: Load, addresses: Sequence[str], first: int) -> bytes:
+    tasks = [{"id": number, "data": {"image": address}} for number, address in enumerate(addresses, first)]
     return json.dumps({"tasks": tasks, "label_config": load.label_config, "project": "1.1"}).encode()
 
 

@@ -53,9 +53,9 @@ class Server:
 
 
 @contextmanager
-def winnow_server(folder: Path, root: Path) -> Iterator[Server]:
-    """Run `winnow serve` with a document root and a Label Studio that does not answer."""
-    settings = {"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(root), "LABEL_STUDIO_URL": _GONE}
+def winnow_server(folder: Path, root: Path, **more: str) -> Iterator[Server]:
+    """Run `winnow serve` with a document root, a Label Studio that does not answer, and more settings."""
+    settings = {"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(root), "LABEL_STUDIO_URL": _GONE, **more}
     port = _free_port()
     with _running(
         [sys.executable, "-m", "winnow", "serve", str(folder), "--port", str(port)], port, settings

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -81,6 +83,8 @@ def measure(home: Path, *, quick: bool) -> tuple[list[Target], dict[str, Any]]:
         print("beside a training ...", file=sys.stderr)
         training = _beside_training(servers["winnow"], addresses, seconds)
         memory = {name: server.peak_megabytes() for name, server in servers.items()}
+    print("remembering ...", file=sys.stderr)
+    remembering = _remembering(folder, root, addresses, seconds, rounds)
     print("faults ...", file=sys.stderr)
     faults = _faults(home, folder, root, addresses, seconds)
     details = {
@@ -88,6 +92,7 @@ def measure(home: Path, *, quick: bool) -> tuple[list[Target], dict[str, Any]]:
         "large_request": large,
         "beside_training": training,
         "peak_megabytes": memory,
+        "remembering": remembering,
         "faults": faults,
     }
     return _targets(details), details
@@ -98,6 +103,7 @@ def _targets(details: dict[str, Any]) -> list[Target]:
     targets = [
         Target("32 clients: share of the pure forward rate", most["engine"]["share_of_forward"], at_least=0.75),
         Target("one request of 1,200 tasks, seconds", details["large_request"]["seconds"], at_most=100),
+        Target("remembering: share of the rate without", details["remembering"]["rate_ratio"], at_least=0.9),
         Target("faults: failed requests", sum(fault["failed"] for fault in faults.values()), at_most=0),
         Target("faults: predictions lost", sum(fault["lost"] for fault in faults.values()), at_most=0),
         Target("swaps: answers of two versions", sum(fault["mixed"] for fault in faults.values()), at_most=0),
@@ -216,6 +222,32 @@ def _beside_training(server: Server, addresses: Sequence[str], seconds: float) -
     return {
         name: {"images_per_second": each.rate, "p50": each.quantile(0.5), "p99": each.quantile(0.99)}
         for name, each in (("alone", alone), ("beside", beside))
+    }
+
+
+def _remembering(folder: Path, root: Path, addresses: Sequence[str], seconds: float, rounds: int) -> dict[str, float]:
+    """Ask a server that remembers its predictions with their vectors, and one that does not, in turns."""
+    rates: dict[str, list[float]] = {"off": [], "on": []}
+    costs: dict[str, list[float]] = {"off": [], "on": []}
+    with winnow_server(folder, root) as off, winnow_server(folder, root, WINNOW_REMEMBER_DAYS="30") as on:
+        for number in range(rounds + 1):
+            for name, server in (("off", off), ("on", on)):
+                used = server.processor_seconds()
+                seen = run_elsewhere(Load(server.port, addresses, _CONFIG, clients=_CLIENTS[-1], seconds=seconds))
+                if number:  # the first round warms up
+                    rates[name].append(seen.rate)
+                    costs[name].append((server.processor_seconds() - used) / max(seen.images, 1))
+        with urllib.request.urlopen(f"http://127.0.0.1:{on.port}/status", timeout=30) as answer:
+            quality = json.load(answer)["quality"]
+    return {
+        "off_per_second": median(rates["off"]),
+        "on_per_second": median(rates["on"]),
+        "rate_ratio": median(on / off for on, off in zip(rates["on"], rates["off"], strict=True)),
+        "off_processor_seconds_an_image": median(costs["off"]),
+        "on_processor_seconds_an_image": median(costs["on"]),
+        "remembered": quality["held"]["predictions"],
+        "dropped": quality["dropped"],
+        "bytes_a_prediction": quality["held"]["bytes"] / max(quality["held"]["predictions"], 1),
     }
 
 

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy as np
 from ..curation.outcomes import NO_LABEL, NONE_OF_THEM, Outcomes
 from .agreement import Choices, decide_each, majority
 from .annotations import answer_of, counted
+from .choice_trees import Written
 from .served_predictions import ServedMapping
 
 
@@ -111,18 +113,18 @@ def _outcome(
     row = control.served[place]
     asked = row.mapping.control
     # Where one choice is asked for, none is no answer: the control may not have been shown, or was left open.
-    answers = [(each, answer_of(each, asked)) for each in annotations]
-    given = [(each, answer) for each, answer in answers if asked.multiple or answer]
+    said = {each["id"]: answer_of(each, asked) for each in counting}
+    given = [(each, said[each["id"]]) for each in annotations if asked.multiple or said[each["id"]]]
     if not given:
         return None
-    votes = [answer_of(each, asked) for each in counting]
+    votes = list(said.values())
     label: tuple[Choices, Choices] | None
     if asked.multiple:
         label = decide_each(votes)
     else:
         winner = majority(votes)
         label = (winner, frozenset()) if winner else None
-    filled = frozenset(tuple(each) if isinstance(each, list) else each for each in json.loads(row.chosen))
+    filled = frozenset(_filled(row.chosen))
     saw = [_saw(each, control.served) for each, _ in given]
     changed = [seen and answer != filled for (_, answer), seen in zip(given, saw, strict=True)]
     at = max(_seconds(each["updated_at"]) for each, _ in given)
@@ -148,8 +150,8 @@ def _saw(annotation: Mapping[str, Any], served: Sequence[ServedRow]) -> bool:
 def _single(outcome: _Outcome, places: Mapping[str, int]) -> tuple[int, int, float]:
     """Return answer, prediction and its probability."""
     mapping = outcome.row.mapping
-    (filled,) = json.loads(outcome.row.chosen)
-    own = mapping.places[tuple(filled) if isinstance(filled, list) else filled]
+    (filled,) = _filled(outcome.row.chosen)
+    own = mapping.places[filled]
     probability = float(np.frombuffer(outcome.row.probabilities, "<f2")[own])
     return _answer(outcome.label, mapping, places), places[mapping.classes[own]], probability
 
@@ -167,7 +169,7 @@ def _several(outcome: _Outcome, places: Mapping[str, int]) -> tuple[np.ndarray, 
     """Return (k,) answers, predictions and probabilities."""
     mapping = outcome.row.mapping
     answers, predicted, confidence = np.full((3, len(places)), np.nan)
-    filled = {tuple(each) if isinstance(each, list) else each for each in json.loads(outcome.row.chosen)}
+    filled = _filled(outcome.row.chosen)
     present, undecided = outcome.label or (frozenset(), frozenset())
     probabilities = np.frombuffer(outcome.row.probabilities, "<f2")
     for place, (name, written) in enumerate(zip(mapping.classes, mapping.written, strict=True)):
@@ -180,6 +182,13 @@ def _several(outcome: _Outcome, places: Mapping[str, int]) -> tuple[np.ndarray, 
     return answers, predicted, confidence
 
 
+@lru_cache(maxsize=4096)
+def _filled(chosen: str) -> tuple[Written, ...]:
+    """Return what a prediction says."""
+    return tuple(tuple(each) if isinstance(each, list) else each for each in json.loads(chosen))
+
+
+@lru_cache(maxsize=4096)
 def _seconds(text: str) -> float:
     """Return a time of Label Studio's in seconds since 1970; of anything else the beginning, before each prediction."""
     try:

@@ -27,7 +27,7 @@ __all__ = ["FILE", "Decision", "Held", "ServedStore", "ServedStoreError"]
 _DECISIONS_KEPT = 1_000
 _SHARE_FORGOTTEN = 0.1  # at least, where there is too much: so that not each batch forgets
 _UNMATCHED_SECONDS = 86_400.0  # how long an answer to no known prediction waits for one
-_LATEST_ANSWERS = 50_000  # annotations that figures are made of
+_LATEST_ANSWERS = 20_000  # annotations that figures are made of
 _HERE, _DELETED, _MISSING = 0, 1, 2
 
 
@@ -199,10 +199,11 @@ class ServedStore(ServedFile):
         gone = 0
         with self._writing() as connection:
             gone += connection.execute("DELETE FROM served WHERE last_at < ?", (before,)).rowcount
-            kept = connection.execute("SELECT COUNT(*) FROM served").fetchone()[0]
-            excess = 1 - most_bytes / max(_used_bytes(connection), 1)
-            if kept and excess > 0:
-                share = min(1.0, excess + _SHARE_FORGOTTEN)
+            while (used := _used_bytes(connection)) > most_bytes:
+                kept = connection.execute("SELECT COUNT(*) FROM served").fetchone()[0]
+                share = min(1.0, 1 - most_bytes / used + _SHARE_FORGOTTEN)
+                if not kept:
+                    break  # what is left is no prediction
                 gone += connection.execute(
                     "DELETE FROM served WHERE id IN (SELECT id FROM served ORDER BY last_at, id LIMIT ?)",
                     (max(1, round(kept * share)),),

@@ -20,6 +20,7 @@ from winnow.backend.retraining_policy import RetrainingPolicy
 from winnow.plugin.labeling.labeling_config import Control
 from winnow.plugin.labeling.returned_annotations import returned_in_event
 from winnow.plugin.labeling.served_predictions import ServedMapping, ServedPrediction
+from winnow.plugin.training.reference import Reference
 
 PLAN = LearningPlan(least_annotations=10, quiet_seconds=0.0)
 CONTROL = Control("kind", "image", "image", "choices", 1, ())
@@ -183,14 +184,12 @@ def test_dry_run_that_ends_is_followed_by_what_it_told(memory: Memory) -> None:
 @pytest.fixture
 def drifting(memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], Path]:
     """Return a function that makes a classifier's folder with a reference, and has other images remembered."""
-    reference = pytest.importorskip("winnow.plugin.training.reference")
-    pytest.importorskip("winnow.plugin.curation.drift")
     monkeypatch.setattr(drift_watch, "_LEAST_NEW", 100)
 
     def make(shift: float) -> Path:
         rng = np.random.default_rng(0)
         vectors, probabilities = rng.normal(size=(300, 8)), rng.dirichlet((2, 2), 300)
-        reference.Reference(
+        Reference(
             vectors[:150].astype(np.float16),
             probabilities[:150].astype(np.float32),
             probabilities[:150].argmax(axis=1),

@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from winnow.backend.label_studio import Announcer
 from winnow.backend.learning import Learning
 from winnow.backend.learning_plan import LearningPlan
 from winnow.backend.loading import load_warm
+from winnow.backend.remembering import Memory, RememberPlan
 from winnow.backend.settings import Settings
 from winnow.plugin.labeling.attached_backend import Backend
 from winnow.plugin.labeling.attachment_memory import AttachmentMemories
@@ -115,15 +117,19 @@ def backend(
         document_root=studio.images.parent,
         image_cache_bytes=0,
     )
-    host = ModelHost(lambda: load_warm(folder))
+    load = partial(load_warm, vectors=True)
+    host = ModelHost(lambda: load(folder))
     plan = LearningPlan(least_annotations=1_000_000, preset="probe", held_out_share=0.3, held_out_least=10)
     state = tmp_path_factory.mktemp("state")
-    learning = Learning(folder, state, host, load_warm, plan, Announcer(settings))
+    memory = Memory(state, RememberPlan(days=30))
+    learning = Learning(folder, state, host, load, plan, Announcer(settings), memory)
     host.start()
     host.wait()
     port = free_port()
     server = uvicorn.Server(
-        uvicorn.Config(create_app(settings, host, learning), port=port, log_config=None, access_log=False)
+        uvicorn.Config(
+            create_app(settings, host, learning, memory=memory), port=port, log_config=None, access_log=False
+        )
     )
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from winnow.plugin.labeling.attachment import attach
 from winnow.plugin.labeling.attachment_memory import AttachmentMemories
 from winnow.plugin.labeling.client import LabelStudioClient
 from winnow.plugin.labeling.pushing import PushReport, push_predictions
+from winnow.plugin.labeling.served_store import ServedStore
 from winnow.plugin.progress import silent
 
 
@@ -38,7 +39,10 @@ def strict_client(strict: RealLabelStudio) -> Iterator[LabelStudioClient]:
 def push(
     strict: RealLabelStudio, strict_client: LabelStudioClient, backend: RunningBackend
 ) -> Callable[..., PushReport]:
-    """Return `winnow labelstudio sync`; `push(project, say=print, **options)` makes one pass without an interval."""
+    """Return `winnow labelstudio sync`; `push(project, say=print, **options)` makes one pass without an interval.
+
+    `more` are more settings in the environment.
+    """
     environment = {
         "LABEL_STUDIO_URL": strict.url,
         "LABEL_STUDIO_API_KEY": strict.token,
@@ -46,9 +50,11 @@ def push(
         "WINNOW_IMAGE_CACHE_MB": "0",
     }
 
-    def call(project: int, say: Callable[[str], None] = print, **options: Any) -> PushReport:
-        chosen = SyncOptions(**options)
-        return sync(backend.folder, project, strict_client, chosen, say=say, progress=silent, environment=environment)
+    def call(
+        project: int, say: Callable[[str], None] = print, more: Mapping[str, str] | None = None, **options: Any
+    ) -> PushReport:
+        chosen, read = SyncOptions(**options), environment | dict(more or {})
+        return sync(backend.folder, project, strict_client, chosen, say=say, progress=silent, environment=read)
 
     return call
 
@@ -95,6 +101,33 @@ def test_pushed_predictions_are_there_once_and_the_project_goes_by_their_version
     assert [len(each) for each in found.values()] == [1, 1, 1, 1, 1, 0]
     assert strict_client.project(project)["model_version"] == backend.version
     assert not strict_client.ml_backends(project) and not strict_client.webhooks(project)
+
+
+def test_what_was_pushed_is_remembered_and_laid_beside_the_annotations(
+    strict_client: LabelStudioClient,
+    backend: RunningBackend,
+    new_project: Callable[..., int],
+    local_images: Callable[[int], list[dict[str, Any]]],
+    push: Callable[..., PushReport],
+    tmp_path: Path,
+) -> None:
+    project = new_project(local_images(8))
+    more = {"WINNOW_REMEMBER_DAYS": "30", "WINNOW_HELD_OUT_PERCENT": "50", "WINNOW_BLIND_PERCENT": "50"}
+    first = push(project, more=more, state=tmp_path)
+    tasks = predictions_of(strict_client, project)
+    for task, found in tasks.items():
+        said = found[0]["result"][0]["value"]["choices"][0] if found else "up"
+        annotate(strict_client, task, said if task % 2 else "other")
+
+    push(project, more=more, state=tmp_path)
+
+    with closing(ServedStore(tmp_path, read_only=True)) as store:
+        outcomes, held = store.outcomes(), store.held()
+        vectors, _, _ = store.vectors(backend.version)
+    shown = [task for task, found in tasks.items() if found]
+    assert (held.predictions, held.withheld, held.answers) == (8, first.unpredicted, 8)
+    assert (len(outcomes), outcomes.shown.sum(), len(vectors)) == (8, len(shown), 8)
+    assert outcomes.overrides.sum() == sum(task % 2 == 0 for task in shown)
 
 
 def test_nested_choices_which_bulk_imports_drop_are_stored_one_by_one(

@@ -269,7 +269,7 @@ def test_what_is_too_old_is_forgotten_with_its_answers(store: ServedStore) -> No
 
 
 def test_file_stays_within_its_bytes_and_the_oldest_predictions_go_first(store: ServedStore) -> None:
-    limit = 600_000
+    limit = 1_000_000
     for start in range(0, 2_000, 100):
         rows = [served(n, at=NOW + n, vector=np.full(1280, n, np.float32)) for n in range(start, start + 100)]
         store.remember(rows)
