@@ -1,14 +1,21 @@
-"""What is known of a classifier at work, as tests need it: answers to its predictions, and a check for drift."""
+"""What is known of a classifier at work, as tests need it: figures, and the files and datasets that they come from."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from winnow.plugin.curation.outcomes import Outcomes
+from winnow.plugin.labeling.labeling_config import Control
+from winnow.plugin.labeling.returned_annotations import returned_in_event
+from winnow.plugin.labeling.served_predictions import ServedMapping, ServedPrediction
+from winnow.plugin.labeling.served_store import ServedStore
+from winnow.plugin.training.reference import Reference
 from winnow.plugin.workflows.health_figures import (
     ClassifierFacts,
     Decision,
@@ -21,9 +28,17 @@ from winnow.plugin.workflows.health_figures import (
 )
 from winnow.plugin.workflows.health_tracking import with_answers
 
+if TYPE_CHECKING:
+    import fiftyone as fo
+
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 HOSTILE = "<script>alert('犬')</script>"
 CLASSES = ("cat", "dog", HOSTILE)
+PETS = ("cat", "dog")
+LATELY = datetime.now(UTC).replace(microsecond=0)
+TRAINED = LATELY - timedelta(days=20)
+WIDTH = 8
+CONTROL = Control("kind", "image", "image", "choices", 1, ())
 
 
 def outcomes(
@@ -54,7 +69,7 @@ def check(days_ago: int = 0, *, is_drift: bool = True, novel: int = 30) -> Drift
     """Return a check of 100 images."""
     share = Share(novel / 100, max(0.0, novel / 100 - 0.08), novel / 100 + 0.1, 100)
     p_value = 0.001 if is_drift else 0.4
-    return DriftCheck(NOW - timedelta(days=days_ago), "new against old", is_drift, p_value, 0.3, share)
+    return DriftCheck(NOW - timedelta(days=days_ago), "new", "old", is_drift, p_value, 0.3, share)
 
 
 def health(**changes: Any) -> Health:
@@ -66,10 +81,78 @@ def health(**changes: Any) -> Health:
     known: dict[str, Any] = {
         "made_at": NOW,
         "checks": (check(7, is_drift=False, novel=1), check()),
-        "moved": (Moved(HOSTILE, 0.0001, 0.1, 0.4),),
-        "statistics": (Moved("brightness", 0.001, 120.5, 40.2),),
+        "moved": (Moved(HOSTILE, 0.0001, 0.5, 0.1, 0.4),),
+        "statistics": (Moved("brightness", 0.001, 0.4, 0.5, 0.2),),
         "scatter": Scatter(rng.normal(size=(20, 2)), rng.normal(size=(20, 2)), np.arange(20) < 6),
         "decisions": (Decision(NOW, "train", "accuracy: 66 % is below 90 %", True),),
         "missing": (Missing("What came before", "set `WINNOW_REMEMBER_DAYS`."),),
     }
     return with_answers(Health(about, **(known | changes)), outcomes(answers, predicted), "the labels")
+
+
+def make_classifier(folder: Path, version: str = "v1", *, reference: bool = True) -> Path:
+    """Write what a report reads of a classifier: its description, and what its images looked like."""
+    folder.mkdir(parents=True)
+    about = {"version": version, "classes": list(PETS), "multilabel": False, "trained_at": TRAINED.isoformat()}
+    (folder / "classifier.json").write_text(json.dumps(about), encoding="utf-8")
+    if reference:
+        rng, labels = np.random.default_rng(0), np.arange(120) % 2
+        guessed = np.where(np.arange(120) < 12, 1 - labels, labels)  # every tenth one is wrong
+        Reference(
+            vectors=rng.normal(0, 1, (120, WIDTH)).astype(np.float16),
+            probabilities=np.where(np.arange(2) == guessed[:, None], 0.9, 0.1).astype(np.float32),
+            labels=labels,
+            statistics=np.full((120, 0), np.nan, np.float32),
+            statistic_names=(),
+            training_vectors=rng.normal(0, 1, (200, WIDTH)).astype(np.float16),
+            classes=PETS,
+        ).save(folder)
+    return folder
+
+
+def serve(
+    state: Path, predicted: list[str], answers: list[str | None], version: str = "v1", shift: float = 0.0
+) -> None:
+    """Have predictions remembered and, where an answer is given, answered: one an hour, the last one an hour ago."""
+    rng = np.random.default_rng(1)
+    mapping = ServedMapping(version, PETS, False, CONTROL, PETS)
+    store = ServedStore(state)
+    for number, (label, answer) in enumerate(zip(predicted, answers, strict=True), 1):
+        at = LATELY - timedelta(hours=len(predicted) - number + 1)
+        likely = np.where(np.array(PETS) == label, 0.9, 0.1)
+        vector = rng.normal(shift, 1, WIDTH)
+        store.remember([ServedPrediction(1, number, mapping, at.timestamp(), True, (label,), likely, vector)])
+        if answer is not None:
+            event = {"action": "ANNOTATION_CREATED", "project": 1, "annotation": _said(number, answer, at)}
+            store.answered(returned_in_event(event))
+    store.close()
+
+
+def _said(number: int, answer: str, at: datetime) -> dict[str, Any]:
+    moment = (at + timedelta(minutes=1)).isoformat()
+    result = [{"from_name": "kind", "type": "choices", "value": {"choices": [answer]}}]
+    return {
+        "id": number,
+        "task": number,
+        "completed_by": 1,
+        "created_at": moment,
+        "updated_at": moment,
+        "was_cancelled": False,
+        "result": result,
+    }
+
+
+def answer(made: fo.Dataset) -> fo.Dataset:
+    """Add ten predictions of v1: six answered in sight of them, one wrong; two blind, one wrong; two too early."""
+    import fiftyone as fo
+
+    from winnow.plugin.datasets.annotated_labels import make_label_field
+
+    make_label_field(made, "ground_truth", several=False)
+    after, before = LATELY - timedelta(days=1), TRAINED - timedelta(days=1)
+    for number in range(10):
+        wrong, early, blind = number in (0, 6), number >= 8, number in (6, 7)
+        label = fo.Classification(label="dog" if wrong else "cat", annotated_at=before if early else after, blind=blind)
+        prediction = fo.Classification(label="cat", confidence=0.9, model_version="v1")
+        made.add_sample(fo.Sample(filepath=f"/nowhere/{number}.png", ground_truth=label, prediction=prediction))
+    return made

@@ -129,7 +129,8 @@ class DriftCheck:
 
     Attributes:
         time: When.
-        what: What was compared with what.
+        current: What was looked at.
+        reference: What it was held against.
         is_drift: Whether the two differ by more than chance.
         p_value: Of that decision.
         effect: 0..1, whatever the number of images.
@@ -137,11 +138,17 @@ class DriftCheck:
     """
 
     time: datetime
-    what: str
+    current: str
+    reference: str
     is_drift: bool
     p_value: float
     effect: float
     novel: Share
+
+    @property
+    def what(self) -> str:
+        """What was compared with what."""
+        return f"{self.current} against {self.reference}"
 
 
 @dataclass(frozen=True)
@@ -151,12 +158,14 @@ class Moved:
     Attributes:
         name: Of it.
         p_value: How likely chance is.
+        effect: 0..1, how far it has moved.
         before: Among the images of then.
         now: Among those of now.
     """
 
     name: str
     p_value: float
+    effect: float
     before: float
     now: float
 

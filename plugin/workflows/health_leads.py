@@ -82,7 +82,12 @@ def next_steps(health: Health) -> tuple[str, ...]:
     """Return what a reader may do about what was found."""
     steps = []
     levels = {lead.key: lead.level for lead in leads(health)}
-    if levels["novel"] is Level.LOOK:
+    if levels["novel"] is Level.LOOK and not health.novel.low > _USUAL:
+        steps.append(
+            "Look at the images that drift most (`winnow drift` writes a score for each): the light, the camera or the "
+            "mix of classes may have changed."
+        )
+    elif levels["novel"] is Level.LOOK:
         steps.append(
             "Look at the images that are unlike anything trained on: a class that the classifier does not know, a new "
             "camera, or a fault in how images are made. Label some of them; `winnow select` picks which."

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 
@@ -78,15 +77,12 @@ def write_page(health: Health, path: Path) -> Path:
     try:
         if path.exists() and not _is_report(path):
             raise DataError(f"'{path}' exists and is no report of Winnow's, so it is kept. Name another file.")
-        with NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", errors="replace", delete=False) as file:
-            try:
-                file.write(health_page(health))
-                file.flush()
-                os.chmod(file.name, 0o644)
-                os.replace(file.name, path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        whole = path.with_name(f".{path.name}.{os.getpid()}")  # beside it, so that it can take its place at once
+        try:
+            whole.write_text(health_page(health), encoding="utf-8", errors="replace")
+            os.replace(whole, path)
+        finally:
+            whole.unlink(missing_ok=True)
     except OSError as cause:
         raise DataError(f"cannot write the report to '{path}': {cause}") from cause
     return path

@@ -99,7 +99,7 @@ class HealthReport:
 
 
 def _moved(each: Moved) -> dict[str, Any]:
-    figures = {"p_value": each.p_value, "before": each.before, "now": each.now}
+    figures = {"p_value": each.p_value, "effect_size": each.effect, "before": each.before, "now": each.now}
     return {"name": each.name, **{name: number(value) for name, value in figures.items()}}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,9 +76,7 @@ def with_expectations(health: Health, reference: Reference, thresholds: tuple[fl
     return replace(health, about=replace(health.about, expected_error=error), classes=classes)
 
 
-def with_drift(
-    health: Health, drift: Drift, reference: Reference, vectors: np.ndarray, what: str, time: datetime
-) -> Health:
+def with_drift(health: Health, drift: Drift, reference: Reference, vectors: np.ndarray, current: str) -> Health:
     """Return the health with a check of other images against a classifier's reference, as the newest one.
 
     Args:
@@ -87,10 +84,12 @@ def with_drift(
         drift: The check.
         reference: Of the classifier.
         vectors: (n, d) float32. Those that were checked.
-        what: What was compared with what.
-        time: When.
+        current: What they are.
     """
-    check = DriftCheck(time, what, drift.is_drift, drift.p_value, drift.effect_size, novel_share(drift.novel))
+    novel = novel_share(drift.novel)
+    check = DriftCheck(
+        health.made_at, current, "what it was trained for", drift.is_drift, drift.p_value, drift.effect_size, novel
+    )
     return replace(
         health,
         checks=(*health.checks, check),
@@ -171,7 +170,10 @@ def _moved(drift: Drift, names: tuple[str, ...]) -> tuple[Moved, ...]:
         return ()
     rows = [row for row in np.argsort(-of.effect, kind="stable") if of.p_value[row] < _SURE][:MOST_MOVED]
     return tuple(
-        Moved(names[row], float(of.p_value[row]), float(of.reference_mean[row]), float(of.current_mean[row]))
+        Moved(
+            names[row],
+            *(float(figures[row]) for figures in (of.p_value, of.effect, of.reference_mean, of.current_mean)),
+        )
         for row in rows
     )
 
