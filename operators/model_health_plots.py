@@ -16,6 +16,7 @@ _COLOURS = ("#ff6d04", "#4a90d9", "#2e9e63", "#a06bd0", "#9a9a9a")
 _BANDS = ("rgba(255,109,4,.18)", "rgba(74,144,217,.18)", "rgba(46,158,99,.18)", "rgba(160,107,208,.18)",
           "rgba(154,154,154,.18)")  # fmt: skip
 _GREY = "#9a9a9a"
+_LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
 _ROW_HEIGHT = 26
 _LONGEST_NAME = 18
 
@@ -30,10 +31,10 @@ def accuracy_layout() -> dict[str, Any]:
     """Return the layout of the rolling accuracy."""
     return {
         "height": 260,
-        "margin": {"l": 55, "r": 20, "t": 10, "b": 40},
-        "xaxis": {"type": "date"},
+        "margin": {"l": 55, "r": 20, "t": 30, "b": 40},
+        "xaxis": {"type": "date", "tickangle": 0},
         "yaxis": {"title": {"text": "rolling accuracy, %"}},
-        "legend": {"orientation": "h", "y": 1.15},
+        "legend": _LEGEND,
         "showlegend": True,
     }
 
@@ -79,11 +80,12 @@ def recall_layout(health: Health) -> dict[str, Any]:
     axis = {"type": "category", "autorange": "reversed", "tickmode": "array", "tickvals": names, "ticktext": short}
     return {
         "height": 110 + _ROW_HEIGHT * max(len(names), 3),
-        "margin": {"l": 20, "r": 20, "t": 10, "b": 40},
+        "margin": {"l": 20, "r": 20, "t": 30, "b": 40},
         "xaxis": {"title": {"text": "recall, % (95 % interval)"}, "range": [0, 101]},
         "yaxis": {**axis, "automargin": True},
         "bargap": 0.4,
-        "legend": {"orientation": "h", "y": 1.12},
+        "legend": _LEGEND,
+        "showlegend": any(np.isfinite(each.expected) for each in health.classes),
     }
 
 

@@ -25,7 +25,7 @@ MARK = "<!-- winnow report -->"  # by which a report is known again, so that it 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _CODE = re.compile(r"`([^`]+)`")
 _PERCENT = re.compile(r"(?<=\d) %")
-_SIGNS = {Level.GOOD: "Good", Level.LOOK: "Look", Level.UNKNOWN: "Not known"}
+_SIGNS = {Level.GOOD: "As expected", Level.LOOK: "Look", Level.UNKNOWN: "Not known"}
 _MOST_VERSIONS = 5
 _LEAST_CEILING = 0.3
 _LEAST_FLOOR = 0.5  # the axis of accuracies begins here, unless one is lower

@@ -34,7 +34,7 @@ section, header { margin-bottom: 2.25rem; }
 .leads { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: 1rem; }
 .lead { border: 1px solid var(--edge); border-radius: .5rem; padding: 1rem; position: relative;
   overflow-wrap: anywhere; }
-.lead h2 { font-size: .95rem; font-weight: 600; margin-right: 4.5rem; }
+.lead h2 { font-size: .95rem; font-weight: 600; margin-right: 5.5rem; }
 .lead p:last-child { margin: 0; font-size: .92rem; }
 .sign { position: absolute; top: 1rem; right: 1rem; font-size: .8rem; font-weight: 600; color: var(--quiet); }
 .look .sign { color: var(--look); }
