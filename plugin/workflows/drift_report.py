@@ -137,7 +137,7 @@ class DriftReport:
             moved = [each for each in self._classes() if each["p_value"] <= self.params.alpha]
             names = listed([each["name"] for each in moved], _SLICES_TOLD)
             lines.append(f"**Classes that moved**: {names or 'none'}.")
-        says = "**Drift**" if drift.is_drift else "**No drift** that could not be chance"
+        says = "**Drift**" if drift.is_drift else "**No drift** beyond chance"
         lines += [f"{says}: p = {drift.p_value:.3g}, effect size {drift.effect_size:.2f} of 1; {held}.", ""]
         lines += [*self._shift_lines(), *self._statistic_lines(), *self._slice_lines()]
         lines += [f"- {note[0].upper()}{note[1:]}." for note in self.notes]

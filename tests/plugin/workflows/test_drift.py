@@ -71,7 +71,7 @@ def test_two_splits_of_one_world_are_no_drift(world: fo.Dataset) -> None:
     assert not found["is_drift"]
     assert (found["images"], found["reference_images"]) == (120, 120)
     assert (found["current"], found["reference"]) == ("split test", "split train")
-    assert "**No drift** that could not be chance" in report.text()
+    assert "**No drift** beyond chance" in report.text()
 
 
 def test_blurred_images_are_drift_from_what_is_stored_and_sharpness_explains_it(
@@ -137,7 +137,7 @@ def test_the_last_check_is_reloaded_with_the_history_of_all_and_deleted_together
     assert saved.stale is None
     delete_run(made, RUN)
     assert load_drift(made) is None
-    assert made.count("drift_score") == 0
+    assert not made.has_field("drift_score")
     made.delete()
 
 
