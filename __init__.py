@@ -62,6 +62,8 @@ _PUBLIC = {
     "run_loop": "plugin.workflows.loop",
     "LoopParams": "plugin.workflows.loop_settings",
     "LoopChanges": "plugin.workflows.loop_settings",
+    "model_health": "plugin.workflows.model_health",
+    "HealthParams": "plugin.workflows.model_health",
     "load_classifier": "plugin.training.classifier",
 }
 

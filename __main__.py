@@ -21,6 +21,7 @@ from .commands import (
     curation,
     drift,
     evaluation,
+    health,
     history,
     labelstudio,
     loop,
@@ -64,6 +65,7 @@ app.command()(evaluation.compare)
 app.command()(evaluation.thresholds)
 app.command()(drift.drift)
 app.command()(selection.select)
+app.command()(health.report)
 app.command()(history.actions)
 app.command()(history.undo)
 app.command()(loop.loop)

@@ -119,6 +119,10 @@ Recall = Annotated[
 PredictionsFile = Annotated[
     Path | None, typer.Option("--output", callback=_in_a_folder, help="Also write path,label,confidence here.")
 ]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--output", callback=_in_a_folder, help="The HTML file; default: health.html in that folder."),
+]
 Logits = Annotated[bool, typer.Option("--logits", help="Store what is thought of every class with each prediction.")]
 ExportedClassifier = Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="Folder of a classifier.")]
 OnnxFile = Annotated[

@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..plugin.errors import WinnowError
+from ..plugin.training.versions import version_in
 from .events import read_event
 from .hosting import HostedClassifier, ModelHost
 from .job_files import JobSpec
@@ -22,7 +23,6 @@ from .learning_store import Job, LearningStore, StoreError, Version, Waiting
 from .promotion import is_no_worse, known_version, remove_old_proposals
 from .remembering import Memory
 from .retraining_policy import RetrainingPolicy
-from .versions import version_in
 
 logger = logging.getLogger(__name__)
 

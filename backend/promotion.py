@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..plugin.errors import DataError
+from ..plugin.training.versions import version_in
 from .learning_store import FILE, LearningStore, Promotion, Version
-from .versions import version_in
 
 _PROPOSALS_KEPT = 10
 

@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 
 from ..plugin.errors import ClassifierError
+from ..plugin.training.versions import default_state, folder_of_version, stored_versions
 from .app import create_app
 from .guards import check_address
 from .hosting import ModelHost
@@ -24,7 +25,6 @@ from .promotion import promoted_folder
 from .remembering import Memory
 from .request_log import configure_logging
 from .settings import Settings, SettingsError
-from .versions import default_state, folder_of_version, stored_versions
 
 # A thread that prepares images gives way to others that wait after so long, instead of 5 ms: requests are read and
 # answered in between, and the network gets its next images sooner (3 % more images a second with 32 clients).

@@ -19,6 +19,7 @@ from ..plugin.errors import ClassifierError
 from ..plugin.labeling.client import LabelStudioClient, LabelStudioError
 from ..plugin.labeling.pushing import AnnotationWatch, PushReport, push_predictions
 from ..plugin.progress import Progress
+from ..plugin.training.versions import default_state
 from .contract import PredictRequest, Task
 from .hosting import ModelHost
 from .images import image_sources
@@ -28,7 +29,6 @@ from .predicting import Entry, Predictor
 from .promotion import promoted_folder
 from .remembering import Memory, ProjectWatch
 from .settings import Settings
-from .versions import default_state
 
 # Nobody waits for a chunk, but an image host that hangs should not hold a pass up for ever.
 _SECONDS_FOR_A_CHUNK = 1800.0

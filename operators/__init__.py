@@ -20,6 +20,7 @@ from .find_leaks import FindLeaks
 from .label_report_panel import LabelReportPanel
 from .loop_panel import LoopPanel
 from .loop_status import LoopStatus
+from .model_health_panel import ModelHealthPanel
 from .move_to_split import MoveToSplit
 from .preview_augmentation import PreviewAugmentation
 from .pull_from_label_studio import PullFromLabelStudio
@@ -61,7 +62,7 @@ OPERATORS = (
     CancelJob,
     LoopStatus,
 )
-PANELS = (LabelReportPanel, ClassifiersPanel, LoopPanel)
+PANELS = (LabelReportPanel, ClassifiersPanel, LoopPanel, ModelHealthPanel)
 
 
 def register(plugin: PluginContext) -> None:

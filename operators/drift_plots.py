@@ -34,7 +34,8 @@ def scatter_layout() -> dict[str, Any]:
         "margin": {"l": 10, "r": 10, "t": 10, "b": 10},
         "xaxis": bare,
         "yaxis": {**bare, "scaleanchor": "x"},
-        "legend": {"orientation": "h", "y": -0.05},
+        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.05},
+        "showlegend": True,
         "hovermode": "closest",
     }
 
@@ -72,7 +73,8 @@ def class_layout(classes: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "barmode": "group",
         "xaxis": {"type": "category", "tickmode": "array", "tickvals": names, "ticktext": cut, "automargin": True},
         "yaxis": {"title": {"text": "mean probability, %"}, "rangemode": "tozero"},
-        "legend": {"orientation": "h", "y": 1.1},
+        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.1},
+        "showlegend": True,
     }
 
 

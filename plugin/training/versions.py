@@ -6,8 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from ..plugin.errors import ClassifierError
-from ..plugin.home import winnow_home
+from ..errors import ClassifierError
+from ..home import winnow_home
 
 _VERSIONS = "versions"
 

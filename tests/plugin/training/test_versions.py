@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from winnow.backend.versions import default_state, folder_of_version, stored_versions
 from winnow.plugin.errors import ClassifierError
+from winnow.plugin.training.versions import default_state, folder_of_version, stored_versions
 
 
 @pytest.fixture
