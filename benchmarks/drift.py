@@ -4,9 +4,10 @@
     python -m benchmarks.drift --quick
 
 `--fashion`: the folder of Debian's package dataset-fashion-mnist. `--data`: the folder `cifar10`. `--part`: only "false
-alarms", "changes" (blurred, darker, flatter, noisy and compressed images), "labels" (one class more frequent by ten
-points), "unseen" (5 % of a class that the classifier does not know) or "speed". `--quick`: the embedded images, a smoke
-test. `--vectors FOLDER`: keep vectors there, and go on from there.
+alarms", "stored" (false alarms too, against what is kept with a classifier), "changes" (blurred, darker, flatter, noisy
+and compressed images), "labels" (one class more frequent by ten points), "unseen" (5 % of a class that the classifier
+does not know) or "speed". `--quick`: the embedded images, a smoke test. `--vectors FOLDER`: keep vectors there, and go
+on from there.
 
 A trial: draw a reference and a current set, let a probe predict both, compare. The vectors are lite0's at 160 px.
 """
@@ -30,7 +31,7 @@ from .drift_data import CHANGES, ImageSet, Trial, embedded_images, image_sets
 from .isolation import isolate
 from .report import Target, finish
 
-PARTS = ("false alarms", "changes", "labels", "unseen", "speed")
+PARTS = ("false alarms", "stored", "changes", "labels", "unseen", "speed")
 _ALPHA = 0.05
 _POWER = 0.95
 _POINTS = 10
@@ -45,6 +46,7 @@ class _Sizes:
 
     Attributes:
         alarms: For false alarms; `splits` of each size, of all image sets together.
+        stored: For those against stored references: images, classifiers of each set, and trials of each.
         changes, labels: For these, `trials` of each.
         unseen: Images and trials.
         speed: Images of the one comparison.
@@ -52,6 +54,7 @@ class _Sizes:
 
     alarms: tuple[int, ...] = (100, 500, 5_000)
     splits: int = 1_000
+    stored: tuple[int, int, int] = (500, 10, 20)
     changes: int = 500
     labels: int = 2_000
     trials: int = 50
@@ -59,7 +62,9 @@ class _Sizes:
     speed: int = 100_000
 
 
-_QUICK = _Sizes(alarms=(50,), splits=6, changes=100, labels=100, trials=2, unseen=((100, 2),), speed=2_000)
+_QUICK = _Sizes(
+    alarms=(50,), splits=6, stored=(50, 1, 2), changes=100, labels=100, trials=2, unseen=((100, 2),), speed=2_000
+)
 
 
 def main() -> None:
@@ -101,6 +106,27 @@ def _false_alarms(sets: list[ImageSet], sizes: _Sizes) -> tuple[list[Target], di
         name = f"false alarms at {n:,}: lower end of the 95 % interval"
         targets.append(Target(name, float(interval.low), at_most=_ALPHA))
     return targets, kept
+
+
+def _stored(sets: list[ImageSet], sizes: _Sizes) -> tuple[list[Target], dict[str, Any]]:
+    from scipy.stats import binomtest
+
+    n, classifiers, trials = sizes.stored
+    p_values = []
+    for images in sets:
+        for seed in range(classifiers):
+            reference = images.stored_reference(seed)
+            for number in range(trials):
+                rows = np.random.default_rng([n, seed, number]).permutation(len(images.pool))[:n]
+                current = images.pool[rows]
+                # by whose word the probabilities are, the reference itself knows
+                unasked = np.full((n, len(reference.classes)), np.nan, np.float32)
+                p_values.append(reference.check(current, unasked, seed=number).p_value)
+    alarms = np.array(p_values) <= _ALPHA
+    interval = binomtest(int(alarms.sum()), len(alarms)).proportion_ci(method="exact")
+    kept = {"rate": float(alarms.mean()), "checks": len(alarms), "interval": [interval.low, interval.high]}
+    name = f"false alarms of {n:,} images against stored references: lower end of the 95 % interval"
+    return [Target(name, float(interval.low), at_most=_ALPHA)], kept
 
 
 def _changes(sets: list[ImageSet], sizes: _Sizes) -> tuple[list[Target], dict[str, Any]]:
@@ -145,6 +171,7 @@ def _speed(sets: list[ImageSet], sizes: _Sizes) -> tuple[list[Target], dict[str,
 
 _MEASURED = {
     "false alarms": _false_alarms,
+    "stored": _stored,
     "changes": _changes,
     "labels": _labels,
     "unseen": _unseen,

@@ -8,12 +8,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 from scipy.special import softmax
 
 from .label_cells import embed, fashion_images, saved
+
+if TYPE_CHECKING:
+    from winnow.plugin.training.reference import Reference
 
 _TRAINED, _POOL, _CHANGED = 3_000, 12_000, 2_000
 _FEW_TRAINED, _FEW_POOL, _FEW_CHANGED = 300, 600, 100
@@ -83,6 +87,22 @@ class ImageSet:
         new = round(n * share)
         current = np.concatenate([others[n : 2 * n - new], own[:new]])
         return self._trial(self.pool[others[:n]], self.pool[current], number % CLASSES)
+
+    def stored_reference(self, seed: int) -> Reference:
+        """Return what is kept with a probe that was trained on half of the images, another half for each seed."""
+        from winnow.plugin.training.labelled_images import LabelledImages
+        from winnow.plugin.training.probes import fit_head
+        from winnow.plugin.training.reference_sample import ReferenceSample
+        from winnow.plugin.vision.preprocessing import Preprocessing
+
+        rows = np.random.default_rng(seed).permutation(len(self.trained))[: len(self.trained) // 2]
+        alone, no_files = np.full(len(rows), -1), np.full(len(rows), "", object)
+        images = LabelledImages(no_files, self.trained_labels[rows], self.trained[rows], alone)
+        head = fit_head(images.vectors, images.labels, CLASSES, groups=alone, seed=seed)
+        sample = ReferenceSample(tuple(str(number) for number in range(CLASSES)), Preprocessing(), seed)
+        reference = sample.of_probe(images, head)
+        assert reference is not None
+        return reference
 
     def _of(self, number: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows of one class, another for each number, and of all others, in random order."""

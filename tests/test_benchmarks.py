@@ -135,7 +135,7 @@ def test_drift_benchmark_measures_each_part() -> None:
 
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads(done.stdout.splitlines()[-1])
-    assert len(report["targets"]) == 10
+    assert len(report["targets"]) == 11
     assert set(report["changes"]["blur"]["embedded"]) == {"winnow", "KS", "chi-square", "logistic regression"}
     assert report["changes"]["blur"]["embedded"]["winnow"] == 1
 
