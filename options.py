@@ -180,5 +180,5 @@ PredictionsWithLogits = Annotated[
 ]
 FalseAlarms = Annotated[
     float | None,
-    typer.Option("--alpha", min=0, max=1, help="Share of checks that may find a drift where there is none."),
+    typer.Option("--alpha", min=0.0025, max=1, help="Share of checks that may find a drift where there is none."),
 ]

@@ -69,7 +69,7 @@ class CheckDrift(WorkflowOperator):
             if fields := label_fields(form.view):
                 form.choice("label_field", fields, "Label field", default=fields[0])
             form.outputs_or_none("predictions_field", "Predictions with logits, where no classifier is named")
-            form.number("alpha", "False alarms", "Share of checks that may find a drift where there is none.", low=0)
+            form.number("alpha", "False alarms", "Share of checks that find a drift where there is none.", low=0.0025)
             form.field_name("score_field", "Field for the drift score")
             form.field_name("novel_field", "Field for what is new")
             form.embedding()

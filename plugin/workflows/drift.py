@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..curation.drift import Drift, check_drift
+from ..curation.drift_shuffles import SMALLEST_P_VALUE
 from ..datasets.fields import check_value_field, write_values
 from ..datasets.views import Collection, dataset_of
 from ..errors import DataError
@@ -38,20 +39,19 @@ def check_drift_of(view: Collection, params: DriftParams, progress: Progress = s
     """
     check_value_field(view, params.score_field, kind="float")
     check_value_field(view, params.novel_field, kind="bool")
-    if not 0 < params.alpha < 1:
-        raise DataError(f"alpha, the accepted share of false alarms, must lie between 0 and 1, got {params.alpha:g}")
+    if not SMALLEST_P_VALUE <= params.alpha < 1:
+        raise DataError(
+            f"the accepted share of false alarms must lie between {SMALLEST_P_VALUE:g} and 1, got {params.alpha:g}; no "
+            "check is surer than that."
+        )
     sides = choose_sides(view, params)
     judge = None if params.classifier is None else Judge.load(view, params.classifier)
     if sides.reference is not None:
-        name, found = (
-            sides.reference.name,
-            _against_images(view, sides.current, sides.reference, judge, params, progress),
-        )
+        name = sides.reference.name
+        found = _against_images(view, sides.current, sides.reference, judge, params, progress)
     elif judge is not None:
-        name, found = (
-            "what is stored with the classifier",
-            _against_stored(view, sides.current, judge, params, progress),
-        )
+        name = "what is stored with the classifier"
+        found = _against_stored(view, sides.current, judge, params, progress)
     else:
         raise DataError(
             "name what the images are held against: a split, a saved view or a tag of the dataset, another dataset or "

@@ -30,7 +30,7 @@ from .vectors import FAILURE_FIELD, RUN, check_any, embed_files, select_samples
 if TYPE_CHECKING:
     from ..training.classifier import Classifier
 
-_MEASURED = 2_000  # images of each side whose files are decoded whole for their statistics
+_MEASURED = 500  # images of each side whose files are decoded whole for their statistics
 
 
 @dataclass(frozen=True, eq=False)

@@ -242,7 +242,7 @@ def test_a_classifier_of_patches_is_refused(world: fo.Dataset, classifier: Path,
         ({"reference_view": "gone"}, "no saved view 'gone'"),
         ({"reference_split": "train", "current_split": "train"}, "are the same images"),
         ({"reference_tag": "train tag", "current_split": "test", "current_tag": "train tag"}, "nothing to check"),
-        ({"reference_split": "train", "alpha": 0.0}, "alpha"),
+        ({"reference_split": "train", "alpha": 0.001}, "0.0025"),
         ({"reference_split": "train", "score_field": "split"}, "split"),
     ],
 )
