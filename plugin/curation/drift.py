@@ -43,7 +43,7 @@ class Drift:
         exemplars: (e,) int64. Rows of current images that show best what is new, one of each kind, the clearest first.
         scores: (n,) float32 in 0..1. Chance that an image like this one is a current one: 0.5 = as usual among the
             reference images, 1 = unlike them. NaN = it has no usable vector or prediction.
-        novel: (n,) bool. Farther from every training image than 99 in 100 reference images are.
+        novel: (n,) bool. Farther from the nearest training images than 99 in 100 reference images are.
         novelty: (n,) float32 >= 0. That distance, 1 = at the limit. NaN as in `scores`.
         tests: The tests behind the decision.
         classes: What moved in each class's probabilities; None without probabilities.
@@ -157,14 +157,15 @@ def _scores(sets: DriftSets, evidence: Evidence, progress: Progress) -> tuple[np
     domain[evidence.now] = evidence.domain.held_out[len(evidence.now) :]
     around[evidence.now[:seen]] = evidence.around.shares[seen:]
     around[evidence.now[seen:]] = evidence.around.shares_around(evidence.components[seen:])
-    novelty[evidence.now] = evidence.novelty.of(evidence.components)
+    novelty[evidence.now] = evidence.novelty.of(sets.current[evidence.now])
     rest = np.setdiff1d(sets.current_rows, evidence.now)
     for part in blocks(len(rest)):
         rows = rest[part]
-        components = evidence.space.components(sets.current[rows])
+        vectors = sets.current[rows]
+        components = evidence.space.components(vectors)
         domain[rows] = evidence.domain.chance(components)
         around[rows] = evidence.around.shares_around(components)
-        novelty[rows] = evidence.novelty.of(components)
+        novelty[rows] = evidence.novelty.of(vectors)
         progress("drift: each image", part.stop, len(rest))
     return np.maximum((domain + around) / 2, novelty / (1 + novelty)).round(4), novelty
 

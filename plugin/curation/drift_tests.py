@@ -96,11 +96,11 @@ def gather_evidence(sets: DriftSets, several: bool, rng: np.random.Generator, pr
     around = Neighbourhoods(matched, shuffles, rng)
     looked_at = len(around.rows) // 2
     tests.add("neighbourhoods", around.statistic(), around.effect_size(), looked_at)
-    novelty = _novelty(sets, space, rng)
+    novelty = _novelty(sets, rng)
     if sets.trained_on is None:
         tests.add("novelty", *farther(around.distance, shuffles.of(around.rows)), looked_at)
     else:
-        tests.add("novelty", *farther(novelty.of(matched), shuffles), images)
+        tests.add("novelty", *farther(novelty.of(vectors), shuffles), images)
     return Evidence(
         tests=tuple(tests.found),
         p_value=tests.together(),
@@ -134,10 +134,10 @@ class _Tests:
         return float(p_values(((-np.log(self._p_values)) ** _POWER).sum(axis=0))[0])
 
 
-def _novelty(sets: DriftSets, space: Space, rng: np.random.Generator) -> Novelty:
+def _novelty(sets: DriftSets, rng: np.random.Generator) -> Novelty:
     """Return what measures novelty: from a sample of the training images, or else of the reference."""
     reference = rng.permutation(sets.reference_rows)
     if sets.trained_on is None:
-        return Novelty(space, sets.reference[reference[: Novelty.MOST]], None)
+        return Novelty(sets.reference[reference[: Novelty.MOST]], None)
     trained = rng.permutation(len(sets.trained_on))[: Novelty.MOST]
-    return Novelty(space, sets.trained_on[trained], sets.reference[reference[:_HELD_OUT]])
+    return Novelty(sets.trained_on[trained], sets.reference[reference[:_HELD_OUT]])

@@ -1,7 +1,10 @@
 """Images unlike anything that a classifier was trained on: candidates for a class that it does not know.
 
-How far an image lies from the nearest training image (nearest neighbours find what is out of distribution about as well
-as anything: Sun et al. 2022, arXiv:2204.06507), in units of a limit that one in a hundred reference images exceeds.
+How far an image lies from its five nearest training images (nearest neighbours find what is out of distribution about
+as well as anything: Sun et al. 2022, arXiv:2204.06507), in units of a limit that one in a hundred reference images
+exceeds. Distances are measured in all directions, since what is foreign differs in those in which known images hardly
+vary. They are measured twice: between vectors of length 1, as a network's features say most by their direction, and
+between the vectors as they are.
 """
 
 from __future__ import annotations
@@ -10,18 +13,19 @@ import numpy as np
 
 from ..errors import DataError
 from .drift_shuffles import Shuffles
-from .drift_space import Space, blocks
+from .drift_space import blocks
 
+_NEIGHBOURS = 5
 _BEYOND = 0.01
 _BLOCK = 2_048
 _LEAST = 1e-3  # of the usual length of a vector: anything nearer may be the same image, after rounding
+_NOTHING = 1e-12
 
 
 class Novelty:
     """Training images, or reference images in their place, and how far others may lie from them.
 
     Args:
-        space: What distances are measured in.
         trained: (t, d) training vectors, all finite; `MOST` are enough.
         held_out: (n, d) vectors of the same kinds of images that are not among them; None = each training image in
             turn, compared with the others.
@@ -30,34 +34,59 @@ class Novelty:
         DataError: Most of `held_out` are training images after all.
     """
 
-    MOST = 4_000
+    MOST = 2_000
 
-    def __init__(self, space: Space, trained: np.ndarray, held_out: np.ndarray | None) -> None:
-        self._trained = space.components(trained)
-        self._squares = (self._trained**2).sum(axis=1)
+    def __init__(self, trained: np.ndarray, held_out: np.ndarray | None) -> None:
+        self._trained = np.asarray(trained, np.float32)
+        self._lengths = np.linalg.norm(self._trained, axis=1)
+        self._usual_length = max(float(self._lengths.mean()), _NOTHING)
         itself = held_out is None
-        usual = self._distances(self._trained if held_out is None else space.components(held_out), itself)
-        if not itself and not np.median(usual) and self._squares.any():
+        usual, nearest = self._distances(self._trained if held_out is None else held_out, itself)
+        if not itself and not np.median(nearest) and self._varies():
             raise DataError(
                 "most of the reference images are among those that the classifier was trained on, so that anything "
                 "else would look new. Choose reference images that it was not trained on, or leave those out."
             )
-        self._limit = max(float(np.quantile(usual, 1 - _BEYOND)), _LEAST)
+        self._limits = np.maximum(np.quantile(usual, 1 - _BEYOND, axis=0), _LEAST)
+        self._limit = float(np.quantile(self._beyond(usual), 1 - _BEYOND)) or 1.0
 
-    def of(self, components: np.ndarray) -> np.ndarray:
-        """Return (n,) float32 >= 0: distances to the nearest training image, 1 = at the limit; rounded to 1e-4."""
-        return np.round(self._distances(components) / self._limit, 4).astype(np.float32)
+    def of(self, vectors: np.ndarray) -> np.ndarray:
+        """Return (n,) float32 >= 0: how far (n, d) vectors lie out, 1 = at the limit; rounded to 1e-4."""
+        return np.round(self._beyond(self._distances(vectors)[0]) / self._limit, 4).astype(np.float32)
 
-    def _distances(self, components: np.ndarray, itself: bool = False) -> np.ndarray:
-        found = np.empty(len(components), np.float32)
-        for part in blocks(len(components), _BLOCK):
-            rows = components[part]
-            nearest = self._squares - 2 * rows @ self._trained.T
-            if itself:
-                nearest[np.arange(len(rows)), np.arange(part.start, part.stop)] = np.inf
-            found[part] = np.sqrt(np.maximum((rows**2).sum(axis=1) + nearest.min(axis=1), 0))
-        found[found < _LEAST] = 0
-        return found
+    def _beyond(self, distances: np.ndarray) -> np.ndarray:
+        return np.asarray((distances / self._limits).max(axis=1))
+
+    def _varies(self) -> bool:
+        return bool((self._trained != self._trained[0]).any())
+
+    def _distances(self, vectors: np.ndarray, itself: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Return how far (n, d) vectors lie from training vectors; `itself`: they are these, each left out in turn.
+
+        Returns:
+            (n, 2) distances to the fifth nearest one, of length 1 and as they are; (n,) to the nearest one as it is.
+            Those as they are come in units of the usual length.
+        """
+        far, near = np.empty((len(vectors), 2), np.float32), np.empty(len(vectors), np.float32)
+        rank = min(_NEIGHBOURS, len(self._trained) - itself) - 1
+        for part in blocks(len(vectors), _BLOCK):
+            rows = np.asarray(vectors[part], np.float32)
+            lengths = np.linalg.norm(rows, axis=1)[:, None]
+            products = rows @ self._trained.T
+            turned = 2 - 2 * products / np.maximum(lengths * self._lengths, _NOTHING)
+            apart = (lengths**2 + self._lengths**2 - 2 * products) / self._usual_length**2
+            for column, squares in enumerate((turned, apart)):
+                if itself:
+                    squares[np.arange(len(rows)), np.arange(part.start, part.stop)] = np.inf
+                far[part, column] = np.partition(squares, rank, axis=1)[:, rank]
+            near[part] = apart.min(axis=1)
+        return _roots(far), _roots(near)
+
+
+def _roots(squares: np.ndarray) -> np.ndarray:
+    """Return the distances; what rounding alone may make of 0 is 0."""
+    distances = np.sqrt(np.maximum(squares, 0))
+    return np.where(distances < _LEAST, 0, distances)
 
 
 def farther(distances: np.ndarray, shuffles: Shuffles) -> tuple[np.ndarray, float]:
