@@ -113,12 +113,12 @@ def make_classifier(folder: Path, version: str = "v1", *, reference: bool = True
 def serve(
     state: Path, predicted: list[str], answers: list[str | None], version: str = "v1", shift: float = 0.0
 ) -> None:
-    """Have predictions remembered and, where an answer is given, answered: one an hour, the last one an hour ago."""
-    rng = np.random.default_rng(1)
+    """Have predictions remembered and, where an answer is given, answered: one an hour, the last half an hour ago."""
+    rng, now = np.random.default_rng(1), datetime.now(UTC)
     mapping = ServedMapping(version, PETS, False, CONTROL, PETS)
     store = ServedStore(state)
     for number, (label, answer) in enumerate(zip(predicted, answers, strict=True), 1):
-        at = LATELY - timedelta(hours=len(predicted) - number + 1)
+        at = now - timedelta(hours=len(predicted) - number + 0.5)
         likely = np.where(np.array(PETS) == label, 0.9, 0.1)
         vector = rng.normal(shift, 1, WIDTH)
         store.remember([ServedPrediction(1, number, mapping, at.timestamp(), True, (label,), likely, vector)])

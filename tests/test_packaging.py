@@ -48,6 +48,7 @@ OPERATORS = [
     "@winnow/curation/label_report",
     "@winnow/curation/loop",
     "@winnow/curation/loop_status",
+    "@winnow/curation/model_health",
     "@winnow/curation/move_to_split",
     "@winnow/curation/preview_augmentation",
     "@winnow/curation/pull_from_label_studio",

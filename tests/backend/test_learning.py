@@ -26,10 +26,10 @@ from winnow.backend.loading import load_warm
 from winnow.backend.promotion import cancel_training
 from winnow.backend.remembering import Memory, RememberPlan
 from winnow.backend.retraining_policy import is_due
-from winnow.backend.versions import version_in
 from winnow.plugin.labeling.labeling_config import Control
 from winnow.plugin.labeling.returned_annotations import Returned
 from winnow.plugin.labeling.served_predictions import ServedMapping, ServedPrediction
+from winnow.plugin.training.versions import version_in
 
 PLAN = LearningPlan(least_annotations=5, quiet_seconds=0.0, preset="probe", held_out_least=15, niceness=0)
 START = {"action": "START_TRAINING", "project": {"id": 1}}
