@@ -48,7 +48,10 @@ class Novelty:
                 "else would look new. Choose reference images that it was not trained on, or leave those out."
             )
         self._limits = np.maximum(np.quantile(usual, 1 - _BEYOND, axis=0), _LEAST)
-        self._limit = float(np.quantile(self._beyond(usual), 1 - _BEYOND)) or 1.0
+        beyond = self._beyond(usual)
+        # Of so many other images one more is among them: the quantile that a new one exceeds once in a hundred times.
+        level = min(1.0, (1 - _BEYOND) * (1 + 1 / len(beyond)))
+        self._limit = float(np.quantile(beyond, level, method="higher")) or 1.0
 
     def of(self, vectors: np.ndarray) -> np.ndarray:
         """Return (n,) float32 >= 0: how far (n, d) vectors lie out, 1 = at the limit; rounded to 1e-4."""

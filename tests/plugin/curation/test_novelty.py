@@ -27,12 +27,17 @@ def test_novelty_is_the_larger_of_two_distances_to_the_fifth_nearest_in_units_of
         return np.stack([fifth(unit(rows), unit(trained)), fifth(rows, trained)], axis=1)
 
     limits = np.quantile(both(held_out), 0.99, axis=0)
-    limit = np.quantile((both(held_out) / limits).max(axis=1), 0.99)
+    limit = np.sort((both(held_out) / limits).max(axis=1))[-3]  # of 300: three in 301 new ones lie beyond it
     assert found == pytest.approx((both(asked) / limits).max(axis=1) / limit, rel=1e-2)
 
 
-def test_one_in_a_hundred_reference_images_lies_beyond_the_limit() -> None:
-    assert (Novelty(rows_of(500, 0), None).of(rows_of(5_000, 1)) > 1).mean() < 0.03
+def test_one_in_a_hundred_new_images_lies_beyond_the_limit_also_of_few_reference_images() -> None:
+    beyond = [
+        (Novelty(rows_of(500, 0), rows_of(100, seed)).of(rows_of(1_000, 100 + seed)) > 1).mean()
+        for seed in range(1, 20)
+    ]
+
+    assert np.mean(beyond) == pytest.approx(0.01, abs=0.005)
 
 
 def test_images_that_differ_where_known_ones_hardly_vary_are_new() -> None:
