@@ -17,6 +17,7 @@ from .drift_space import blocks
 
 _NEIGHBOURS = 5
 _BEYOND = 0.01
+_SCALED_BY = 500  # training images, each compared with the others
 _BLOCK = 2_048
 _LEAST = 1e-3  # of the usual length of a vector: anything nearer may be the same image, after rounding
 _NOTHING = 1e-12
@@ -47,7 +48,10 @@ class Novelty:
                 "most of the reference images are among those that the classifier was trained on, so that anything "
                 "else would look new. Choose reference images that it was not trained on, or leave those out."
             )
-        self._limits = np.maximum(np.quantile(usual, 1 - _BEYOND, axis=0), _LEAST)
+        # What the two distances are measured by comes of training images alone: of reference images it would make these
+        # less new than any others, and a test of that would find what is not there.
+        own = self._distances(self._trained[:_SCALED_BY], itself=True)[0] if len(self._trained) > 1 else usual
+        self._scales = np.maximum(np.quantile(own, 1 - _BEYOND, axis=0), _LEAST)
         beyond = self._beyond(usual)
         # Of so many other images one more is among them: the quantile that a new one exceeds once in a hundred times.
         level = min(1.0, (1 - _BEYOND) * (1 + 1 / len(beyond)))
@@ -58,7 +62,7 @@ class Novelty:
         return np.round(self._beyond(self._distances(vectors)[0]) / self._limit, 4).astype(np.float32)
 
     def _beyond(self, distances: np.ndarray) -> np.ndarray:
-        return np.asarray((distances / self._limits).max(axis=1))
+        return np.asarray((distances / self._scales).max(axis=1))
 
     def _varies(self) -> bool:
         return bool((self._trained != self._trained[0]).any())
