@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .panel_style import names_axis
+
 _ORANGE, _GREY, _RED = "#ff6d04", "#9a9a9a", "#d62728"
 _MOST_CLASSES = 15
-_LONGEST_NAME = 18
 
 
 def scatter_traces(points: dict[str, list[Any]]) -> list[dict[str, Any]]:
@@ -66,12 +67,11 @@ def class_traces(classes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def class_layout(classes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the layout of the bars of classes."""
     names = [each["name"] for each in classes[:_MOST_CLASSES]]
-    cut = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in names]
     return {
         "height": 300,
         "margin": {"l": 55, "r": 20, "t": 10, "b": 20},
         "barmode": "group",
-        "xaxis": {"type": "category", "tickmode": "array", "tickvals": names, "ticktext": cut, "automargin": True},
+        "xaxis": names_axis(names),
         "yaxis": {"title": {"text": "mean probability, %"}, "rangemode": "tozero"},
         "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.1},
         "showlegend": True,

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..plugin.curation.label_report import LabelReport
+from .panel_style import names_axis
 
 MOST_CLASSES = 30
 MOST_PAIRS = 20
 _NUMBERED_UP_TO = 15  # with more classes, numbers in the cells cannot be read
-_LONGEST_NAME = 18
 # Opaque, so that white numbers are read in the App's dark and light mode alike.
 _ORANGES = [[0.0, "#7a6152"], [1.0, "#ff6d04"]]
 _GREYS = [[0.0, "#5c5c5c"], [1.0, "#5c5c5c"]]
@@ -47,9 +47,9 @@ def matrix_layout(report: LabelReport) -> dict[str, Any]:
             "side": "top",
             "tickangle": _tick_angle(names),
             "showgrid": False,
-            **_names_axis(names),
+            **names_axis(names),
         },
-        "yaxis": {"title": {"text": "label"}, "autorange": "reversed", "showgrid": False, **_names_axis(names)},
+        "yaxis": {"title": {"text": "label"}, "autorange": "reversed", "showgrid": False, **names_axis(names)},
     }
 
 
@@ -85,7 +85,7 @@ def rate_layout(report: LabelReport) -> dict[str, Any]:
         "height": 90 + _row_height(names) * max(len(names), 3),
         "margin": {"l": 20, "r": 20, "t": 10, "b": 40},
         "xaxis": {"title": {"text": "wrong labels, % (90 % interval)"}, "rangemode": "tozero", "automargin": True},
-        "yaxis": {"autorange": "reversed", **_names_axis(names)},
+        "yaxis": {"autorange": "reversed", **names_axis(names)},
         "bargap": 0.4,
     }
 
@@ -135,9 +135,3 @@ def _row_height(names: list[str]) -> int:
 
 def _tick_angle(names: list[str]) -> int:
     return -40 if len(names) <= _NUMBERED_UP_TO else -90
-
-
-def _names_axis(names: list[str]) -> dict[str, Any]:
-    """Return an axis of class names, which a name like "7" would otherwise turn into numbers; long names are cut."""
-    shown = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in names]
-    return {"type": "category", "tickmode": "array", "tickvals": names, "ticktext": shown, "automargin": True}

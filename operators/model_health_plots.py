@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..plugin.workflows.health_figures import Health, Share, VersionHealth
+from .panel_style import names_axis
 
 MOST_CLASSES = 30
 _MOST_VERSIONS, _MOST_POINTS = 5, 300
@@ -18,7 +19,6 @@ _BANDS = ("rgba(255,109,4,.18)", "rgba(74,144,217,.18)", "rgba(46,158,99,.18)", 
 _GREY = "#9a9a9a"
 _LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
 _ROW_HEIGHT = 26
-_LONGEST_NAME = 18
 
 
 def accuracy_traces(health: Health) -> list[dict[str, Any]]:
@@ -76,13 +76,11 @@ def recall_traces(health: Health) -> list[dict[str, Any]]:
 def recall_layout(health: Health) -> dict[str, Any]:
     """Return the layout of the recall by class, the worst on top."""
     names = [each.name for each in health.classes[:MOST_CLASSES]]
-    short = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in names]
-    axis = {"type": "category", "autorange": "reversed", "tickmode": "array", "tickvals": names, "ticktext": short}
     return {
         "height": 110 + _ROW_HEIGHT * max(len(names), 3),
         "margin": {"l": 20, "r": 20, "t": 30, "b": 40},
         "xaxis": {"title": {"text": "recall, % (95 % interval)"}, "range": [0, 101]},
-        "yaxis": {**axis, "automargin": True},
+        "yaxis": {**names_axis(names), "autorange": "reversed"},
         "bargap": 0.4,
         "legend": _LEGEND,
         "showlegend": any(np.isfinite(each.expected) for each in health.classes),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from fiftyone.operators import types
 
+_LONGEST_NAME = 18
 PLOT_CONFIG = {"displayModeBar": False, "responsive": True}
 # One column that is as wide as the panel, however wide its plots would like to be.
 COLUMN = types.GridView(
@@ -13,3 +17,9 @@ COLUMN = types.GridView(
     gap=1,
     componentsProps={"grid": {"sx": {"gridTemplateColumns": "minmax(0, 1fr)"}}},
 )
+
+
+def names_axis(names: Sequence[str]) -> dict[str, Any]:
+    """Return an axis of class names, which a name like "7" would otherwise turn into numbers; long names are cut."""
+    shown = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in names]
+    return {"type": "category", "tickmode": "array", "tickvals": list(names), "ticktext": shown, "automargin": True}

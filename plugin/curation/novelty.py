@@ -50,7 +50,9 @@ class Novelty:
             )
         # What the two distances are measured by comes of training images alone: of reference images it would make these
         # less new than any others, and a test of that would find what is not there.
-        own = self._distances(self._trained[:_SCALED_BY], itself=True)[0] if len(self._trained) > 1 else usual
+        own = usual
+        if not itself and len(self._trained) > 1:
+            own = self._distances(self._trained[:_SCALED_BY], itself=True)[0]
         self._scales = np.maximum(np.quantile(own, 1 - _BEYOND, axis=0), _LEAST)
         beyond = self._beyond(usual)
         # Of so many other images one more is among them: the quantile that a new one exceeds once in a hundred times.

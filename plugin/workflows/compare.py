@@ -17,9 +17,9 @@ from ..errors import DataError
 from ..progress import Progress, silent
 from ..training.class_scores import ClassScores
 from ..training.comparison import Comparison, compare, compare_several
-from .evaluation_parts import judged_rows, rounded
+from .evaluation_parts import judged_rows
 from .findings import read_findings
-from .wording import counted
+from .wording import counted, rounded
 
 RUN = "winnow_comparison"
 BOTH, NEITHER = "both", "neither"

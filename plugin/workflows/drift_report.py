@@ -13,7 +13,7 @@ from ..failures import Failure
 from .drift_images import Described, Judge
 from .drift_settings import DriftParams
 from .drift_slices import PREDICTED, SliceDrift
-from .wording import counted, failure_lines, listed
+from .wording import counted, failure_lines, listed, rounded
 
 _CLASSES_TOLD, _SLICES_TOLD, _EXEMPLARS_TOLD = 10, 5, 20
 _FEW = 200  # images of a side; with fewer, only large changes can be told from chance
@@ -213,8 +213,3 @@ class DriftReport:
             f"look at what drifts most (by {fields}), label some of the new images, and evaluate the classifier on "
             "them: drift alone does not say that it is wrong."
         )
-
-
-def rounded(value: float) -> float | None:
-    """Return a figure for JSON, to four decimals; None where there is none."""
-    return round(float(value), 4) if np.isfinite(value) else None

@@ -27,13 +27,12 @@ from .evaluation_parts import (
     judged_rows,
     metrics_of,
     probability_metrics,
-    rounded,
     score_slices,
     slice_lines,
     weakest_classes,
 )
 from .findings import read_findings
-from .wording import counted
+from .wording import counted, rounded
 
 _CONFUSIONS = 20
 _CONFUSIONS_TOLD = 5

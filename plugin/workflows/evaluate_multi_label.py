@@ -23,13 +23,12 @@ from .evaluation_parts import (
     judged_rows,
     metrics_of,
     probability_metrics,
-    rounded,
     score_slices,
     slice_lines,
     weakest_classes,
 )
 from .findings import read_findings
-from .wording import counted
+from .wording import counted, rounded
 
 if TYPE_CHECKING:
     from .evaluate import EvaluateParams

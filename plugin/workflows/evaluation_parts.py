@@ -14,6 +14,7 @@ from ..datasets.views import Collection
 from ..training.class_scores import ClassScores
 from ..training.intervals import Interval
 from ..training.slices import slice_rows
+from .wording import rounded
 
 RUN = "winnow_evaluation"
 _MOST_TOLD = 5
@@ -135,13 +136,6 @@ def probability_metrics(measured: Any) -> Iterator[str]:
 def metrics_of(measured: Any) -> dict[str, Any]:
     """Return a dataclass of metrics as plain JSON; NaN becomes null."""
     return {name: rounded(value) for name, value in asdict(measured).items()}
-
-
-def rounded(value: Any) -> Any:
-    """Return a number, or a tuple of numbers, as plain JSON; NaN becomes None."""
-    if isinstance(value, float):
-        return None if np.isnan(value) else round(value, 4)
-    return [rounded(item) for item in value] if isinstance(value, tuple) else value
 
 
 def interval_text(interval: Interval) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .wording import rounded
+
 _NAN = math.nan
 
 
@@ -41,7 +43,7 @@ class Share:
 
     def plain(self) -> dict[str, Any]:
         """Return plain JSON."""
-        return {"value": number(self.value), "low": number(self.low), "high": number(self.high), "of": self.of}
+        return {"value": rounded(self.value), "low": rounded(self.low), "high": rounded(self.high), "of": self.of}
 
 
 NOTHING = Share(_NAN, _NAN, _NAN, 0)
@@ -249,8 +251,3 @@ class Health:
     def novel(self) -> Share:
         """Share of the images of the newest check that look unlike anything trained on."""
         return self.checks[-1].novel if self.checks else NOTHING
-
-
-def number(value: float | None) -> float | None:
-    """Return a number as JSON has it: rounded, None where it is not known."""
-    return None if value is None or not math.isfinite(value) else round(float(value), 4)

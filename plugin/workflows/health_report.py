@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .health_figures import Decision, Health, Moved, number
+from .health_figures import Decision, Health, Moved
 from .health_leads import headline, leads, next_steps
+from .wording import rounded
 
 _MOST_CLASSES = 5
 _MOST_DECISIONS = 3
@@ -51,7 +52,7 @@ class HealthReport:
                     "accuracy": each.accuracy.plain(),
                     "overrides": each.overrides.plain(),
                     "blind_accuracy": each.blind.plain(),
-                    "calibration_error": number(each.calibration_error),
+                    "calibration_error": rounded(each.calibration_error),
                 }
                 for each in health.versions
             ],
@@ -60,8 +61,8 @@ class HealthReport:
                     "time": each.time.isoformat(timespec="seconds"),
                     "what": each.what,
                     "is_drift": each.is_drift,
-                    "p_value": number(each.p_value),
-                    "effect_size": number(each.effect),
+                    "p_value": rounded(each.p_value),
+                    "effect_size": rounded(each.effect),
                     "novel": each.novel.plain(),
                 }
                 for each in health.checks
@@ -100,7 +101,7 @@ class HealthReport:
 
 def _moved(each: Moved) -> dict[str, Any]:
     figures = {"p_value": each.p_value, "effect_size": each.effect, "before": each.before, "now": each.now}
-    return {"name": each.name, **{name: number(value) for name, value in figures.items()}}
+    return {"name": each.name, **{name: rounded(value) for name, value in figures.items()}}
 
 
 def _section(title: str, entries: Sequence[str]) -> list[str]:

@@ -19,9 +19,9 @@ from ..training.comparison import Comparison, compare, compare_several
 from ..training.evaluation import evaluate
 from ..training.intervals import Interval
 from ..training.multi_label_evaluation import evaluate_multi_label
-from .evaluation_parts import rounded
 from .loop_settings import LoopSettings
 from .training_rows import Labels
+from .wording import rounded
 
 _NO_INTERVAL = (float("nan"), float("nan"))
 

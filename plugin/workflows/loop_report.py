@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..datasets.loops import split_field
-from .evaluation_parts import interval_text, rounded
+from .evaluation_parts import interval_text
 from .loop_curve import RoundPoint
 from .loop_labeling import open_batches, view_name
 from .loop_state import (
@@ -23,7 +23,7 @@ from .loop_state import (
     LoopState,
 )
 from .loop_training import expected_minutes
-from .wording import counted, listed
+from .wording import counted, listed, rounded
 
 _CLASSES_TOLD = 8
 _ROUNDS_TOLD = 12

@@ -19,9 +19,8 @@ from ..training.calibration import NEVER
 from ..training.classifier import Classifier, load_classifier, save_classifier
 from ..training.reference import Reference
 from ..training.thresholds import TOO_FEW, Thresholds, thresholds_for
-from .evaluation_parts import rounded
 from .findings import read_findings
-from .wording import counted, failure_lines
+from .wording import counted, failure_lines, rounded
 
 RUN = "winnow_thresholds"
 _SPLITS = {

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from ..failures import Failure
 
@@ -37,3 +40,10 @@ def failure_lines(
     if len(failures) > most:
         lines.append(f"- and {len(failures) - most:,} more; the field `winnow_failure` has each one's reason.")
     return lines
+
+
+def rounded(value: Any) -> Any:
+    """Return a number, or a tuple of numbers, as plain JSON, to four decimals; what is not finite becomes None."""
+    if isinstance(value, (float, np.floating)):
+        return round(float(value), 4) if np.isfinite(value) else None
+    return [rounded(item) for item in value] if isinstance(value, tuple) else value
