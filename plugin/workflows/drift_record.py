@@ -10,7 +10,6 @@ import numpy as np
 
 from ..curation.projection import project
 from ..datasets import runs
-from ..datasets.runs import SavedRun
 from ..datasets.views import Collection
 from ..training.reference import Reference
 from .drift_images import Described
@@ -26,23 +25,17 @@ class SavedDrift:
     """The last drift check of a dataset.
 
     Attributes:
-        run: When, and with which settings.
         summary: As of `DriftReport.summary`.
         points: Of both sides in a plane, see `points_of`.
         scores: Sample id -> drift score, of what was checked.
-        novel: Sample ids of what is unlike anything trained on.
-        exemplars: Sample ids of what shows best what is new.
         history: All checks, the oldest first: `time` (ISO 8601, UTC), `current`, `reference`, `version`, `is_drift`,
             `p_value`, `effect_size`, `images`, `novel`, and `score`, the mean drift score.
         stale: Why it no longer tells about the whole dataset, None while it does.
     """
 
-    run: SavedRun
     summary: dict[str, Any]
     points: dict[str, list[Any]]
     scores: dict[str, float]
-    novel: list[str]
-    exemplars: list[str]
     history: list[dict[str, Any]]
     stale: str | None
 
@@ -54,12 +47,9 @@ def load_drift(view: Collection) -> SavedDrift | None:
     if run is None or found is None:
         return None
     return SavedDrift(
-        run,
         run.summary,
         found["points"],
         dict(zip(found["ids"], found["scores"], strict=True)),
-        found["novel"],
-        found["exemplars"],
         found["history"],
         runs.is_stale(view, RUN),
     )
@@ -88,8 +78,6 @@ def save_drift(view: Collection, report: DriftReport, reference: Described | Ref
             "points": points_of(report, reference),
             "ids": samples.ids[known].tolist(),
             "scores": [round(float(score), 4) for score in drift.scores[known]],
-            "novel": samples.ids[drift.novel].tolist(),
-            "exemplars": samples.ids[drift.exemplars].tolist(),
             "history": [*([] if earlier is None else earlier.history), point][-_HISTORY:],
         },
     )
