@@ -67,8 +67,9 @@ class LabelStudioLogin:
         if response.status_code != httpx.codes.OK:
             raise ImageAccessError(
                 AccessProblem.UNAUTHORIZED,
-                f"Label Studio refuses the personal access token (status {response.status_code}); make a new one under "
-                "Account & Settings > Personal Access Token",
+                f"Label Studio refuses the personal access token (status {response.status_code}), as it does when "
+                "that was revoked, or when Label Studio was started again with another SECRET_KEY; make a new one "
+                "under Account & Settings > Personal Access Token",
             )
         try:
             return str(response.json()["access"])
