@@ -152,6 +152,19 @@ def test_leakage_benchmark_reports_its_targets() -> None:
     assert report["candidates_hold"] > 0.9
 
 
+@pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} names no folder with CIFAR-10 and its list of leaks")
+def test_case_study_holds_findings_against_what_people_found() -> None:
+    command = [sys.executable, "-m", "benchmarks.case_study", "--data", os.environ[DATA], "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["leaks"]["listed and flagged"] <= report["leaks"]["listed"] < report["leaks"]["test images judged"]
+    assert report["labels"]["f1"] > 0.4
+    assert report["labels"]["wrong among the worst 100"] > report["labels"]["precision"]
+
+
 def test_serving_benchmark_loses_no_request_whatever_is_wrong() -> None:
     command = [sys.executable, "-m", "benchmarks.serving", "--quick", "--json"]
 
