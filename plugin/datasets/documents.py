@@ -33,6 +33,14 @@ def read_documents(
             yield document["_id"], plain(document)
 
 
+def find_documents(
+    view: Collection, condition: Mapping[str, Any], fields: Sequence[str]
+) -> Iterator[tuple[ObjectId, Document]]:
+    """Yield the samples of the dataset that meet a condition of MongoDB's, by id, with these fields."""
+    for document in dataset_of(view)._sample_collection.find(condition, list(fields)).sort("_id"):
+        yield document["_id"], plain(document)
+
+
 def write_documents(view: Collection, values: Mapping[ObjectId, Document]) -> None:
     """Set fields of samples, and renew the samples that are in memory."""
     now = datetime.now(UTC)

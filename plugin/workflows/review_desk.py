@@ -7,11 +7,14 @@ All that goes in and comes out is plain JSON, as a page in a browser has it. Kin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..datasets.samples import chosen_label_field
 from ..datasets.views import Collection, dataset_of
 from ..errors import DataError, FieldError
+from .review_applying import Application, ApplicationPlan, carry_out, plan_groups, plan_labels
+from .review_group_queue import GroupQueue, copies_queue, leaks_queue
+from .review_groups import GroupFields
 from .review_label_queue import (
     LabelQueue,
     confusion_cells,
@@ -22,11 +25,14 @@ from .review_label_queue import (
 )
 from .review_labels import user_name
 from .review_queue import Json, QueueState, checked_count, known_splits, read_steps
-from .review_terms import LABEL_STEPS
+from .review_terms import GROUP_STEPS, LABEL_STEPS
 
 LABELS, DUPLICATES, LEAKS, PREDICTIONS = "labels", "duplicates", "leaks", "predictions"
-_TITLES = {LABELS: "Label issues", PREDICTIONS: "Predictions"}
+_TITLES = {LABELS: "Label issues", DUPLICATES: "Near-duplicates", LEAKS: "Leaks", PREDICTIONS: "Predictions"}
+_STEPS = {LABELS: LABEL_STEPS, DUPLICATES: GROUP_STEPS, LEAKS: GROUP_STEPS, PREDICTIONS: LABEL_STEPS}
 PAGE = 20
+
+Queue: TypeAlias = LabelQueue | GroupQueue
 
 
 def start(view: Collection, prediction_field: str | None = None) -> Json:
@@ -96,7 +102,8 @@ def save(
         view: The collection.
         kind: The queue.
         steps: Each with the item's `key` and the `decision`: of labels "accept", "keep", "label" (with `label`, the
-            class) or "unsure". Optional: `seen`, as the item had it.
+            class) or "unsure"; of groups "mark" (with `marks`, sample id -> "keep" or "remove", of all its images),
+            "apart" (no duplicates of each other), "keep all" or "unsure". Optional: `seen`, as the item had it.
         session: As an earlier call of the same review returned it; None = a new one begins.
         reviewer: Who decides; None = the user of the operating system.
         prediction_field: As in `start`.
@@ -110,7 +117,7 @@ def save(
     """
     queue = _queue(view, kind, prediction_field, None)
     by = (reviewer or "").strip() or user_name()
-    return queue.save(read_steps(steps, LABEL_STEPS), session, by).summary()
+    return queue.save(read_steps(steps, _STEPS[kind]), session, by).summary()
 
 
 def back(
@@ -122,6 +129,51 @@ def back(
         DataError: There is no such session, or it was undone as a whole.
     """
     return {"items": _queue(view, kind, prediction_field, None).back(session, keys)}
+
+
+def plan(view: Collection, kind: str, way: str, *, tag: str = "", split: str = "", delete_files: bool = False) -> Json:
+    """Say what `apply` would do with the same arguments, without doing it.
+
+    Returns:
+        `count` (of images), `sentence`, `notes`, and `refused`: why it can't be done, or None.
+    """
+    return _plan(view, kind, Application(way, tag, split, delete_files))[0].summary()
+
+
+def apply(view: Collection, kind: str, way: str, *, tag: str = "", split: str = "", delete_files: bool = False) -> Json:
+    """Do something with the images of the view that are marked for removal, or whose label is unsure; it can be undone.
+
+    Args:
+        view: The collection.
+        kind: The queue.
+        way: "tag", "split" (move to another one) or "delete"; unsure labels can only be tagged.
+        tag: The tag.
+        split: The split; "" = out of every split.
+        delete_files: Move the files of deleted samples into the trash below Winnow's home too.
+
+    Returns:
+        `text` (markdown) and `action`, the key in the log; None where nothing was changed.
+
+    Raises:
+        DataError: There is nothing to do, or it is refused.
+        FieldError: Splits are kept where nothing can be moved.
+    """
+    planned, fields = _plan(view, kind, Application(way, tag, split, delete_files))
+    report = carry_out(view, planned, fields)
+    return {"text": report.text(), "action": report.action}
+
+
+def samples_of(view: Collection, kind: str, keys: Sequence[str]) -> list[str]:
+    """Return the ids of the samples behind the keys of items."""
+    queue = _queue(view, kind, None, None)
+    return queue.samples(keys) if isinstance(queue, GroupQueue) else list(keys)
+
+
+def _plan(view: Collection, kind: str, application: Application) -> tuple[ApplicationPlan, GroupFields | None]:
+    queue = _queue(view, kind, None, None)
+    if isinstance(queue, GroupQueue):
+        return plan_groups(view, queue.fields, application), queue.fields
+    return plan_labels(view, queue.label_field, application), None
 
 
 def _state(view: Collection, kind: str, prediction_field: str | None) -> Json:
@@ -139,7 +191,7 @@ def _state(view: Collection, kind: str, prediction_field: str | None) -> Json:
     }
 
 
-def _queue(view: Collection, kind: str, prediction_field: str | None, cell: Mapping[str, str] | None) -> LabelQueue:
+def _queue(view: Collection, kind: str, prediction_field: str | None, cell: Mapping[str, str] | None) -> Queue:
     found = _find(view, kind, prediction_field, cell)
     if isinstance(found, QueueState):
         raise DataError(f"there is nothing to review in '{dataset_of(view).name}': {found.note}.")
@@ -148,9 +200,13 @@ def _queue(view: Collection, kind: str, prediction_field: str | None, cell: Mapp
 
 def _find(
     view: Collection, kind: str, prediction_field: str | None, cell: Mapping[str, str] | None
-) -> LabelQueue | QueueState:
+) -> Queue | QueueState:
     if kind == LABELS:
         return flagged_labels(view)
+    if kind == DUPLICATES:
+        return copies_queue(view)
+    if kind == LEAKS:
+        return leaks_queue(view)
     if kind == PREDICTIONS:
         return disputed_labels(view, prediction_field, cell)
     raise DataError(f"there is no review of '{kind}'. Choose from: {', '.join(_TITLES)}.")

@@ -81,7 +81,7 @@ def nearest_good_labels(
     for row, key in enumerate(asked.ids):
         columns = [column for column in nearest[row] if searched.ids[column] in good and similarity[row, column] > -2]
         found[key] = [
-            Neighbour(searched.ids[column], *good[searched.ids[column]], float(similarity[row, column]))
+            Neighbour(searched.ids[column], *good[searched.ids[column]], round(float(similarity[row, column]), 4))
             for column in columns[:MOST]
         ]
     return found
