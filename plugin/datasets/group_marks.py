@@ -183,7 +183,7 @@ def _bring_back(view: Collection, run: SavedRun, changes: Mapping[ObjectId, _Cha
 def _made(view: Collection, run: SavedRun) -> str | None:
     """Return when the groups were found, as text."""
     found = next((each for each in list_runs(view) if each.key == run.params["found_by"]), None)
-    return None if found is None else found.time.isoformat()
+    return None if found is None else found.made
 
 
 def _mark(label: str, by: str, at: datetime, group: str) -> Document:

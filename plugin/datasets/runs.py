@@ -50,6 +50,11 @@ class SavedRun:
     newest_sample: str | None
     version: str
 
+    @property
+    def made(self) -> str:
+        """Its time as text, as exact as the database keeps it: by this it is told from the next run of its key."""
+        return self.time.isoformat(timespec="milliseconds")
+
 
 def save_run(
     view: Collection,
@@ -129,6 +134,11 @@ def update_run(
         dataset.update_run_config(key, config)
     else:
         _replace(dataset, key, config, results)
+
+
+def take_notice(view: Collection) -> None:
+    """Read anew which runs there are and what they say: another process may have saved some."""
+    dataset_of(view)._doc.reload("runs")
 
 
 def list_runs(view: Collection) -> list[SavedRun]:

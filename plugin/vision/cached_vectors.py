@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,27 +17,14 @@ from .shards import width_of
 _LOOKED_UP_AT_ONCE = 2048
 
 
-@dataclass(frozen=True, eq=False)
-class CachedVectors:
-    """What the cache holds of n files.
-
-    Attributes:
-        known: (n,) bool. The file is as it was when its vector was computed, and that is in the cache.
-        vectors: (m, d) float32 of the known ones, not normalised.
-    """
-
-    known: np.ndarray
-    vectors: np.ndarray
-
-
-def cached_vectors(
+def cached_directions(
     paths: Sequence[str] | np.ndarray,
     weights_hash: str,
     preprocessing: Preprocessing,
     storage: Storage = "float32",
     root: Path | None = None,
-) -> CachedVectors:
-    """Look up the vectors of files.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Look up the vectors of files, scaled to length 1.
 
     Args:
         paths: n files.
@@ -46,30 +32,41 @@ def cached_vectors(
         preprocessing: How files became its input.
         storage: How the cache keeps them.
         root: Folder of the cache; None = below `winnow_home()`.
+
+    Returns:
+        (n,) bool: the file is as it was when its vector was computed, and that is in the cache. And the (m, d) float32
+        unit vectors of these; those that have no direction, or are damaged, are 0.
     """
     root = root or embeddings_root()
-    folder = _space(root, weights_hash, preprocessing, storage)
+    space = _space(root, weights_hash, preprocessing, storage)
     known = np.zeros(len(paths), bool)
-    if folder is None or not len(paths):
-        return CachedVectors(known, np.empty((0, 0), np.float32))
-    cache = EmbeddingCache(*folder, storage)
-    index = FileIndex(root / "files.sqlite")
-    found: list[np.ndarray] = []
+    if space is None:
+        return known, np.empty((0, 0), np.float32)
+    cache, index = EmbeddingCache(*space, storage), FileIndex(root / "files.sqlite")
+    found, count = np.empty((len(paths), space[1]), np.float32), 0
     try:
         for start in range(0, len(paths), _LOOKED_UP_AT_ONCE):
             part = [str(path) for path in paths[start : start + _LOOKED_UP_AT_ONCE]]
             stamps = list(work_ahead(stamp_of, part, chunk=256, window=_LOOKED_UP_AT_ONCE))
             digests = index.lookup(part, stamps)
             rows = np.array([row for row, digest in enumerate(digests) if digest is not None], np.int64)
+            if not len(rows):
+                continue
             keys = np.frombuffer(b"".join(digest for digest in digests if digest), np.uint8).reshape(len(rows), -1)
-            if len(rows):
-                held, vectors, _ = cache.get_many(keys)
-                known[start + rows[held]] = True
-                found.append(vectors)
+            held, vectors, _ = cache.get_many(keys, check=False)
+            known[start + rows[held]] = True
+            found[count : count + len(vectors)] = _directions(vectors)
+            count += len(vectors)
     finally:
         index.close()
-    vectors = np.concatenate(found) if found else np.empty((0, folder[1]), np.float32)
-    return CachedVectors(known, vectors)
+    return known, found[:count]
+
+
+def _directions(vectors: np.ndarray) -> np.ndarray:
+    length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    usable = np.isfinite(length) & (length > 0)
+    scale = np.divide(1, length, out=np.zeros_like(length), where=usable)
+    return np.where(usable[:, None], vectors, 0) * scale[:, None]
 
 
 def _space(root: Path, weights_hash: str, preprocessing: Preprocessing, storage: Storage) -> tuple[Path, int] | None:

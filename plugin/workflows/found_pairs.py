@@ -49,7 +49,7 @@ def read_found_pairs(view: Collection, key: str) -> FoundPairs:
     run = next((run for run in runs.list_runs(view) if run.key == key), None)
     if run is None:
         return _of([], [], [])
-    return _read(dataset_of(view).name, key, run.time.isoformat())
+    return _read(dataset_of(view).name, key, run.made)
 
 
 @lru_cache(maxsize=2)

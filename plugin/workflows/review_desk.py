@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ..datasets.samples import chosen_label_field
-from ..datasets.views import Collection, dataset_of
+from ..datasets.views import Collection, check_whole_images, dataset_of
 from ..errors import DataError, FieldError
 from .review_applying import Application, ApplicationPlan, carry_out, plan_groups, plan_labels
 from .review_group_queue import GroupQueue, copies_queue, leaks_queue
@@ -24,6 +24,7 @@ from .review_label_queue import (
     prediction_fields_of,
 )
 from .review_labels import user_name
+from .review_plan import issue_fields
 from .review_queue import Json, QueueState, checked_count, known_splits, read_steps
 from .review_terms import GROUP_STEPS, LABEL_STEPS
 
@@ -41,7 +42,17 @@ def start(view: Collection, prediction_field: str | None = None) -> Json:
     Args:
         view: The collection; only what is in it is reviewed.
         prediction_field: Field of the predictions whose cells are meant; None = the first one that there is.
+
+    Returns:
+        `dataset`, `reviewer` (the user of the operating system), `queues`, `classes`, `splits`, `cells` (of the
+        confusion matrix off its diagonal, the largest first) and `prediction_fields`. Of each queue `kind`, `title`,
+        the numbers `waiting` and `decided`, and, where there is one, `stale` (why its findings are older than the
+        dataset), `run` (the operator that has to run first) and `note`.
+
+    Raises:
+        DataError: The view shows patches, frames or clips.
     """
+    check_whole_images(view)
     fields = prediction_fields_of(view)
     field = prediction_field or next(iter(fields), None)
     queues = [{"kind": kind, "title": title, **_state(view, kind, field)} for kind, title in _TITLES.items()]
@@ -51,7 +62,7 @@ def start(view: Collection, prediction_field: str | None = None) -> Json:
         "queues": queues,
         "classes": _classes(view),
         "splits": known_splits(view, None),
-        "cells": confusion_cells(view, field) if field else [],
+        "cells": _cells(view, field),
         "prediction_fields": fields,
     }
 
@@ -192,6 +203,7 @@ def _state(view: Collection, kind: str, prediction_field: str | None) -> Json:
 
 
 def _queue(view: Collection, kind: str, prediction_field: str | None, cell: Mapping[str, str] | None) -> Queue:
+    check_whole_images(view)
     found = _find(view, kind, prediction_field, cell)
     if isinstance(found, QueueState):
         raise DataError(f"there is nothing to review in '{dataset_of(view).name}': {found.note}.")
@@ -214,6 +226,13 @@ def _find(
 
 def _classes(view: Collection) -> list[str]:
     try:
-        return known_classes(view, chosen_label_field(view, None))
+        return known_classes(view, issue_fields(view).labels or chosen_label_field(view, None))
     except FieldError:
+        return []
+
+
+def _cells(view: Collection, prediction_field: str | None) -> list[Json]:
+    try:
+        return confusion_cells(view, prediction_field) if prediction_field else []
+    except FieldError:  # it is open which field holds the labels: the queue's note says so
         return []

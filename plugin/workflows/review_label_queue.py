@@ -16,6 +16,7 @@ from ..datasets.multi_labels import multi_label_fields
 from ..datasets.predictions import check_prediction_field
 from ..datasets.samples import chosen_label_field
 from ..datasets.views import Collection, dataset_of, every_image, single_images
+from ..errors import DataError
 from .findings import LABEL_ISSUES_RUN
 from .review_neighbours import Neighbour, nearest_good_labels
 from .review_plan import IssueFields, issue_fields
@@ -215,12 +216,15 @@ def disputed_labels(
 
     Raises:
         FieldError: It is open which field holds the labels, or the field of predictions can't be used.
+        DataError: That is no cell.
     """
     if not (known := prediction_fields_of(view)):
         return QueueState(run="apply_classifier", note="there are no predictions of one class an image yet")
     label_field, field = chosen_label_field(view, None), prediction_field or known[0]
     check_prediction_field(view, field, label_field)
     label, predicted = f"{label_field}.label", f"{field}.label"
+    if cell is not None and not {"given", "predicted"} <= set(cell):
+        raise DataError(f"a cell of the confusion matrix is a `given` and a `predicted` class, got {dict(cell)}.")
     if cell is None:
         disputed: Json = _disputed(label, predicted)
     else:

@@ -61,11 +61,7 @@ def rank(split: str) -> int:
 
 def propose_copies(members: Sequence[Member]) -> dict[str, str]:
     """Return sample id -> "keep" or "remove" for near-duplicates: the image that the search chose, or the next best."""
-    kept = [member for member in members if member.role in (KEEPER, KEPT)]
-    best = min(map(_split_rank, members))
-    if not kept or (best < _TRAINING <= min(map(_split_rank, kept))):
-        kept = [min(members, key=_preference)]
-    return _marks(members, {member.id for member in kept})
+    return _marks(members, [member for member in members if member.role in (KEEPER, KEPT)])
 
 
 def propose_leak(members: Sequence[Member], are_linked: Callable[[str, str], bool]) -> dict[str, str]:
@@ -81,10 +77,7 @@ def propose_leak(members: Sequence[Member], are_linked: Callable[[str, str], boo
         leaks = any(other.split != member.split and (not linked or are_linked(member.id, other.id)) for other in kept)
         if not leaks or not member.split:
             kept.append(member)
-    going = {member.id for member in members} - {member.id for member in kept}
-    if any(_split_rank(member) < _TRAINING for member in members if member.id in going):
-        kept = [member for member in kept if _split_rank(member) < _TRAINING]
-    return _marks(members, {member.id for member in kept})
+    return _marks(members, kept)
 
 
 def hindrance(marks: Mapping[str, str], members: Sequence[Member]) -> str | None:
@@ -117,5 +110,10 @@ def _preference(member: Member) -> tuple[Any, ...]:
     return (_split_rank(member), member.label is None, -pixels, -(member.bytes or 0), member.id)
 
 
-def _marks(members: Sequence[Member], kept: set[str]) -> dict[str, str]:
-    return {member.id: KEEP if member.id in kept else REMOVE for member in members}
+def _marks(members: Sequence[Member], kept: Sequence[Member]) -> dict[str, str]:
+    """Return the marks that keep these images, or, where that is not allowed, the nearest to it that is."""
+    going = [member for member in members if member not in kept]
+    if not all(may_go(member.split, [each.split for each in kept]) for member in going):
+        kept = [member for member in kept if _split_rank(member) < _TRAINING]
+    staying = {member.id for member in kept or [min(members, key=_preference)]}
+    return {member.id: KEEP if member.id in staying else REMOVE for member in members}
