@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from bson import ObjectId
+from bson.errors import InvalidId
 
 from ..curation.splits import standard_split
 from ..datasets.split_names import NEVER_ASSUMED, TAGS, read_splits, split_sources
@@ -129,7 +130,7 @@ def read_place(place: str) -> tuple[float | None, ObjectId]:
     try:
         value, key = json.loads(place)
         return None if value is None else float(value), ObjectId(key)
-    except (TypeError, ValueError, ArithmeticError) as cause:
+    except (TypeError, ValueError, InvalidId) as cause:
         raise DataError(f"'{place}' is no place in a review. Begin at the start, without one.") from cause
 
 
