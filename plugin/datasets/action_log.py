@@ -1,7 +1,9 @@
 """The log of what was changed at a person's wish: each action a run that holds what undoing it needs.
 
 The records are BSON, so that a deleted sample's document comes back to the bit. They lie in the runs' results, which
-MongoDB keeps in files of any size (GridFS); what is more than one part is spread over runs of its own.
+MongoDB keeps in files of any size (GridFS); what is more than one part is spread over runs of its own. An action that
+grows, such as a review, keeps its newest records with itself and hands older ones on to parts, so that what is written
+each time stays small.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from .views import Collection, dataset_of
 
 _PREFIX = "winnow_action_"
 _PART_BYTES = 32 << 20  # of BSON, held in memory at a time
+_NEWEST_BYTES = 256 << 10  # of BSON, written again whenever a growing action gets more records
 _UNDONE = "undone"
 
 
@@ -59,6 +62,7 @@ def record_action(
     Returns:
         The action's key.
     """
+    runs.take_notice(view)  # else another process's action of the same number would be lost
     key = f"{_PREFIX}{1 + max((_number(run.key) for run in list_logged(view)), default=0)}"
     parts = _parts(records)
     first = next(parts)
@@ -79,15 +83,41 @@ def record_action(
     return key
 
 
+def append_records(view: Collection, key: str, samples: int, records: Iterable[Mapping[str, Any]]) -> None:
+    """Add records to an action that began without any, before more of it is done.
+
+    Records and number change in one write: a crash leaves the old or the new, and more to undo than was done at worst.
+
+    Args:
+        view: Any collection of the dataset.
+        key: The action.
+        samples: Number of samples that it changes from now on, in all.
+        records: What undoing needs of each sample that is changed next.
+    """
+    found = _results(view, key)
+    count, newest = found["parts"], _unpacked(found["records"])
+    *full, last = _parts(records)
+    older = [found["records"]] * bool(newest and (full or len(newest) >= _NEWEST_BYTES))
+    for part in (*older, *full):
+        count += 1
+        _save_part(view, f"{key}_part_{count}", part)
+    if older:
+        newest = b""
+    held = {"records": _pack([newest, _unpacked(last)]), "parts": count, "grows": True}
+    runs.update_run(view, key, summary={**runs.load_run(view, key).summary, "samples": samples}, results=held)
+
+
 def read_records(view: Collection, key: str) -> Iterator[dict[str, Any]]:
     """Yield the records of an action in their order; one part is in memory at a time."""
-    results = runs.load_results(view, key)
-    if results is None:
-        raise DataError(f"the records of action '{key}' were deleted, so it can't be undone.")
-    yield from _unpack(results["records"])
-    for number in range(2, results["parts"] + 1):
+    found = _results(view, key)
+    grows = found.get("grows", False)
+    if not grows:
+        yield from _unpack(found["records"])
+    for number in range(2, found["parts"] + 1):
         part = dataset_of(view).load_run_results(f"{key}_part_{number}", cache=False)
         yield from _unpack(part.results["records"])
+    if grows:
+        yield from _unpack(found["records"])
 
 
 def list_logged(view: Collection) -> list[SavedRun]:
@@ -114,6 +144,13 @@ def chunks(records: Iterable[Any], size: int) -> Iterator[list[Any]]:
     iterator = iter(records)
     while chunk := list(itertools.islice(iterator, size)):
         yield chunk
+
+
+def _results(view: Collection, key: str) -> dict[str, Any]:
+    results = runs.load_results(view, key)
+    if results is None:
+        raise DataError(f"the records of action '{key}' were deleted, so it can't be undone.")
+    return results
 
 
 def _number(key: str) -> int:
@@ -145,5 +182,9 @@ def _pack(documents: list[bytes]) -> str:
     return base64.b64encode(zlib.compress(b"".join(documents))).decode("ascii")
 
 
+def _unpacked(text: str) -> bytes:
+    return zlib.decompress(base64.b64decode(text))
+
+
 def _unpack(text: str) -> list[dict[str, Any]]:
-    return bson.decode_all(zlib.decompress(base64.b64decode(text)))
+    return bson.decode_all(_unpacked(text))

@@ -1,9 +1,9 @@
 """What a person decided about labels, remembered on the labels themselves.
 
-A decision is a few attributes of the user's own `fo.Classification`: `decision` ("accepted", "kept" or "unsure"),
-`decided_by`, `decided_at` (UTC), and `decided_label`, the label that it is about: when somebody changes the label
-afterwards, the decision is void. `history` holds the labels that were replaced, the oldest first. Being part of the
-labels, all of this goes where these go: into clones, exports and the App's sidebar, and it leaves with them.
+A decision is a few attributes of the user's own `fo.Classification`: `decision` ("accepted", "kept", "corrected" or
+"unsure"), `decided_by`, `decided_at` (UTC), and `decided_label`, the label that it is about: when somebody changes the
+label afterwards, the decision is void. `history` holds the labels that were replaced, the oldest first. Being part of
+the labels, all of this goes where these go: into clones, exports and the App's sidebar, and it leaves with them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import numpy as np
 from .fields import add_label_attributes
 from .views import Collection, dataset_of, every_image
 
-ACCEPTED, KEPT, UNSURE = "accepted", "kept", "unsure"
+ACCEPTED, KEPT, CORRECTED, UNSURE = "accepted", "kept", "corrected", "unsure"
+# Decisions after which a label is known to be right: the suggested class, the given one, or one that a person named.
+CONFIRMING = (ACCEPTED, KEPT, CORRECTED)
 
 DECISION, _BY, _AT, ABOUT, _HISTORY = "decision", "decided_by", "decided_at", "decided_label", "history"
 _ATTRIBUTES: dict[str, tuple[type[fo.Field], type[fo.Field] | None]] = {
@@ -38,7 +40,7 @@ class LabelDecisions:
     """What a person decided about n labels.
 
     Attributes:
-        confirmed: (n,) bool. The label is right: it was accepted or kept, and is the same since.
+        confirmed: (n,) bool. The label is right: it was accepted, kept or corrected, and is the same since.
         unsure: (n,) bool. A person looked at the label, which is the same since, and could not tell.
     """
 
@@ -51,7 +53,7 @@ class Decision:
     """One person's decision about labels.
 
     Attributes:
-        decision: "accepted", "kept" or "unsure"; None = what was decided before is forgotten.
+        decision: "accepted", "kept", "corrected" or "unsure"; None = what was decided before is forgotten.
         by: Name of the person.
         at: When, in UTC, whole seconds.
         run: Key of the action in the log.
@@ -76,7 +78,7 @@ def read_label_decisions(view: Collection, ids: np.ndarray, label_field: str | N
     def among(*decisions: str) -> np.ndarray:
         return np.fromiter((decided.get(key) in decisions for key in ids), dtype=bool, count=len(ids))
 
-    return LabelDecisions(confirmed=among(ACCEPTED, KEPT), unsure=among(UNSURE))
+    return LabelDecisions(confirmed=among(*CONFIRMING), unsure=among(UNSURE))
 
 
 def decided_ids(view: Collection, label_field: str) -> list[str]:

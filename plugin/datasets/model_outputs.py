@@ -10,6 +10,7 @@ from scipy.special import expit, softmax
 
 from ..errors import FieldError
 from .fields import GIVEN, is_own
+from .group_marks import DECIDED_GROUP
 from .multi_labels import multi_label_fields, read_multi_labels
 from .samples import Samples, label_fields
 from .stored_predictions import class_order, prediction_chunks, survey_predictions
@@ -134,8 +135,8 @@ def output_fields(view: Collection, label_field: str | None) -> list[str]:
 
 
 def _suggests(view: Collection, field: str) -> bool:
-    """Whether the field holds suggestions for wrong labels, which are no predictions."""
-    return view.get_field(f"{field}.{GIVEN}") is not None
+    """Whether the field holds suggestions for wrong labels, or marks of a review, neither of which are predictions."""
+    return any(view.get_field(f"{field}.{name}") is not None for name in (GIVEN, DECIDED_GROUP))
 
 
 def check_predictions(view: Collection, field: str, kind: type[fo.Label]) -> None:

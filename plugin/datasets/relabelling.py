@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,7 +45,7 @@ def decide_labels(
     """
     check_editable(view, label_field)
     new, after = labels or {}, dict(findings or {})
-    found = [str(key) for key, _ in _labels(view, label_field, sorted(set(ids)))]
+    found = [str(key) for key, _ in labels_held(view, label_field, sorted(set(ids)))]
     if not found:
         return Done(None, 0)
 
@@ -58,7 +59,7 @@ def decide_labels(
             "label": new.get(str(key), held[label_field]["label"]),
             "findings": {field: held.get(field) for field in after},
         }
-        for key, held in _labels(view, label_field, found, after)
+        for key, held in labels_held(view, label_field, found, after)
     )
     run = record_action(view, METHOD, params, len(found), records)
     decided = decision_of(params, run)
@@ -70,25 +71,61 @@ def decide_labels(
 
 def undo_decision(view: Collection, run: SavedRun) -> Done:
     """Bring back labels, attributes and findings of the samples whose label nobody has changed or judged since."""
-    dataset, label_field, decided = dataset_of(view), run.params["label_field"], decision_of(run.params, run.key)
+    decided = decision_of(run.params, run.key)
     back, missing = 0, 0
     for chunk in chunks(read_records(view, run.key), CHUNK):
-        held = dict(_labels(view, label_field, [str(record["_id"]) for record in chunk]))
-        returning: dict[ObjectId, Document] = {}
-        for record in chunk:
-            was, label = record["was"], held.get(record["_id"], {}).get(label_field)
-            if label is None or not _alike(label, plain(decide(was, record["label"], decided))):
-                missing += not (label and _alike(label, was))  # as it was: the action was cut off before it
-                continue
-            others = {name: value for name, value in label.items() if name not in TOUCHED}
-            findings = {field: value for field, value in record["findings"].items() if dataset.has_field(field)}
-            label = others | {name: was[name] for name in TOUCHED if name in was}
-            returning[record["_id"]] = {label_field: label} | findings
-        write_documents(view, returning)
-        back += len(returning)
+        changes = {
+            record["_id"]: LabelChange(
+                record["was"], plain(decide(record["was"], record["label"], decided)), record["findings"]
+            )
+            for record in chunk
+        }
+        returned, changed = bring_labels_back(view, run.params["label_field"], changes)
+        back, missing = back + returned, missing + changed
     mark_undone(view, run.key)
-    note = f"{missing} samples are gone, or their label was changed or judged again since"
-    return Done(run.key, back, (note,) * (missing > 0))
+    return Done(run.key, back, notes_on_missing(missing))
+
+
+@dataclass(frozen=True)
+class LabelChange:
+    """What was made of a label, and of the findings about it.
+
+    Attributes:
+        was: The label's document before.
+        after: The label's document after.
+        findings: Field of Winnow's -> what it held before.
+    """
+
+    was: Document
+    after: Document
+    findings: Document
+
+
+def bring_labels_back(view: Collection, label_field: str, changes: Mapping[ObjectId, LabelChange]) -> tuple[int, int]:
+    """Undo changes of labels; what a person attached to them since stays.
+
+    Returns:
+        How many labels are as before again, and how many are gone, or were changed or judged again since.
+    """
+    dataset, missing = dataset_of(view), 0
+    held = dict(labels_held(view, label_field, [str(key) for key in changes]))
+    returning: dict[ObjectId, Document] = {}
+    for key, change in changes.items():
+        label = held.get(key, {}).get(label_field)
+        if label is None or not alike(label, change.after):
+            missing += not (label and alike(label, change.was))  # as it was: the action was cut off before it
+            continue
+        others = {name: value for name, value in label.items() if name not in TOUCHED}
+        findings = {field: value for field, value in change.findings.items() if dataset.has_field(field)}
+        label = others | {name: change.was[name] for name in TOUCHED if name in change.was}
+        returning[key] = {label_field: label} | findings
+    write_documents(view, returning)
+    return len(returning), missing
+
+
+def notes_on_missing(missing: int) -> tuple[str, ...]:
+    """Return a note on the labels that stay as they are, where there are any."""
+    return (f"{missing} samples are gone, or their label was changed or judged again since",) * (missing > 0)
 
 
 def check_editable(view: Collection, label_field: str) -> None:
@@ -106,12 +143,13 @@ def decision_of(params: Mapping[str, Any], run: str) -> Decision:
     return Decision(params["decision"], params["by"], datetime.fromisoformat(params["at"]), run)
 
 
-def _labels(
+def labels_held(
     view: Collection, label_field: str, ids: Sequence[str], more: Iterable[str] = ()
 ) -> Iterator[tuple[ObjectId, Document]]:
     """Yield those samples that exist and have a label, by id, each with the label and the other fields."""
     return read_documents(view, ids, [label_field, *more], {f"{label_field}.label": {"$ne": None}})
 
 
-def _alike(label: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def alike(label: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two documents of a label are the same in all that a decision may change."""
     return all(label.get(name) == other.get(name) for name in TOUCHED)

@@ -50,6 +50,11 @@ class SavedRun:
     newest_sample: str | None
     version: str
 
+    @property
+    def made(self) -> str:
+        """Its time as text, as exact as the database keeps it: by this it is told from the next run of its key."""
+        return self.time.isoformat(timespec="milliseconds")
+
 
 def save_run(
     view: Collection,
@@ -99,7 +104,12 @@ def add_fields(view: Collection, key: str, fields: Sequence[str]) -> None:
 
 
 def update_run(
-    view: Collection, key: str, *, params: Mapping[str, Any] | None = None, summary: Mapping[str, Any] | None = None
+    view: Collection,
+    key: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    summary: Mapping[str, Any] | None = None,
+    results: Mapping[str, Any] | None = None,
 ) -> None:
     """Change what a saved run of Winnow says, in one write: a crash leaves the old or the new, never neither.
 
@@ -108,6 +118,7 @@ def update_run(
         key: The run.
         params: Its settings from now on; None = as they are.
         summary: Likewise.
+        results: Likewise.
 
     Raises:
         DataError: Winnow has no such run on the dataset.
@@ -119,7 +130,15 @@ def update_run(
         config.params = dict(params)
     if summary is not None:
         config.summary = dict(summary)
-    dataset.update_run_config(key, config)
+    if results is None:
+        dataset.update_run_config(key, config)
+    else:
+        _replace(dataset, key, config, results)
+
+
+def take_notice(view: Collection) -> None:
+    """Read anew which runs there are and what they say: another process may have saved some."""
+    dataset_of(view)._doc.reload("runs")
 
 
 def list_runs(view: Collection) -> list[SavedRun]:

@@ -28,7 +28,7 @@ _LABEL_NAMES = (
 )
 _FINDING_NAMES = (
     *("duplicate_group", "duplicate_score", "duplicate_role", "duplicate_conflict", "duplicate_decisions"),
-    *("leak_score", "leak_kind", "winnow_failure"),
+    *("leak_score", "leak_kind", "leak_group", "leak_review", "duplicate_review", "winnow_failure"),
 )
 _LABELING_NAMES = (
     *("selection_rank", "selection_score", "selection_reason"),

@@ -66,6 +66,19 @@ def load_view(dataset: fo.Dataset, name: str) -> fo.DatasetView:
     return dataset.load_saved_view(name)
 
 
+def check_whole_images(view: Collection) -> None:
+    """Make sure that the collection is no view of parts of samples.
+
+    Raises:
+        DataError: It shows patches, frames or clips.
+    """
+    if isinstance(view, fo.DatasetView) and (view._is_patches or view._is_frames or view._is_clips):
+        raise DataError(
+            f"the view of '{dataset_of(view).name}' shows patches, frames or clips, but whole images are needed. "
+            "Use the dataset, or turn the view into a dataset of images first: view.clone('NAME')."
+        )
+
+
 def check_images(view: Collection) -> None:
     """Make sure that each element of the collection is one whole image.
 
@@ -73,11 +86,7 @@ def check_images(view: Collection) -> None:
         DataError: It is empty, or holds videos, groups, object patches or anything else than images.
     """
     name = dataset_of(view).name
-    if isinstance(view, fo.DatasetView) and (view._is_patches or view._is_frames or view._is_clips):
-        raise DataError(
-            f"the view of '{name}' shows patches, frames or clips, but whole images are needed. Use the dataset, "
-            "or turn the view into a dataset of images first: view.clone('NAME')."
-        )
+    check_whole_images(view)
     if view.media_type == "group":
         raise DataError(
             f"'{name}' is grouped (slices: {', '.join(view.group_slices or []) or 'dynamic'}), but single images are "

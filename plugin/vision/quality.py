@@ -22,13 +22,19 @@ def image_sizes(paths: Sequence[str] | np.ndarray) -> np.ndarray:
     """Return (n,) float64 pixels of each image, read off its header; NaN where that can't be read."""
 
     def pixels(path: str) -> float:
-        try:
-            with Image.open(path) as image:
-                return float(image.width * image.height)
-        except (*DECODING_ERRORS, Image.DecompressionBombError):
-            return float("nan")
+        size = width_and_height(path)
+        return float(size[0] * size[1]) if size else float("nan")
 
     return np.array(list(work_ahead(pixels, (str(path) for path in paths))), np.float64)
+
+
+def width_and_height(path: str) -> tuple[int, int] | None:
+    """Return the pixels of an image as they are stored, read off its header; None where that can't be read."""
+    try:
+        with Image.open(path) as image:
+            return image.width, image.height
+    except (*DECODING_ERRORS, Image.DecompressionBombError):
+        return None
 
 
 def file_sizes(paths: Sequence[str] | np.ndarray) -> np.ndarray:

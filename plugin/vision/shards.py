@@ -108,6 +108,14 @@ def open_shard(path: Path, width: int, dtype: str) -> Shard:
     return shard
 
 
+def width_of(folder: Path) -> int | None:
+    """Return the length of the vectors in a folder of shards, None where it has no whole shard."""
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        with contextlib.suppress(OSError, SafetensorError), safe_open(path, framework="numpy") as shard:
+            return int(shard.get_slice("vectors").get_shape()[1])
+    return None
+
+
 def _mapped(path: Path, start: int, entry: dict) -> np.ndarray:
     first, last = entry["data_offsets"]
     dtype, shape = np.dtype(_NUMPY_TYPES[entry["dtype"]]), tuple(entry["shape"])

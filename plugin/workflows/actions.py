@@ -11,7 +11,9 @@ from typing import Any
 
 from ..datasets import (
     bringing_back,
+    group_marks,
     label_decisions,
+    label_reviews,
     label_sets,
     moving,
     patch_relabelling,
@@ -35,6 +37,8 @@ _UNDO: dict[str, Callable[[Collection, SavedRun], Done]] = {
     label_sets.METHOD: label_sets.undo_label_sets,
     patch_relabelling.METHOD: patch_relabelling.undo_patch_decision,
     bringing_back.METHOD: bringing_back.undo_bring_back,
+    label_reviews.METHOD: label_reviews.undo_label_review,
+    group_marks.METHOD: group_marks.undo_group_review,
 }
 
 _DECIDED = {
@@ -210,6 +214,11 @@ def describe(run: SavedRun) -> str:
         return f"moved {samples} " + (f"to {split}" if split else "out of every split")
     if run.method in (relabelling.METHOD, patch_relabelling.METHOD):
         return _DECIDED[run.params["decision"]].format(counted(run.summary["samples"], "label"))
+    if run.method == label_reviews.METHOD:
+        return f"reviewed {counted(run.summary['samples'], 'label')} as {run.params['by']}"
+    if run.method == group_marks.METHOD:
+        what = "near-duplicates" if run.params["field"] == group_marks.DUPLICATE_REVIEW else "leaks"
+        return f"reviewed {what} among {counted(run.summary['samples'], 'image')} as {run.params['by']}"
     if run.method == label_sets.METHOD:
         return _DECIDED[run.params["decision"]].format(f"labels of {samples}")
     if run.method == bringing_back.METHOD:

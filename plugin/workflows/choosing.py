@@ -53,6 +53,16 @@ class DuplicateFields:
     more: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class LeakFields:
+    """Names of the fields that `find_leaks` wrote on a dataset, and where it read the splits; None = detected."""
+
+    group: str = "leak_group"
+    score: str = "leak_score"
+    kind: str = "leak_kind"
+    splits: str | None = None
+
+
 def choose(view: Collection, what: str, *, selected: Sequence[str] = (), split_field: str | None = None) -> Chosen:
     """Choose samples of a view by what earlier jobs found.
 
@@ -116,6 +126,13 @@ def duplicate_fields(view: Collection) -> DuplicateFields:
     score = _param(view, DUPLICATES_RUN, "score_field") or defaults.score
     role = _param(view, DUPLICATES_RUN, "role_field") or defaults.role
     return DuplicateFields(group, score, role, tuple(set(written) - {group, score, role}))
+
+
+def leak_fields(view: Collection) -> LeakFields:
+    """Return the names of the fields that the last `find_leaks` wrote, and where it read the splits."""
+    names = ((name, _param(view, LEAKS_RUN, f"{name}_field")) for name in ("group", "score", "kind"))
+    given = {name: field for name, field in names if field}
+    return LeakFields(**given, splits=_param(view, LEAKS_RUN, "split_field"))
 
 
 def _copies(images: Collection) -> Chosen:

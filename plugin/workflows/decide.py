@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +83,11 @@ def decide_duplicates(
     images, fields = every_image(view), duplicate_fields(view)
     asked = images.select(list(ids)).values("id")
     if decision == APART:
-        return _call_apart(images, fields, asked, whole_groups=whole_groups)
+        groups = _groups_of(images, fields, asked)
+        sets = [group for group in groups.values() if len(group) > 1] if whole_groups else [asked]
+        if not sets:
+            raise DataError(_no_group(images))
+        return _call_apart(images, fields, groups, sets)
     if decision == KEEP_ALL:
         return _keep_all(images, fields, asked)
     if decision == FORGET:
@@ -99,20 +103,34 @@ def groups_of(view: Collection, ids: Sequence[str]) -> dict[int, list[str]]:
     return _groups_of(images, duplicate_fields(view), images.select(list(ids)).values("id"))
 
 
-def _call_apart(images: Collection, fields: DuplicateFields, asked: list[str], *, whole_groups: bool) -> DecisionReport:
-    groups = _groups_of(images, fields, asked)
-    sets = [group for group in groups.values() if len(group) > 1] if whole_groups else [asked]
-    if not sets:
-        raise DataError(_no_group(images))
+def call_sets_apart(view: Collection, sets: Sequence[Sequence[str]]) -> DecisionReport:
+    """Remember of many sets that the images of each are different, as `decide_duplicates` does of one.
+
+    Raises:
+        DataError: A set has fewer than two samples, or one of them is gone.
+    """
+    images, fields = every_image(view), duplicate_fields(view)
+    return _call_apart(images, fields, _groups_of(images, fields, [key for each in sets for key in each]), sets)
+
+
+def _call_apart(
+    images: Collection, fields: DuplicateFields, groups: Mapping[int, list[str]], sets: Sequence[Sequence[str]]
+) -> DecisionReport:
+    """Call the samples of each set different; `groups` are the duplicate groups that any of them is in."""
     in_groups = {fields.group: {"$in": list(groups)}, fields.role: {"$in": [KEEPER, KEPT]}}
     kept = set(images.match(in_groups).values("id")) if groups else set()
     pairs = call_each_apart(images, sets)
-    apart = set().union(*sets)
+    sets_of: dict[str, list[int]] = defaultdict(list)
+    for number, each in enumerate(sets):
+        for key in each:
+            sets_of[key].append(number)
     leaving: list[str] = []
     keepers: list[str] = []
     for members in groups.values():
-        going = apart.intersection(members)
-        if len(going) < 2:  # the others that it was told apart from are in other groups
+        # Who is told apart only from images of other groups stays in this one.
+        counts = Counter(number for member in members for number in sets_of.get(member, ()))
+        going = {member for member in members if any(counts[number] > 1 for number in sets_of.get(member, ()))}
+        if not going:
             continue
         staying = [member for member in members if member not in going]
         if len(staying) < 2:
@@ -122,7 +140,7 @@ def _call_apart(images: Collection, fields: DuplicateFields, asked: list[str], *
         leaving += going
     _write(images, fields, leaving, None)
     _write(images, fields, keepers, KEEPER)
-    return DecisionReport(APART, len(apart), len(groups), pairs, leaked_among(images, sorted(apart)))
+    return DecisionReport(APART, len(sets_of), len(groups), pairs, leaked_among(images, sorted(sets_of)))
 
 
 def _keep_all(images: Collection, fields: DuplicateFields, asked: list[str]) -> DecisionReport:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..curation.duplicates import DuplicatePairs, Kind
 from ..curation.leaks import cross_split_pairs, leaks_of_groups, leaks_of_pairs, straddles
+from ..curation.units import join_units, number_by_first
 from ..datasets import runs
 from ..datasets.fields import check_value_field, write_values
 from ..datasets.group_views import LEAKS_VIEW, save_group_view
@@ -43,6 +44,7 @@ class LeakParams:
         score_field: Field for the score of an image's best counterpart in another split; 1 where a group says so.
         kind_field: Field for the surest kind of an image's leak: "same file", "same pixels", "near-duplicate", or the
             name of the group.
+        group_field: Field for the number of an image's leak: images that leak into each other, over several steps too.
         label_field: Field of the labels, for what leakage adds to the accuracy; None = detected.
         threshold: Score in 0..1 from which a pair counts; None = automatic.
     """
@@ -52,6 +54,7 @@ class LeakParams:
     group_by: tuple[str, ...] = ()
     score_field: str = "leak_score"
     kind_field: str = "leak_kind"
+    group_field: str = "leak_group"
     label_field: str | None = None
     threshold: float | None = None
 
@@ -96,6 +99,17 @@ class LeakReport:
         flagged = self.pairs.flagged
         for kind, name in reversed(_KINDS.items()):
             found[self.pairs.rows[flagged & (self.pairs.kind == kind)]] = name
+        return found
+
+    def numbers(self) -> np.ndarray:
+        """Return (n,) int64: images with the same number, from 0 on, leak into each other; -1 = no leak."""
+        splits, found = self.samples.splits, np.full(len(self.samples), -1, np.int64)
+        leaked = np.array([kind is not None for kind in self.kinds()], bool)
+        columns = [column.copy() for column in self.groups.values()]
+        for column in columns:
+            column[~straddles(column, splits)] = None
+        units = join_units(len(self.samples), self.pairs.rows[self.pairs.flagged], *columns)
+        found[leaked] = number_by_first(units[leaked])
         return found
 
     def summary(self) -> dict[str, Any]:
@@ -158,6 +172,7 @@ def find_leaks(view: Collection, params: LeakParams = LeakParams(), progress: Pr
     """
     check_value_field(view, params.score_field, kind="float")
     check_value_field(view, params.kind_field, kind="str")
+    check_value_field(view, params.group_field, kind="int")
     check_groups(view, params.group_by)
     embedded = embed_collection(
         view, params.vectors, label_field=params.label_field, split_field=params.split_field, progress=progress
@@ -180,6 +195,7 @@ def report_leaks(
     scores[leaked & np.isin(kinds, list(groups))] = 1  # the user's own word
     write_values(view, params.score_field, samples.ids[leaked], scores[leaked], kind="float")
     write_values(view, params.kind_field, samples.ids[leaked], kinds[leaked], kind="str")
+    write_values(view, params.group_field, samples.ids[leaked], report.numbers()[leaked], kind="int")
     note = save_group_view(view, LEAKS_VIEW, score_field=params.score_field)
     report = replace(
         report,
@@ -193,7 +209,7 @@ def report_leaks(
         LEAKS_RUN,
         method="find_leaks",
         params=asdict(params),
-        fields=[params.score_field, params.kind_field],
+        fields=[params.score_field, params.kind_field, params.group_field],
         summary=report.summary(),
         results={
             "pairs": samples.ids[across.rows[flagged]].tolist(),

@@ -7,6 +7,12 @@ from collections.abc import Iterable
 
 ACCEPT, KEEP, UNSURE, RELABEL, FORGET = "accept", "keep", "unsure", "relabel", "forget"
 REVIEWS = (ACCEPT, KEEP, UNSURE, RELABEL, FORGET)
+# What is decided about labels one by one; OTHER: another class, which the reviewer names.
+OTHER = "label"
+LABEL_STEPS = (ACCEPT, KEEP, OTHER, UNSURE)
+# What is decided about groups one by one; MARK: which images to keep and which to remove.
+MARK, APART, KEEP_ALL = "mark", "apart", "keep all"
+GROUP_STEPS = (MARK, APART, KEEP_ALL, UNSURE)
 
 _KINDS_TOLD = 5
 

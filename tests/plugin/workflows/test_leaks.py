@@ -45,7 +45,7 @@ def test_summary_counts_images_of_the_evaluation_side(report: LeakReport) -> Non
 
 
 def test_run_is_saved_with_its_field(report: LeakReport, shared: fo.Dataset) -> None:
-    assert load_run(shared, "winnow_leaks").fields == ("leak_score", "leak_kind")
+    assert load_run(shared, "winnow_leaks").fields == ("leak_score", "leak_kind", "leak_group")
 
 
 def test_splits_may_be_tags(garments: MakeDataset) -> None:

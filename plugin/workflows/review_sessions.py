@@ -1,0 +1,46 @@
+"""The session of a review: one action of the log, as long as one person goes on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..datasets.action_log import list_logged, undone_at
+from ..datasets.runs import take_notice
+from ..datasets.views import Collection
+from ..errors import DataError
+
+
+def open_session(
+    view: Collection, session: str | None, method: str, reviewer: str, params: Mapping[str, str]
+) -> str | None:
+    """Return the session where it can go on; None where another one has to begin.
+
+    One that was undone, or is another person's or about another field, does not go on.
+
+    Args:
+        view: Any collection of the dataset.
+        session: Its key in the log, None = there is none yet.
+        method: What kind of review it is.
+        reviewer: Who decides.
+        params: Settings of the session that have to be the same.
+    """
+    take_notice(view)  # it may have been undone elsewhere
+    run = next((run for run in list_logged(view) if run.key == session), None) if session else None
+    if run is None or run.method != method or undone_at(run):
+        return None
+    wanted = {**params, "by": reviewer}
+    return run.key if all(run.params.get(name) == value for name, value in wanted.items()) else None
+
+
+def check_session(view: Collection, session: str, method: str) -> None:
+    """Make sure that decisions can be taken back that were made in a session.
+
+    Raises:
+        DataError: There is no such session, or it was undone as a whole.
+    """
+    take_notice(view)
+    run = next((run for run in list_logged(view) if run.key == session and run.method == method), None)
+    if run is None:
+        raise DataError(f"there is no review '{session}' whose decisions could be taken back.")
+    if when := undone_at(run):
+        raise DataError(f"review '{session}' was undone already, at {when}.")
