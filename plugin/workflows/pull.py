@@ -27,7 +27,7 @@ from .pull_params import PullParams
 from .pull_plan import Plan, Rules
 from .pull_report import AskedAgreement, PullReport, new_classes_note
 from .pull_sources import Source, from_file, from_projects
-from .review_labels import user_name
+from .reviewer import user_name
 
 _DEFAULTS = PullParams()
 _VIEW_MARK = "Made by Winnow: images on which annotators disagree"
