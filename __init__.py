@@ -61,6 +61,8 @@ _PUBLIC = {
     "read_history": "plugin.datasets.sample_history",
     "replay_changes": "plugin.workflows.change_replay",
     "ReplayParams": "plugin.workflows.replay_plan",
+    "export_dataset": "plugin.workflows.export_dataset",
+    "ExportDatasetParams": "plugin.workflows.export_dataset",
     "decide_duplicates": "plugin.workflows.decide",
     "review_labels": "plugin.workflows.review_labels",
     "connected_client": "plugin.labeling.connecting",
