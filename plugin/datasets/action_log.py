@@ -59,7 +59,7 @@ def record_action(
     Returns:
         The action's key.
     """
-    key = f"{_PREFIX}{1 + max((_number(run.key) for run in list_logged(view)), default=0)}"
+    key = runs.claim_key(view, _PREFIX)
     parts = _parts(records)
     first = next(parts)
     count = 1

@@ -17,7 +17,7 @@ import fiftyone as fo
 import numpy as np
 
 from .fields import add_label_attributes
-from .views import Collection, dataset_of, every_image
+from .views import Collection, dataset_of, every_image, has_path
 
 ACCEPTED, KEPT, UNSURE = "accepted", "kept", "unsure"
 
@@ -136,5 +136,4 @@ def _with_decision(view: Collection, label_field: str) -> Collection:
 
 
 def _are_declared(view: Collection, label_field: str) -> bool:
-    dataset = dataset_of(view)
-    return all(dataset.get_field(f"{label_field}.{name}") is not None for name in (DECISION, ABOUT))
+    return all(has_path(view, f"{label_field}.{name}") for name in (DECISION, ABOUT))

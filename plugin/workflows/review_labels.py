@@ -81,7 +81,7 @@ def review_labels(
         return tag_samples(view, Chosen(tuple(plan.labels), SELECTED, notes=plan.notes), RELABEL, by=by)
     done = _carry_out(view, plan, by or user_name())
     sentence = plan.sentence(done=True) if done.key else "There was nothing to do."
-    return ActionReport(done.key, done.samples, sentence, (*plan.notes, *_what_follows(view, plan)))
+    return ActionReport(done.key, done.samples, sentence, (*plan.notes, *done.notes, *_what_follows(view, plan)))
 
 
 def find_and_accept(
