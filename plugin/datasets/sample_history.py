@@ -29,7 +29,7 @@ SPLIT_RUN = "winnow_split"
 
 
 @dataclass(frozen=True, slots=True)
-class SampleChange:
+class ImageChange:
     """One image that was changed.
 
     Attributes:
@@ -59,7 +59,7 @@ class SampleChange:
     runs: tuple[str, ...]
 
 
-def read_history(view: Collection, label_field: str | None = None) -> Iterator[SampleChange]:
+def read_history(view: Collection, label_field: str | None = None) -> Iterator[ImageChange]:
     """Yield the images of a dataset that were changed, by sample id, those that were deleted last.
 
     Args:
@@ -149,7 +149,7 @@ class _Reader:
         wanted = ("filepath", "tags", self._origin, self._source, label_field)
         self.fields = sorted({name for name in wanted if name and dataset.has_field(name)})
 
-    def change_of(self, key: str, document: Document, removed: SavedRun | None) -> SampleChange | None:
+    def change_of(self, key: str, document: Document, removed: SavedRun | None) -> ImageChange | None:
         """Return what happened to a sample, None where it is as it was."""
         events: list[_Event] = []
         old_label, new_label = self._labels(key, document, events)
@@ -160,7 +160,7 @@ class _Reader:
             events.append(_event(f"{_what(removed)} removed", removed))
         if not events:
             return None
-        return SampleChange(
+        return ImageChange(
             path=document["filepath"],
             old_label=old_label,
             new_label=new_label,

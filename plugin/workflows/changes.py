@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from ..datasets.action_log import chunks
 from ..datasets.csv_cells import safe_cell
-from ..datasets.sample_history import SampleChange, history_label_field, read_history, same_split
+from ..datasets.sample_history import ImageChange, history_label_field, read_history, same_split
 from ..datasets.targets import source_folder
 from ..datasets.views import Collection, dataset_of
 from ..errors import DataError
@@ -144,15 +144,15 @@ def relative_path(path: str, folder: Path | None) -> str:
     return Path(path).relative_to(folder).as_posix()
 
 
-def _told(changes: Iterator[SampleChange], progress: Progress) -> Iterator[SampleChange]:
+def _told(changes: Iterator[ImageChange], progress: Progress) -> Iterator[ImageChange]:
     for number, change in enumerate(changes, start=1):
         progress(_STEP, number, 0)
         yield change
 
 
 def _written(
-    changes: Iterator[SampleChange], file: TextIO, folder: Path | None, params: ChangesParams
-) -> Iterator[SampleChange]:
+    changes: Iterator[ImageChange], file: TextIO, folder: Path | None, params: ChangesParams
+) -> Iterator[ImageChange]:
     """Write a row for each change, and hand it on."""
     columns = (*COLUMNS, DIGEST_COLUMN) if params.sha256 else COLUMNS
     writer = csv.writer(file)
@@ -166,7 +166,7 @@ def _written(
             yield change
 
 
-def _counted(view: Collection, changes: Iterator[SampleChange], csv_file: str | None) -> ChangesReport:
+def _counted(view: Collection, changes: Iterator[ImageChange], csv_file: str | None) -> ChangesReport:
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     for change in changes:
@@ -188,7 +188,7 @@ def _counted(view: Collection, changes: Iterator[SampleChange], csv_file: str | 
     )
 
 
-def _row(change: SampleChange, folder: Path | None, delimiter: str) -> dict[str, str]:
+def _row(change: ImageChange, folder: Path | None, delimiter: str) -> dict[str, str]:
     return {
         "path": relative_path(change.path, folder),
         "old_label": joined(change.old_label, delimiter),

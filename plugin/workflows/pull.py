@@ -76,7 +76,7 @@ def pull_from_label_studio(
         by_class=sum(job.plan.by_class.values(), Counter()),
         clashes=tuple(job.plan.clashes),
         agreement=_agreement(job.plan, job.asked.all),
-        notes=(*notes, *new_classes, *job.asked.notes),
+        notes=(*notes, *new_classes, *job.asked.notes, *done.notes),
         adjudication=_save_adjudication(view, params) if job.plan.counts.disagreements else None,
     )
 
