@@ -50,16 +50,22 @@ class KnownImages:
             several: Whether an image may have several.
             split_source: "tags", or the field that holds the splits; None = there are none.
         """
-        images = every_image(view)
-        paths = images.values("filepath")
-        none: list[Any] = [None] * len(paths)
         label_path = f"{label_field}.classifications.label" if several else f"{label_field}.label"
-        labels = images.values(label_path) if label_field else none
-        splits = images.values(split_source) if split_source else none
-        columns = zip(images.values("id"), paths, labels, splits, images.values("tags"), strict=True)
+        wanted = [
+            "id",
+            "filepath",
+            "tags",
+            *([label_path] if label_field else []),
+            *([split_source] if split_source else []),
+        ]
+        columns = dict(zip(wanted, every_image(view).values(wanted), strict=True))
+        paths = columns["filepath"]
+        none: list[Any] = [None] * len(paths)
+        labels, splits = columns.get(label_path, none), columns.get(split_source or "", none)
+        found = zip(columns["id"], paths, labels, splits, columns["tags"], strict=True)
         self._images = [
             KnownImage(key, path, _plain(label), split_in(split), tuple(tags or ()))
-            for key, path, label, split, tags in sorted(columns)
+            for key, path, label, split, tags in sorted(found, key=lambda image: image[0])
         ]
         folder = source_folder(dataset_of(view)) or _common_folder(paths)
         self._by_path = {image.path: image for image in self._images}
