@@ -9,12 +9,13 @@ IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON = $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$each && break; done)
 
-.PHONY: help setup demo test lint label-studio
+.PHONY: help setup demo test lint label-studio compat
 
 help:
 	@echo "make demo   set up, then the main job on embedded images"
 	@echo "make test   set up, then all tests"
 	@echo "make lint   set up, then ruff, mypy and the import rules"
+	@echo "make compat a quick set of tests with other versions of Python, FiftyOne and MongoDB; takes an hour and 30 GB"
 	@echo "make label-studio  a Label Studio of its own in $(LABEL_STUDIO), which the tests of that connection need"
 	@echo "make setup  only the environment in $(VENV); nothing to do when it is up to date"
 
@@ -35,6 +36,10 @@ lint: setup
 	mkdir -p .types && ln -sfn .. .types/winnow
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Not part of CI: four environments of 7 GB each, in .compat.
+compat:
+	"$(PYTHON)" tests/compat/matrix.py --write docs/compatibility.md
 
 # In an environment of its own: it pins many packages, and Winnow must get along with other versions of them.
 label-studio: $(LABEL_STUDIO)/.set-up

@@ -24,6 +24,7 @@ from .commands import (
     health,
     history,
     labelstudio,
+    leaving,
     loop,
     selection,
     service,
@@ -68,6 +69,8 @@ app.command()(selection.select)
 app.command()(health.report)
 app.command()(history.actions)
 app.command()(history.undo)
+app.command()(leaving.changes)
+app.command()(leaving.export)
 app.command()(loop.loop)
 app.command()(whole_job.demo)
 app.command("app")(service.open_the_app)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 
-def _in_a_folder(path: Path | None) -> Path | None:
+def in_a_folder(path: Path | None) -> Path | None:
     """Refuse a file that could not be written, before a long job rather than after it."""
     if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
         raise typer.BadParameter(f"'{path}' is a folder, or its folder does not exist. Name a file in an existing one.")
@@ -33,7 +33,7 @@ ImageSize = Annotated[int | None, typer.Option("--image-size", min=16, help="Sid
 BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Images a batch.")]
 Threshold = Annotated[float | None, typer.Option("--threshold", min=0, max=1, help="Score from which a pair counts.")]
 Pairs = Annotated[
-    Path | None, typer.Option("--pairs", callback=_in_a_folder, help="Write every candidate pair to this CSV file.")
+    Path | None, typer.Option("--pairs", callback=in_a_folder, help="Write every candidate pair to this CSV file.")
 ]
 Keep = Annotated[
     str | None,
@@ -117,16 +117,16 @@ Recall = Annotated[
     float | None, typer.Option("--recall", min=0, max=1, help="Share of a class's images that are decided for it.")
 ]
 PredictionsFile = Annotated[
-    Path | None, typer.Option("--output", callback=_in_a_folder, help="Also write path,label,confidence here.")
+    Path | None, typer.Option("--output", callback=in_a_folder, help="Also write path,label,confidence here.")
 ]
 ReportFile = Annotated[
     Path | None,
-    typer.Option("--output", callback=_in_a_folder, help="The HTML file; default: health.html in that folder."),
+    typer.Option("--output", callback=in_a_folder, help="The HTML file; default: health.html in that folder."),
 ]
 Logits = Annotated[bool, typer.Option("--logits", help="Store what is thought of every class with each prediction.")]
 ExportedClassifier = Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="Folder of a classifier.")]
 OnnxFile = Annotated[
-    Path, typer.Argument(metavar="FILE", show_default=False, callback=_in_a_folder, help="Where to, NAME.onnx.")
+    Path, typer.Argument(metavar="FILE", show_default=False, callback=in_a_folder, help="Where to, NAME.onnx.")
 ]
 DemoFolder = Annotated[Path | None, typer.Option("--folder", help="Where to make the working copy.")]
 Fractions = Annotated[str | None, typer.Option("--fractions", help="'train=0.8,validation=0.1,test=0.1'.")]

@@ -16,6 +16,9 @@ from pathlib import Path
 # port the way FiftyOne tells its own child processes.
 PORT_VARIABLE = "FIFTYONE_PRIVATE_DATABASE_PORT"
 
+# A MongoDB server to use instead: `make compat` tries FiftyOne with one. Each session has a database of its own there.
+URI_VARIABLE = "WINNOW_TEST_DATABASE_URI"
+
 # `read` returns when the starting process is gone, however it ended; then the database goes too.
 _RUN_WHILE_PARENT_LIVES = 'exec 3<&0; "$@" </dev/null & read -r _ <&3; kill $!; wait'
 
@@ -50,7 +53,10 @@ def _point_into(session: Path) -> None:
 
 
 def _start_database(folder: Path) -> subprocess.Popen[bytes] | None:
-    """Start FiftyOne's own `mongod`; return None where it is not installed."""
+    """Start FiftyOne's own `mongod`; return None where it is not installed, or another server is to be used."""
+    if uri := os.environ.get(URI_VARIABLE):
+        os.environ |= {"FIFTYONE_DATABASE_URI": uri, "FIFTYONE_DATABASE_NAME": folder.parent.name}
+        return None
     package = importlib.util.find_spec("fiftyone")  # finds the folder without importing it
     mongod = Path(package.origin).parent / "db" / "bin" / "mongod" if package and package.origin else None
     if mongod is None or not mongod.is_file():

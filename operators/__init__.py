@@ -14,6 +14,7 @@ from .decide_duplicates import DecideDuplicates
 from .delete_samples import DeleteSamples
 from .evaluate_predictions import EvaluatePredictions
 from .export_classifier import ExportClassifier
+from .export_dataset import ExportDataset
 from .find_duplicates import FindDuplicates
 from .find_label_issues import FindLabelIssues
 from .find_leaks import FindLeaks
@@ -58,6 +59,7 @@ OPERATORS = (
     TagFindings,
     MoveToSplit,
     DeleteSamples,
+    ExportDataset,
     UndoAction,
     CancelJob,
     LoopStatus,

@@ -42,6 +42,7 @@ OPERATORS = [
     "@winnow/curation/delete_samples",
     "@winnow/curation/evaluate_predictions",
     "@winnow/curation/export_classifier",
+    "@winnow/curation/export_dataset",
     "@winnow/curation/find_duplicates",
     "@winnow/curation/find_label_issues",
     "@winnow/curation/find_leaks",

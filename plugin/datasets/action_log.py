@@ -62,8 +62,7 @@ def record_action(
     Returns:
         The action's key.
     """
-    runs.take_notice(view)  # else another process's action of the same number would be lost
-    key = f"{_PREFIX}{1 + max((_number(run.key) for run in list_logged(view)), default=0)}"
+    key = runs.claim_key(view, _PREFIX)
     parts = _parts(records)
     first = next(parts)
     count = 1

@@ -23,6 +23,7 @@ from .documents import CHUNK, Document, plain, read_documents, write_documents
 from .fields import is_own, mark_own, set_own_values
 from .label_decisions import Decision
 from .labeling_batches import BATCH_FIELD, STATE_FIELD, mark_samples
+from .relabelling import changed_meanwhile
 from .runs import SavedRun
 from .views import Collection, dataset_of
 
@@ -129,9 +130,11 @@ def bring_back(
         for key, held in read_documents(view, found, fields, {})
     )
     run = record_action(view, METHOD, params, len(found), records)
+    written = 0
     for chunk in chunks(read_records(view, run), CHUNK):
-        write_documents(view, {record["_id"]: _after(record, params, run) for record in chunk})
-    return Done(run, len(found))
+        held = {record["_id"]: {name: record["was"][name] for name in record["new"]} for record in chunk}
+        written += write_documents(view, {record["_id"]: _after(record, params, run) for record in chunk}, held)
+    return Done(run, written, changed_meanwhile(len(found) - written))
 
 
 def undo_bring_back(view: Collection, run: SavedRun) -> Done:

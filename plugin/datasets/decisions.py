@@ -1,10 +1,10 @@
 """What a person decided about near-duplicates, remembered across runs.
 
-A decision is a mark that all its samples carry in one list field: `apart:NUMBER` for images that are different, and
-`kept:NUMBER` for copies of which each is to be kept. 500 samples called apart are thus 500 short marks, not 124,750
-pairs. Being part of the samples, decisions go where these go: into clones of views and exports of them, which leave
-custom runs behind, and into the document of a deleted sample, with which they come back. A run's results would have to
-be read and written as a whole, the dataset's `info` ends at 16 MB.
+A decision is a mark that all its samples carry in one list field: `apart:NUMBER:SAMPLES` for images that are different,
+and `kept:NUMBER:SAMPLES` for copies of which each is to be kept. 500 samples called apart are thus 500 short marks, not
+124,750 pairs. Being part of the samples, decisions go where these go: into clones of views and exports of them, which
+leave custom runs behind, and into the document of a deleted sample, with which they come back. A run's results would
+have to be read and written as a whole, the dataset's `info` ends at 16 MB.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 
 import fiftyone as fo
 import numpy as np
 from bson import ObjectId
+from pymongo import UpdateOne
 
 from ..errors import DataError
 from .fields import add_text_list
-from .views import Collection, dataset_of, every_image
+from .views import Collection, dataset_of, every_image, has_path
 
 DECISIONS_FIELD = "duplicate_decisions"
 
@@ -140,8 +142,7 @@ def _checked(view: Collection, sets: Sequence[Sequence[str]]) -> _Sets:
 
 def _members(view: Collection) -> dict[str, frozenset[str]]:
     """Return mark -> ids of the samples that carry it, the marks in ascending order."""
-    dataset = dataset_of(view)
-    if not dataset.has_field(DECISIONS_FIELD):
+    if not has_path(view, DECISIONS_FIELD):
         return {}
     found: dict[str, list[str]] = defaultdict(list)
     marked = every_image(view).match(fo.ViewField(DECISIONS_FIELD).length() > 0)
@@ -168,22 +169,31 @@ def _remember(view: Collection, members: Mapping[str, frozenset[str]], kind: str
 
     old = set(known.values())
     new = [marked for marked in wanted if marked not in old and not lies_within_another(marked)]
-    gone = {mark: marked for mark, marked in known.items() if lies_within_another(marked)}
-    _change(view, gone, {f"{kind}:{ObjectId()}": marked for marked in new})
+    gone = {mark: marked for mark, marked in known.items() if _is_whole(mark, marked) and lies_within_another(marked)}
+    _change(view, gone, {f"{kind}:{ObjectId()}:{len(marked)}": marked for marked in new})
+
+
+def _is_whole(mark: str, marked: frozenset[str]) -> bool:
+    """Whether all samples carry a mark that were to: of another process's, some may not have it yet."""
+    _, _, count = mark.rpartition(":")
+    return not count.isdecimal() or int(count) <= len(marked)
 
 
 def _change(view: Collection, gone: Mapping[str, frozenset[str]], new: Mapping[str, frozenset[str]]) -> None:
-    """Take marks from samples, and give these new ones."""
+    """Take marks from samples, and give these new ones: each sample in one step, so that no other process's is lost."""
+    dataset, now = dataset_of(view), datetime.now(UTC)
     touched = sorted(frozenset().union(*gone.values(), *new.values()))
     taken, given = _marks_of(gone), _marks_of(new)
-    images = every_image(view)
+    held = {"$ifNull": [f"${DECISIONS_FIELD}", []]}
     for start in range(0, len(touched), _CHUNK):
-        ids, held = images.select(touched[start : start + _CHUNK]).values(["id", DECISIONS_FIELD])
-        values = {}
-        for sample_id, marks in zip(ids, held, strict=True):
-            stay = [mark for mark in marks or [] if mark not in taken.get(sample_id, ())]
-            values[sample_id] = [*stay, *given.get(sample_id, ())] or None
-        images.set_values(DECISIONS_FIELD, values, key_field="id")
+        chunk = touched[start : start + _CHUNK]
+        changes = []
+        for sample_id in chunk:
+            stay = {"$filter": {"input": held, "cond": {"$not": {"$in": ["$$this", taken.get(sample_id, [])]}}}}
+            marks = {"$concatArrays": [stay, given.get(sample_id, [])]}
+            after = {DECISIONS_FIELD: {"$cond": [{"$eq": [marks, []]}, None, marks]}, "last_modified_at": now}
+            changes.append(UpdateOne({"_id": ObjectId(sample_id)}, [{"$set": after}]))
+        dataset._bulk_write(changes, ids=chunk)
 
 
 def _marks_of(members: Mapping[str, frozenset[str]]) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import bson
+import fiftyone as fo
 from bson import ObjectId
 from pymongo import UpdateOne
 
@@ -47,12 +48,30 @@ def read_paths(view: Collection) -> tuple[list[str], list[str]]:
     return [str(document["_id"]) for document in found], [document["filepath"] for document in found]
 
 
-def write_documents(view: Collection, values: Mapping[ObjectId, Document]) -> None:
-    """Set fields of samples, and renew the samples that are in memory."""
-    now = datetime.now(UTC)
-    changes = [UpdateOne({"_id": key}, {"$set": each | {"last_modified_at": now}}) for key, each in values.items()]
-    if changes:
-        dataset_of(view)._bulk_write(changes, ids=[str(key) for key in values])
+def write_documents(
+    view: Collection, values: Mapping[ObjectId, Document], unchanged: Mapping[ObjectId, Document] | None = None
+) -> int:
+    """Set fields of samples, and renew the samples that are in memory.
+
+    Args:
+        view: Any collection of the dataset.
+        values: Sample id -> field -> value.
+        unchanged: Sample id -> what fields must still hold, as it was read; a sample of which somebody else has
+            changed one meanwhile is passed over. None = nothing must.
+
+    Returns:
+        The number of samples that were written.
+    """
+    dataset, now, held = dataset_of(view), datetime.now(UTC), unchanged or {}
+    changes = [
+        UpdateOne({"_id": key, **held.get(key, {})}, {"$set": each | {"last_modified_at": now}})
+        for key, each in values.items()
+    ]
+    if not changes:
+        return 0
+    written = dataset._sample_collection.bulk_write(changes, ordered=False).matched_count
+    fo.Sample._reload_docs(dataset._sample_collection_name, sample_ids=[str(key) for key in values])
+    return int(written)
 
 
 def plain(document: Mapping[str, Any]) -> Document:

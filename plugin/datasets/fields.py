@@ -13,7 +13,7 @@ import fiftyone as fo
 import numpy as np
 
 from ..errors import FieldError
-from .views import Collection, dataset_of, describe_field, every_image
+from .views import Collection, dataset_of, describe_field, every_image, has_path
 
 Kind = Literal["int", "float", "bool", "str", "vector"]
 
@@ -256,9 +256,9 @@ def _check_writable(
     name = field if name is None else name
     if not name.isidentifier() or name.startswith("_"):
         raise FieldError(f"'{name}' can't be the name of a field. Use letters, digits and underscores, a letter first.")
-    existing = dataset.get_field(field)
-    if existing is None:
+    if not has_path(dataset, field):
         return True
+    existing = dataset.get_field(field)
     if getattr(existing, "document_type", type(existing)) is not wanted:
         raise FieldError(
             f"field '{field}' of '{dataset.name}' holds {describe_field(existing)}, but the result is "

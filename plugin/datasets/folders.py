@@ -11,6 +11,7 @@ from ..curation.splits import standard_split
 from ..errors import TargetError
 from ..failures import Failure
 from ..vision.decoder import IMAGE_EXTENSIONS
+from .folder_names import FolderNames, read_folder_names
 from .records import Record, Source
 
 LAYOUTS = "SPLIT/CLASS/image, SPLIT/image, CLASS/image or just images (SPLIT being train, val, test or the like)"
@@ -21,10 +22,10 @@ def read_folder(folder: Path) -> Source:
 
     When at least one folder on the top level is named like a split, the layout is by split, and other folders on the
     top level are a pool without labels; otherwise they are classes. Deeper folders belong to their class. Hidden files
-    and folders are skipped.
+    and folders are skipped. A folder that Winnow exported says itself what its folders mean (`folder_names`).
 
     Raises:
-        TargetError: Nothing in the folder is an image.
+        TargetError: Nothing in the folder is an image, or what an exported one says can't be read.
     """
     root = folder.resolve()
     unopened: list[OSError] = []
@@ -34,8 +35,10 @@ def read_folder(folder: Path) -> Source:
     if not storable:
         raise TargetError(_nothing_found(root, files))
 
-    by_split = any(standard_split(path.relative_to(root).parts[0]) for path in storable if path.parent != root)
-    records = tuple(_record(path, path.relative_to(root).parts, by_split) for path in storable)
+    names = read_folder_names(root)
+    tops = {path.relative_to(root).parts[0] for path in storable if path.parent != root}
+    by_split = bool(names.splits) or any(map(standard_split, tops))
+    records = tuple(_record(path, path.relative_to(root).parts, by_split, names) for path in storable)
     failures = [_unstorable(path) for path in images if not _is_storable(path)]
     failures += [Failure(str(e.filename), str(e.filename), f"can't open the folder: {e.strerror}") for e in unopened]
     return Source(root, records, tuple(failures), tuple(_notes(root, records, files, failures, by_split)))
@@ -57,13 +60,16 @@ def _files(root: Path, unopened: list[OSError]) -> Iterator[Path]:
         yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
-def _record(path: Path, parts: tuple[str, ...], by_split: bool) -> Record:
+def _record(path: Path, parts: tuple[str, ...], by_split: bool, names: FolderNames) -> Record:
     """Read label and split off the folders between the root and the file."""
+    folders = parts[:-1]
+    split = None
     if by_split:
-        if standard_split(parts[0]) is None or len(parts) == 1:
+        if not folders or (folders[0] not in names.splits and standard_split(folders[0]) is None):
             return Record(path)
-        return Record(path, label=parts[1] if len(parts) > 2 else None, split=parts[0])
-    return Record(path, label=parts[0] if len(parts) > 1 else None)
+        split = names.splits.get(folders[0], folders[0]) or None
+        folders = folders[1:]
+    return Record(path, label=names.classes.get(folders[0], folders[0]) if folders else None, split=split)
 
 
 def _is_storable(path: Path) -> bool:
@@ -86,7 +92,8 @@ def _notes(
     splits = sorted({record.split for record in records if record.split is not None})
     if by_split:
         yield f"read as SPLIT/CLASS/image: the split folders are {', '.join(splits)}"
-        pool = Counter(record.path.relative_to(root).parts[0] for record in records if record.split is None)
+        outside = [record.path for record in records if record.label is None and record.split is None]
+        pool = Counter(path.relative_to(root).parts[0] for path in outside)
         folders = sorted(name for name in pool if (root / name).is_dir())
         if pool:
             places = ", ".join(f"'{name}'" for name in folders) or "the folder itself"

@@ -17,7 +17,7 @@ import fiftyone as fo
 import numpy as np
 
 from .fields import add_label_attributes
-from .views import Collection, dataset_of, every_image
+from .views import Collection, dataset_of, every_image, has_path
 
 ACCEPTED, KEPT, CORRECTED, UNSURE = "accepted", "kept", "corrected", "unsure"
 # Decisions after which a label is known to be right: the suggested class, the given one, or one that a person named.
@@ -138,5 +138,4 @@ def _with_decision(view: Collection, label_field: str) -> Collection:
 
 
 def _are_declared(view: Collection, label_field: str) -> bool:
-    dataset = dataset_of(view)
-    return all(dataset.get_field(f"{label_field}.{name}") is not None for name in (DECISION, ABOUT))
+    return all(has_path(view, f"{label_field}.{name}") for name in (DECISION, ABOUT))

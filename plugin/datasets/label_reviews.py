@@ -47,7 +47,7 @@ def begin_label_review(view: Collection, label_field: str, by: str) -> str:
 
 
 def decide_each(view: Collection, key: str, steps: Mapping[str, LabelStep]) -> int:
-    """Put decisions into effect; samples that are gone or have no label are passed over.
+    """Put decisions into effect; samples that are gone, have no label, or whose label changes meanwhile are passed over.
 
     Args:
         view: Any collection of the dataset.
@@ -83,8 +83,7 @@ def decide_each(view: Collection, key: str, steps: Mapping[str, LabelStep]) -> i
         if not records:
             continue
         append_records(view, key, samples, records)
-        write_documents(view, values)
-        decided += len(records)
+        decided += write_documents(view, values, {each["_id"]: {label_field: each["was"]} for each in records})
     return decided
 
 

@@ -11,7 +11,7 @@ from bson import ObjectId
 from .action_log import Done, chunks, mark_undone, read_records, record_action
 from .documents import CHUNK, Document, plain, read_documents, write_documents
 from .multi_label_decisions import decide_label_set, declare_decisions, earlier_label_set, same_label_set
-from .relabelling import check_editable, decision_of
+from .relabelling import changed_meanwhile, check_editable, decision_of
 from .runs import SavedRun
 from .views import Collection, dataset_of
 
@@ -60,11 +60,11 @@ def decide_label_sets(
         for key, held in _label_sets(view, label_field, found, fields)
     )
     run = record_action(view, METHOD, params, len(found), records)
+    written = 0
     for chunk in chunks(read_records(view, run), CHUNK):
-        write_documents(
-            view, {each["_id"]: {label_field: _decided(each, params, run)} | each["after"] for each in chunk}
-        )
-    return Done(run, len(found))
+        after = {each["_id"]: {label_field: _decided(each, params, run)} | each["after"] for each in chunk}
+        written += write_documents(view, after, {each["_id"]: {label_field: each["was"]} for each in chunk})
+    return Done(run, written, changed_meanwhile(len(found) - written))
 
 
 def undo_label_sets(view: Collection, run: SavedRun) -> Done:

@@ -23,7 +23,9 @@ _NOT_SPLITS = ("id", "filepath")
 _Change = Callable[[Any], Any]
 
 
-def change_split(view: Collection, ids: Sequence[str], split: str, source: str | None = None) -> Done:
+def change_split(
+    view: Collection, ids: Sequence[str], split: str, source: str | None = None, *, by: str = "", what: str = ""
+) -> Done:
     """Move samples to a split; those that are there already, or gone, are passed over.
 
     Args:
@@ -31,6 +33,8 @@ def change_split(view: Collection, ids: Sequence[str], split: str, source: str |
         ids: Sample ids.
         split: Name of the split, written as the dataset spells it; "" = out of every split.
         source: "tags", or the field that holds the splits; None = detected.
+        by: Name of the person, for the log.
+        what: What kind of images they are, such as "leak", for the log.
 
     Raises:
         FieldError: The dataset has no splits, or the field holds something else.
@@ -47,7 +51,8 @@ def change_split(view: Collection, ids: Sequence[str], split: str, source: str |
         return Done(None, 0)
 
     records = ({"_id": ObjectId(key), "was": was} for key, was in moved.items())
-    key = record_action(view, METHOD, {"split": split, "split_field": source}, len(moved), records)
+    params = {"split": split, "split_field": source, "by": by, "what": what}
+    key = record_action(view, METHOD, params, len(moved), records)
     for chunk in chunks(moved, _CHUNK):
         images.set_values(source, {key: change(moved[key]) for key in chunk}, key_field="id")
     return Done(key, len(moved))

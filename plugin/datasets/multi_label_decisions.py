@@ -17,7 +17,7 @@ import fiftyone as fo
 from .fields import add_label_attributes
 from .label_changes import ADD, REMOVE
 from .label_decisions import ACCEPTED, KEPT, UNSURE, Decision
-from .views import Collection, dataset_of, every_image
+from .views import Collection, every_image, has_path
 
 CONFIRMING = (ACCEPTED, KEPT)
 
@@ -119,7 +119,7 @@ def _names(labels: Mapping[str, Any]) -> list[str]:
 def _decided(view: Collection, label_field: str) -> list[tuple[str, set[str], list[dict[str, Any]]]]:
     """Return sample id, labels and decisions of the samples about which anything was decided, by id."""
     path = f"{label_field}.{_DECISIONS}"
-    if dataset_of(view).get_field(path) is None:
+    if not has_path(view, path):
         return []
     decided = view.match({f"{path}.0": {"$exists": True}}).sort_by("id")
     columns = decided.values(["id", f"{label_field}.{_LABELS}.label", path])

@@ -62,11 +62,12 @@ def decide_labels(
         for key, held in labels_held(view, label_field, found, after)
     )
     run = record_action(view, METHOD, params, len(found), records)
-    decided = decision_of(params, run)
+    decided, written = decision_of(params, run), 0
     for chunk in chunks(read_records(view, run), CHUNK):
         labelled = {each["_id"]: decide(each["was"], each["label"], decided) for each in chunk}
-        write_documents(view, {key: {label_field: label} | after for key, label in labelled.items()})
-    return Done(run, len(found))
+        after_all = {key: {label_field: label} | after for key, label in labelled.items()}
+        written += write_documents(view, after_all, {each["_id"]: {label_field: each["was"]} for each in chunk})
+    return Done(run, written, changed_meanwhile(len(found) - written))
 
 
 def undo_decision(view: Collection, run: SavedRun) -> Done:
@@ -136,6 +137,11 @@ def check_editable(view: Collection, label_field: str) -> None:
     """
     if dataset_of(view).get_field(label_field).read_only:
         raise FieldError(f"field '{label_field}' is read-only, so nothing is decided about it. Make it editable first.")
+
+
+def changed_meanwhile(count: int) -> tuple[str, ...]:
+    """Return a note about samples that were passed over, as another process changed their label at the same moment."""
+    return (f"{count} labels were changed by somebody else meanwhile, and are left as they are now",) * (count > 0)
 
 
 def decision_of(params: Mapping[str, Any], run: str) -> Decision:

@@ -21,13 +21,17 @@ METHOD = "delete_samples"
 _CHUNK = 1_000
 
 
-def remove_samples(view: Collection, ids: Sequence[str], *, delete_files: bool = False) -> Done:
+def remove_samples(
+    view: Collection, ids: Sequence[str], *, delete_files: bool = False, by: str = "", what: str = ""
+) -> Done:
     """Delete samples; those that are gone are passed over.
 
     Args:
         view: Any collection of the dataset.
         ids: Sample ids.
         delete_files: Move their files into the trash below Winnow's home. A file that another sample uses stays.
+        by: Name of the person, for the log.
+        what: What kind of images they are, such as "near-duplicate", for the log.
     """
     dataset = dataset_of(view)
     paths = _paths(every_image(view), ids)
@@ -36,7 +40,7 @@ def remove_samples(view: Collection, ids: Sequence[str], *, delete_files: bool =
     used = used_paths(set(paths.values()), dataset, paths) if delete_files else set()
     aside = _places(paths, used) if delete_files else {}
     records = ({"document": document, "aside": aside.get(str(document["_id"]))} for document in _read(dataset, paths))
-    params = {"delete_files": delete_files}
+    params = {"delete_files": delete_files, "by": by, "what": what}
     key = record_action(view, METHOD, params, len(paths), records)
 
     for chunk in chunks(paths, _CHUNK):

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.core.odm as foo
 from bson import ObjectId, json_util
 
 from ... import __version__
@@ -78,7 +79,7 @@ def save_run(
         summary: What the job found, plain JSON.
         results: More of what it found, plain JSON of any size; read only on demand.
     """
-    dataset, images = dataset_of(view), every_image(view)
+    dataset, images = _fresh(view), every_image(view)
     config = dataset.init_run(
         method=method,
         params=dict(params),
@@ -97,7 +98,7 @@ def save_run(
 
 def add_fields(view: Collection, key: str, fields: Sequence[str]) -> None:
     """Note that a saved run of Winnow wrote these fields too."""
-    dataset = dataset_of(view)
+    dataset = _fresh(view)
     config = dataset.get_run_info(key).config
     config.fields = [*config.fields, *(field for field in fields if field not in config.fields)]
     dataset.update_run_config(key, config)
@@ -123,7 +124,7 @@ def update_run(
     Raises:
         DataError: Winnow has no such run on the dataset.
     """
-    dataset = dataset_of(view)
+    dataset = _fresh(view)
     load_run(dataset, key)
     config = dataset.get_run_info(key).config
     if params is not None:
@@ -136,14 +137,9 @@ def update_run(
         _replace(dataset, key, config, results)
 
 
-def take_notice(view: Collection) -> None:
-    """Read anew which runs there are and what they say: another process may have saved some."""
-    dataset_of(view)._doc.reload("runs")
-
-
 def list_runs(view: Collection) -> list[SavedRun]:
     """Return Winnow's runs on the dataset, the oldest first."""
-    dataset = dataset_of(view)
+    dataset = _fresh(view)
     runs = [_saved_run(dataset, key) for key in dataset.list_runs() if _is_ours(dataset, key)]
     return sorted(runs, key=lambda run: run.time)
 
@@ -154,7 +150,7 @@ def load_run(view: Collection, key: str) -> SavedRun:
     Raises:
         DataError: Winnow has no such run on the dataset.
     """
-    dataset = dataset_of(view)
+    dataset = _fresh(view)
     if not dataset.has_run(key) or not _is_ours(dataset, key):
         known = ", ".join(run.key for run in list_runs(dataset)) or "none"
         raise DataError(f"dataset '{dataset.name}' has no run '{key}' of Winnow; its runs are: {known}.")
@@ -167,7 +163,7 @@ def load_results(view: Collection, key: str) -> dict[str, Any] | None:
     Raises:
         DataError: Winnow has no such run on the dataset.
     """
-    dataset = dataset_of(view)
+    dataset = _fresh(view)
     load_run(dataset, key)
     results = dataset.load_run_results(key, cache=False)
     return None if results is None else results.results
@@ -179,7 +175,7 @@ def delete_run(view: Collection, key: str) -> None:
     Raises:
         DataError: Winnow has no such run on the dataset.
     """
-    dataset = dataset_of(view)
+    dataset = _fresh(view)
     fields = set(load_run(dataset, key).fields)
     for run in list_runs(dataset):
         if run.key != key:
@@ -196,7 +192,7 @@ def is_stale(view: Collection, key: str) -> str | None:
     Raises:
         DataError: Winnow has no such run on the dataset.
     """
-    dataset = dataset_of(view)
+    dataset = _fresh(view)
     run = load_run(dataset, key)
     images = every_image(dataset)
     newer = images.match(fo.ViewField("_id") > ObjectId(run.newest_sample)) if run.newest_sample else images
@@ -206,6 +202,36 @@ def is_stale(view: Collection, key: str) -> str | None:
         added, removed = added - removed, 0
     changes = [f"{added} samples were added"] * (added > 0) + [f"{removed} samples were removed"] * (removed > 0)
     return f"{' and '.join(changes)} since {run.time:%Y-%m-%d %H:%M} UTC" if changes else None
+
+
+def claim_key(view: Collection, prefix: str) -> str:
+    """Take the next free key PREFIX + NUMBER, numbers from 1; no other process gets the same one.
+
+    What stands under it is no run of Winnow's until `save_run` has saved one; a number that is not used stays so.
+    """
+    dataset = _fresh(view)
+    numbers = [key.removeprefix(prefix) for key in dataset.list_runs() if key.startswith(prefix)]
+    number = max((int(each) for each in numbers if each.isdecimal()), default=0)
+    place = foo.RunDocument(dataset_id=dataset._doc.id, version=fo.__version__, timestamp=datetime.now(UTC))
+    place.config = dataset.init_run(method="place of a run").serialize()
+    place.save()
+    while True:
+        number += 1
+        key = f"{prefix}{number}"
+        free = {"_id": dataset._doc.id, f"runs.{key}": {"$exists": False}}
+        if foo.get_db_conn().datasets.update_one(free, {"$set": {f"runs.{key}": place.id}}).modified_count:
+            break
+    place.key = key
+    place.save()
+    dataset._doc.reload("runs")
+    return key
+
+
+def _fresh(view: Collection) -> fo.Dataset:
+    """Return the dataset of a view with the runs as they are now: other processes may have saved some since."""
+    dataset = dataset_of(view)
+    dataset._doc.reload("runs")
+    return dataset
 
 
 def _replace(dataset: fo.Dataset, key: str, config: Any, results: Mapping[str, Any] | None) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from ..errors import TargetError
 from ..failures import Failure
+from .csv_cells import plain_cell
 from .records import Record, Source
 
 CSV_SUFFIXES = (".csv", ".tsv")
@@ -49,7 +50,8 @@ def read_table(table: Path, label_delimiter: str | None = None) -> Source:
     """Read the rows of a table; paths in it are relative to the table's folder.
 
     Args:
-        table: A CSV file (separated by comma, semicolon or tab) or a file with one JSON object a line, in UTF-8.
+        table: A CSV file (separated by comma, semicolon or tab) or a file with one JSON object a line, in UTF-8. In CSV
+            an apostrophe before what looks like a formula is no part of the text (`csv_cells`).
         label_delimiter: Makes labels multi-label: text between two delimiters is one label, without the blanks around
             it. In JSONL a list of labels is multi-label in any case.
 
@@ -125,7 +127,7 @@ def _csv_rows(table: Path, file: TextIO) -> Iterator[tuple[int, Row]]:
                     f"line {line} of table '{table}' has {len(cells)} cells, but there are {len(names)} columns. "
                     "Put text that contains the separator in double quotes."
                 )
-            yield line, dict(zip(names, cells, strict=False))
+            yield line, dict(zip(names, map(plain_cell, cells), strict=False))
     except csv.Error as cause:
         raise TargetError(f"line {reader.line_num + 1} of table '{table}' is not valid CSV: {cause}.") from cause
 

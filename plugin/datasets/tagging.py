@@ -15,8 +15,15 @@ METHOD = "tag_samples"
 _CHUNK = 20_000
 
 
-def add_tag(view: Collection, ids: Sequence[str], tag: str) -> Done:
+def add_tag(view: Collection, ids: Sequence[str], tag: str, *, by: str = "", what: str = "") -> Done:
     """Tag those of the samples that do not have the tag; those that are gone are passed over.
+
+    Args:
+        view: Any collection of the dataset.
+        ids: Sample ids.
+        tag: The tag.
+        by: Name of the person, for the log.
+        what: What kind of images they are, such as "near-duplicate", for the log.
 
     Raises:
         DataError: The tag is empty.
@@ -32,7 +39,7 @@ def add_tag(view: Collection, ids: Sequence[str], tag: str) -> Done:
         return Done(None, 0)
 
     records = ({"_id": ObjectId(key)} for key in lacking)
-    key = record_action(view, METHOD, {"tag": tag}, len(lacking), records)
+    key = record_action(view, METHOD, {"tag": tag, "by": by, "what": what}, len(lacking), records)
     for chunk in chunks(lacking, _CHUNK):
         images.select(chunk).tag_samples(tag)
     return Done(key, len(lacking))

@@ -85,6 +85,14 @@ def open_target(target: str, *, label_delimiter: str | None = None, progress: Pr
     return _update(dataset, own is None, source, progress)
 
 
+def source_folder(dataset: fo.Dataset) -> Path | None:
+    """Return the folder that a dataset was made from, or that its table lies in; None where it came another way."""
+    source = (dataset.info or {}).get(_SOURCE_KEY)
+    if source is None:
+        return None
+    return Path(source).parent if is_table(Path(source)) else Path(source)
+
+
 def _read(path: Path, label_delimiter: str | None) -> Source:
     if path.is_dir():
         return read_folder(path)

@@ -18,6 +18,14 @@ def dataset_of(view: Collection) -> fo.Dataset:
     return view if isinstance(view, fo.Dataset) else fo.load_dataset(view.dataset_name)
 
 
+def has_path(view: Collection, path: str) -> bool:
+    """Whether the dataset has a field or an attribute of labels, which another process may have made meanwhile."""
+    dataset = dataset_of(view)
+    if dataset.get_field(path) is None:
+        dataset.reload()
+    return dataset.get_field(path) is not None
+
+
 def view_key(view: Collection) -> str:
     """Return letters and digits by which the same view of the same dataset is known in another session."""
     dataset = dataset_of(view)

@@ -26,7 +26,8 @@ from ..datasets.runs import SavedRun
 from ..datasets.views import Collection, dataset_of, every_image
 from ..errors import DataError
 from ..failures import Failure
-from .choosing import SELECTED, Chosen, choose, spare_last_of_class
+from .choosing import COPIES, LABEL_ISSUES, LEAKED, SELECTED, Chosen, choose, spare_last_of_class
+from .reviewer import user_name
 from .wording import counted, failure_lines
 
 _UNDO: dict[str, Callable[[Collection, SavedRun], Done]] = {
@@ -40,6 +41,9 @@ _UNDO: dict[str, Callable[[Collection, SavedRun], Done]] = {
     label_reviews.METHOD: label_reviews.undo_label_review,
     group_marks.METHOD: group_marks.undo_group_review,
 }
+
+# What the log says of the images that an action worked on.
+_WHAT = {COPIES: "near-duplicate", LEAKED: "leak", LABEL_ISSUES: "label issue", SELECTED: ""}
 
 _DECIDED = {
     label_decisions.ACCEPTED: "accepted suggestions for {}",
@@ -113,26 +117,32 @@ class ActionList:
         return "\n".join(rows)
 
 
-def tag_samples(view: Collection, ids: Sequence[str] | Chosen, tag: str) -> ActionReport:
+def tag_samples(view: Collection, ids: Sequence[str] | Chosen, tag: str, *, by: str | None = None) -> ActionReport:
     """Tag samples; undoing takes the tag only from those that got it here.
 
     Args:
         view: Any collection of the dataset.
         ids: Sample ids, or what `choose` chose.
         tag: The tag.
+        by: Name of the person, for the log; None = the name of the operating system's user.
 
     Raises:
         DataError: The tag is empty.
     """
     chosen = _chosen(view, ids)
-    done = tagging.add_tag(view, chosen.ids, tag)
+    done = tagging.add_tag(view, chosen.ids, tag, by=by or user_name(), what=_WHAT[chosen.what])
     had = len(chosen.ids) - done.samples
     notes = (f"{counted(had, 'sample')} had the tag already",) if had else ()
     return _report(done, f"Tagged {counted(done.samples, 'sample')} '{tag}'.", (*chosen.notes, *notes))
 
 
 def move_samples(
-    view: Collection, ids: Sequence[str] | Chosen, split: str, split_field: str | None = None
+    view: Collection,
+    ids: Sequence[str] | Chosen,
+    split: str,
+    split_field: str | None = None,
+    *,
+    by: str | None = None,
 ) -> ActionReport:
     """Move samples to another split, in the field or the tags that hold the dataset's splits.
 
@@ -141,13 +151,15 @@ def move_samples(
         ids: Sample ids, or what `choose` chose.
         split: Name of the split; "" = out of every split.
         split_field: "tags", or the field that holds the splits; None = detected.
+        by: Name of the person, for the log; None = the name of the operating system's user.
 
     Raises:
         FieldError: The dataset has no splits, or the field holds something else.
         DataError: Tags can't name such a split.
     """
     chosen = _chosen(view, ids)
-    done = moving.change_split(view, chosen.ids, split, split_field)
+    who, what = by or user_name(), _WHAT[chosen.what]
+    done = moving.change_split(view, chosen.ids, split, split_field, by=who, what=what)
     there = len(chosen.ids) - done.samples
     notes = (f"{counted(there, 'sample')} {'was' if there == 1 else 'were'} there already",) if there else ()
     where = f"to {split}" if split else "out of every split"
@@ -155,7 +167,12 @@ def move_samples(
 
 
 def delete_samples(
-    view: Collection, ids: Sequence[str] | Chosen, delete_files: bool = False, label_field: str | None = None
+    view: Collection,
+    ids: Sequence[str] | Chosen,
+    delete_files: bool = False,
+    label_field: str | None = None,
+    *,
+    by: str | None = None,
 ) -> ActionReport:
     """Delete samples from the dataset; the last labelled image of a class is spared.
 
@@ -164,9 +181,11 @@ def delete_samples(
         ids: Sample ids, or what `choose` chose.
         delete_files: Move the files into the trash below Winnow's home too; else they stay where they are.
         label_field: Field of Classification labels; None = the only one, or `ground_truth`.
+        by: Name of the person, for the log; None = the name of the operating system's user.
     """
     chosen = spare_last_of_class(view, _chosen(view, ids), label_field)
-    done = removal.remove_samples(view, chosen.ids, delete_files=delete_files)
+    who, what = by or user_name(), _WHAT[chosen.what]
+    done = removal.remove_samples(view, chosen.ids, delete_files=delete_files, by=who, what=what)
     files = " and moved their files into Winnow's trash" if delete_files else "; their files stay on disk"
     sentence = f"Deleted {counted(done.samples, 'sample')} from '{dataset_of(view).name}'{files}."
     return _report(done, sentence, chosen.notes)

@@ -27,7 +27,7 @@ from .pull_params import PullParams
 from .pull_plan import Plan, Rules
 from .pull_report import AskedAgreement, PullReport, new_classes_note
 from .pull_sources import Source, from_file, from_projects
-from .review_labels import user_name
+from .reviewer import user_name
 
 _DEFAULTS = PullParams()
 _VIEW_MARK = "Made by Winnow: images on which annotators disagree"
@@ -76,7 +76,7 @@ def pull_from_label_studio(
         by_class=sum(job.plan.by_class.values(), Counter()),
         clashes=tuple(job.plan.clashes),
         agreement=_agreement(job.plan, job.asked.all),
-        notes=(*notes, *new_classes, *job.asked.notes),
+        notes=(*notes, *new_classes, *job.asked.notes, *done.notes),
         adjudication=_save_adjudication(view, params) if job.plan.counts.disagreements else None,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +26,7 @@ from .patch_review import patch_findings_after
 from .patch_vectors import WHOLE_IMAGES
 from .review_plan import ReviewPlan, issue_fields, plan_review
 from .review_terms import ACCEPT, FORGET, KEEP, RELABEL, UNSURE
+from .reviewer import user_name
 from .wording import counted
 
 _MARKS = {ACCEPT: ACCEPTED, KEEP: KEPT, UNSURE: MARKED_UNSURE, FORGET: None}
@@ -78,10 +78,10 @@ def review_labels(
     """
     plan = plan_review(view, decision, ids, above=above, label_field=label_field, patches_field=patches_field)
     if decision == RELABEL:
-        return tag_samples(view, Chosen(tuple(plan.labels), SELECTED, notes=plan.notes), RELABEL)
+        return tag_samples(view, Chosen(tuple(plan.labels), SELECTED, notes=plan.notes), RELABEL, by=by)
     done = _carry_out(view, plan, by or user_name())
     sentence = plan.sentence(done=True) if done.key else "There was nothing to do."
-    return ActionReport(done.key, done.samples, sentence, (*plan.notes, *_what_follows(view, plan)))
+    return ActionReport(done.key, done.samples, sentence, (*plan.notes, *done.notes, *_what_follows(view, plan)))
 
 
 def find_and_accept(
@@ -90,14 +90,6 @@ def find_and_accept(
     """Find label issues, and accept the suggestions of this confidence or more; errors are those of the two."""
     found = find_label_issues(view, params, progress)
     return FoundAndAccepted(found, review_labels(view, ACCEPT, above=above, patches_field=params.patches_field))
-
-
-def user_name() -> str:
-    """Return the name of the operating system's user."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run under a number that has no name
-        return "unknown"
 
 
 def _carry_out(view: Collection, plan: ReviewPlan | ChangePlan, by: str) -> Done:
@@ -109,11 +101,11 @@ def _carry_out(view: Collection, plan: ReviewPlan | ChangePlan, by: str) -> Done
         return decide_patches(
             view, plan.label_field, list(plan.labels), mark, by=by, labels=plan.new, findings=findings
         )
-    findings = _findings_after(view, plan.decision)
+    findings = findings_after(view, plan.decision)
     return decide_labels(view, plan.label_field, list(plan.labels), mark, by=by, labels=plan.new, findings=findings)
 
 
-def _findings_after(view: Collection, decision: str) -> dict[str, Any]:
+def findings_after(view: Collection, decision: str) -> dict[str, Any]:
     """Return what the fields of the findings hold of a label that was decided about."""
     if decision == FORGET:
         return {}

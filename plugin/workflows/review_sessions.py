@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..datasets.action_log import list_logged, undone_at
-from ..datasets.runs import take_notice
 from ..datasets.views import Collection
 from ..errors import DataError
 
@@ -24,7 +23,6 @@ def open_session(
         reviewer: Who decides.
         params: Settings of the session that have to be the same.
     """
-    take_notice(view)  # it may have been undone elsewhere
     run = next((run for run in list_logged(view) if run.key == session), None) if session else None
     if run is None or run.method != method or undone_at(run):
         return None
@@ -38,7 +36,6 @@ def check_session(view: Collection, session: str, method: str) -> None:
     Raises:
         DataError: There is no such session, or it was undone as a whole.
     """
-    take_notice(view)
     run = next((run for run in list_logged(view) if run.key == session and run.method == method), None)
     if run is None:
         raise DataError(f"there is no review '{session}' whose decisions could be taken back.")

@@ -167,6 +167,13 @@ def store_predictions(made: fo.Dataset, field: str, wrong: int) -> None:
         sample.save()
 
 
+def test_export_dataset_writes_the_images_of_the_view(colours: fo.Dataset, tmp_path: Path) -> None:
+    result = execute("export_dataset", colours.limit(3), output=str(tmp_path / "out"))
+
+    assert result["summary"]["images"] == 3
+    assert len(list((tmp_path / "out").glob("train/*/*"))) == 3
+
+
 def test_evaluate_predictions_tells_slices_and_shows_what_is_wrong(colours: fo.Dataset) -> None:
     store_predictions(colours, "model", wrong=3)
 

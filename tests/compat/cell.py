@@ -1,0 +1,17 @@
+"""What `make compat` runs in each environment: the demo, in a throw-away world. Usage: python tests/compat/cell.py"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.isolation import isolate
+
+if __name__ == "__main__":
+    isolate()
+    from winnow.__main__ import main
+
+    sys.argv = ["winnow", "demo", "--json"]
+    main()
