@@ -21,10 +21,10 @@ from .views import Collection, dataset_of, every_image
 
 ACCEPTED, KEPT, UNSURE = "accepted", "kept", "unsure"
 
-DECISION, _BY, _AT, ABOUT, _HISTORY = "decision", "decided_by", "decided_at", "decided_label", "history"
+DECISION, BY, _AT, ABOUT, _HISTORY = "decision", "decided_by", "decided_at", "decided_label", "history"
 _ATTRIBUTES: dict[str, tuple[type[fo.Field], type[fo.Field] | None]] = {
     DECISION: (fo.StringField, None),
-    _BY: (fo.StringField, None),
+    BY: (fo.StringField, None),
     _AT: (fo.DateTimeField, None),
     ABOUT: (fo.StringField, None),
     _HISTORY: (fo.ListField, fo.DictField),
@@ -115,10 +115,10 @@ def decide(label: Mapping[str, Any], new: str, decision: Decision) -> dict[str, 
         after |= {"label": new, _HISTORY: [*label.get(_HISTORY, ()), was]}
         after.pop("confidence", None)
         after.pop("logits", None)
-    for name in (DECISION, _BY, _AT, ABOUT):
+    for name in (DECISION, BY, _AT, ABOUT):
         after.pop(name, None)
     if decision.decision is not None:
-        after |= {DECISION: decision.decision, _BY: decision.by, _AT: decision.at, ABOUT: new}
+        after |= {DECISION: decision.decision, BY: decision.by, _AT: decision.at, ABOUT: new}
     return after
 
 
