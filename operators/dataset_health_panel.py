@@ -10,7 +10,7 @@ from fiftyone.operators import types
 
 from ..plugin.errors import WinnowError
 from . import dataset_health_plots as plots
-from .panel_style import COLUMN, PLOT_CONFIG
+from .panel_style import CARD, COLUMN, IN_ROW, PLOT_CONFIG, ROW
 
 if TYPE_CHECKING:
     from ..plugin.workflows.dataset_health import DatasetHealth
@@ -23,7 +23,6 @@ _PANELS = {
     "labeling": ("loop", "Active learning", "autorenew"),
     "predictions": ("model_health", "Model health", "monitor_heart"),
 }
-_ROW = {"grid": {"sx": {"display": "flex", "flexWrap": "wrap"}}}
 
 
 class DatasetHealthPanel(foo.Panel):
@@ -70,7 +69,7 @@ class DatasetHealthPanel(foo.Panel):
     def open_panel(self, ctx: Any) -> None:
         """Open the panel that draws more of a figure."""
         name, _, _ = _PANELS[ctx.params["figure"]]
-        ctx.ops.open_panel(f"{self.plugin_name}/{name}", layout="horizontal")
+        ctx.ops.open_panel(name)
 
     def render(self, ctx: Any) -> types.Property:
         panel = types.Object()
@@ -87,7 +86,7 @@ class DatasetHealthPanel(foo.Panel):
     def _draw(self, panel: types.Object, shown: dict[str, Any]) -> None:
         panel.md(shown["headline"], name="headline")
         for level, title in shown["titles"].items():
-            panel.md(f"### {title}", name=f"{level}_head")
+            panel.md(f"###### {title}", name=f"{level}_head")
             for figure in shown["figures"]:
                 if figure["level"] == level:
                     self._draw_figure(panel, figure)
@@ -98,21 +97,26 @@ class DatasetHealthPanel(foo.Panel):
             panel.md("\n\n".join(shown["notes"]), name="notes")
 
     def _draw_figure(self, panel: types.Object, figure: dict[str, Any]) -> None:
-        key = figure["key"]
-        panel.md(figure["text"], name=key)
+        key, card, row = figure["key"], types.Object(), types.Object()
+        card.md(figure["text"], name="text")
         if figure["stale"]:
-            panel.view(f"{key}_stale", types.Warning(label=f"Older than the dataset: {figure['stale']}"))
-        row = panel.h_stack(f"{key}_buttons", gap=1, componentsProps=_ROW)
+            card.view("stale", types.Warning(label=f"Older than the dataset: {figure['stale']}"))
+
+        def button(name: str, label: str, on_click: Any, params: dict[str, Any], **looks: Any) -> None:
+            row.btn(name, label, on_click=on_click, params=params, componentsProps=IN_ROW, **looks)
+
         for number, each in enumerate(figure["behind"]):
             params = {"figure": key, "key": each["key"]}
-            row.btn(f"show_{number}", each["label"], on_click=self.show, params=params, icon="filter_alt")
+            button(f"show_{number}", each["label"], self.show, params, icon="filter_alt")
         for number, each in enumerate(figure["remedies"]):
             uri = f"{self.plugin_name}/{each['operator']}"
-            label, params = each["label"], each["params"]
-            row.btn(f"mend_{number}", label, on_click=uri, params=params, prompt=True, variant="contained")
+            button(f"mend_{number}", each["label"], uri, each["params"], prompt=True, variant="contained")
         if key in _PANELS:
             _, label, icon = _PANELS[key]
-            row.btn("more", label, on_click=self.open_panel, params={"figure": key}, icon=icon)
+            button("more", label, self.open_panel, {"figure": key}, icon=icon)
+        if row.properties:
+            card.define_property("buttons", row, view=ROW)
+        panel.define_property(key, card, view=CARD)
 
     def _fill(self, ctx: Any) -> None:
         """Count all of it, and keep what is drawn of it."""
