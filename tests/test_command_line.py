@@ -497,6 +497,16 @@ def test_images_added_to_the_folder_join_the_same_dataset(images: Path) -> None:
     assert last_json(second.stdout)["images"] == last_json(first.stdout)["images"] + 1
 
 
+def test_health_of_a_folder_is_told(images: Path) -> None:
+    result = winnow("health", images, "--json")
+
+    told = last_json(result.stdout)
+    assert result.exit_code == 0
+    assert told["splits"] == {"train": 24, "test": 9}
+    assert told["figures"]["leaks"]["level"] == "unknown"
+    assert "`winnow leaks`" in result.stderr
+
+
 def test_actions_are_listed_and_undone(images: Path) -> None:
     from winnow.plugin.datasets.targets import open_target
     from winnow.plugin.workflows.actions import delete_samples

@@ -23,7 +23,7 @@ def label_issues(sources: Sources) -> Figure:
     quality = sources.field(LABEL_ISSUES_RUN, "quality_field")
     if sources.labels is None:
         return Figure(key, title, Level.UNKNOWN, "There are no labels to judge.")
-    if run is None or issue is None or "estimated" not in run.summary:
+    if run is None or issue is None:
         return Figure(key, title, Level.UNKNOWN, "Wrong labels were not looked for.", remedies=(_FIND_ISSUES,))
     if run.summary["label_field"] != sources.labels.field:
         sentence = f"Wrong labels were looked for in `{run.summary['label_field']}`, not in `{sources.labels.field}`."
@@ -44,14 +44,18 @@ def label_issues(sources: Sources) -> Figure:
         stale,
         tuple(behind),
         tuple(remedies),
-        {"flagged": count, **{name: run.summary[name] for name in ("estimated", "interval", "noise")}, **_rate(run)},
+        {
+            "flagged": count,
+            **{name: run.summary.get(name) for name in ("estimated", "interval", "noise")},
+            **_rate(run),
+        },
     )
 
 
 def _rate(run: SavedRun) -> dict[str, Any]:
     """Return the estimated share of wrong labels and its interval, where an image has one label."""
     labelled = run.summary.get("labelled")
-    if not labelled:
+    if not labelled or "interval" not in run.summary:
         return {"rate": None, "rate_interval": None}
     low, high = run.summary["interval"]
     return {
@@ -62,10 +66,12 @@ def _rate(run: SavedRun) -> dict[str, Any]:
 
 def _wrong_labels(run: SavedRun, count: int) -> str:
     found, rate = run.summary, _rate(run)
-    low, high = found["interval"]
     flagged = f"{counted(count, 'label is', 'labels are')} flagged" if count else "none is flagged"
     if found.get("labelled") is None:
         flagged = f"{counted(count, 'image is', 'images are')} flagged" if count else "none is flagged"
+    if "interval" not in found:  # the search of an earlier version
+        return f"{flagged[:1].upper()}{flagged[1:]}."
+    low, high = found["interval"]
     if found["noise"] == "none":
         upper = percent(high, found["labelled"]) if rate["rate"] is not None else f"{high:,.0f}"
         return f"No label is certainly wrong (at most {upper}); {flagged}, as the images around disagree."
