@@ -69,6 +69,8 @@ _PUBLIC = {
     "run_loop": "plugin.workflows.loop",
     "LoopParams": "plugin.workflows.loop_settings",
     "LoopChanges": "plugin.workflows.loop_settings",
+    "dataset_health": "plugin.workflows.dataset_health",
+    "DatasetHealthParams": "plugin.workflows.dataset_health",
     "model_health": "plugin.workflows.model_health",
     "HealthParams": "plugin.workflows.model_health",
     "load_classifier": "plugin.training.classifier",

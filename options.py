@@ -169,6 +169,7 @@ ReferenceTarget = Annotated[
 ReferenceSplit = Annotated[str | None, typer.Option("--reference-split", help="Hold them against this split.")]
 ReferenceView = Annotated[str | None, typer.Option("--reference-view", help="Hold them against this saved view.")]
 ReferenceTag = Annotated[str | None, typer.Option("--reference-tag", help="Hold them against samples with this tag.")]
+HealthView = Annotated[str | None, typer.Option("--view", help="Tell of the images of this saved view only.")]
 CheckedView = Annotated[str | None, typer.Option("--view", help="Check the images of this saved view only.")]
 CheckedSplit = Annotated[str | None, typer.Option("--current-split", help="Check the images of this split only.")]
 CheckedTag = Annotated[str | None, typer.Option("--current-tag", help="Check the samples with this tag only.")]

@@ -1,4 +1,4 @@
-"""`winnow report`: how a classifier does at work, as one HTML file."""
+"""`winnow health`: how a dataset stands; `winnow report`: how a classifier does at work, as one HTML file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,29 @@ from ..terminal import Report, run_job
 from .arguments import given_options, open_collection
 
 _PAGE = "health.html"
+
+
+def health(
+    target: opt.Target,
+    label_field: opt.LabelField = None,
+    split_field: opt.SplitField = None,
+    prediction_field: opt.PredictionField = None,
+    saved_view: opt.HealthView = None,
+    group_slice: opt.GroupSlice = None,
+    label_delimiter: opt.Delimiter = None,
+    json: opt.Json = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Tell how a dataset stands, what needs attention first; counts what is known and looks for nothing anew."""
+
+    def job(progress: Progress) -> Report:
+        from ..plugin.workflows.dataset_health import DatasetHealthParams, dataset_health
+
+        given = given_options(label_field=label_field, split_field=split_field, prediction_field=prediction_field)
+        view = open_collection(target, label_delimiter, group_slice, saved_view)
+        return dataset_health(view, DatasetHealthParams(**given), progress)
+
+    run_job(job, as_json=json, debug=debug)
 
 
 def report(

@@ -10,6 +10,7 @@ from .check_drift import CheckDrift
 from .classifiers_panel import ClassifiersPanel
 from .compare_predictions import ComparePredictions
 from .compute_embeddings import ComputeEmbeddings
+from .dataset_health_panel import DatasetHealthPanel
 from .decide_duplicates import DecideDuplicates
 from .delete_samples import DeleteSamples
 from .evaluate_predictions import EvaluatePredictions
@@ -64,7 +65,7 @@ OPERATORS = (
     CancelJob,
     LoopStatus,
 )
-PANELS = (LabelReportPanel, ClassifiersPanel, LoopPanel, ModelHealthPanel)
+PANELS = (LabelReportPanel, ClassifiersPanel, LoopPanel, ModelHealthPanel, DatasetHealthPanel)
 
 
 def register(plugin: PluginContext) -> None:

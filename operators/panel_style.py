@@ -17,6 +17,11 @@ COLUMN = types.GridView(
     gap=1,
     componentsProps={"grid": {"sx": {"gridTemplateColumns": "minmax(0, 1fr)"}}},
 )
+# One of many parts, with a frame around what belongs together.
+CARD = types.GridView(orientation="vertical", px=2, py=1, gap=1, variant="outline")
+# Buttons side by side, as many as fit, each with the properties of `IN_ROW`: by itself each would fill a line.
+ROW = types.GridView(orientation="2d", gap=1)
+IN_ROW = {"item": {"sx": {"width": "auto"}}}
 
 
 def names_axis(names: Sequence[str]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from winnow.terminal import run_job
 
 COMMANDS = (
     "curate", "embed", "duplicates", "leaks", "split", "label-issues", "train", "predict", "evaluate", "onnx",
-    "compare", "thresholds", "select", "report",
+    "compare", "thresholds", "select", "health", "report",
     "actions", "undo", "loop", "demo", "app", "serve", "classifiers", "cache", "trash", "doctor", "install",
 )  # fmt: skip
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40)}
@@ -495,6 +495,16 @@ def test_images_added_to_the_folder_join_the_same_dataset(images: Path) -> None:
 
     assert first.exit_code == 0, first.stderr
     assert last_json(second.stdout)["images"] == last_json(first.stdout)["images"] + 1
+
+
+def test_health_of_a_folder_is_told(images: Path) -> None:
+    result = winnow("health", images, "--json")
+
+    told = last_json(result.stdout)
+    assert result.exit_code == 0
+    assert told["splits"] == {"train": 24, "test": 9}
+    assert told["figures"]["leaks"]["level"] == "unknown"
+    assert "`winnow leaks`" in result.stderr
 
 
 def test_actions_are_listed_and_undone(images: Path) -> None:

@@ -38,6 +38,7 @@ OPERATORS = [
     "@winnow/curation/classifiers",
     "@winnow/curation/compare_predictions",
     "@winnow/curation/compute_embeddings",
+    "@winnow/curation/dataset_health",
     "@winnow/curation/decide_duplicates",
     "@winnow/curation/delete_samples",
     "@winnow/curation/evaluate_predictions",

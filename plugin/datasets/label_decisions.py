@@ -23,10 +23,10 @@ ACCEPTED, KEPT, CORRECTED, UNSURE = "accepted", "kept", "corrected", "unsure"
 # Decisions after which a label is known to be right: the suggested class, the given one, or one that a person named.
 CONFIRMING = (ACCEPTED, KEPT, CORRECTED)
 
-DECISION, _BY, _AT, ABOUT, _HISTORY = "decision", "decided_by", "decided_at", "decided_label", "history"
+DECISION, BY, _AT, ABOUT, _HISTORY = "decision", "decided_by", "decided_at", "decided_label", "history"
 _ATTRIBUTES: dict[str, tuple[type[fo.Field], type[fo.Field] | None]] = {
     DECISION: (fo.StringField, None),
-    _BY: (fo.StringField, None),
+    BY: (fo.StringField, None),
     _AT: (fo.DateTimeField, None),
     ABOUT: (fo.StringField, None),
     _HISTORY: (fo.ListField, fo.DictField),
@@ -117,10 +117,10 @@ def decide(label: Mapping[str, Any], new: str, decision: Decision) -> dict[str, 
         after |= {"label": new, _HISTORY: [*label.get(_HISTORY, ()), was]}
         after.pop("confidence", None)
         after.pop("logits", None)
-    for name in (DECISION, _BY, _AT, ABOUT):
+    for name in (DECISION, BY, _AT, ABOUT):
         after.pop(name, None)
     if decision.decision is not None:
-        after |= {DECISION: decision.decision, _BY: decision.by, _AT: decision.at, ABOUT: new}
+        after |= {DECISION: decision.decision, BY: decision.by, _AT: decision.at, ABOUT: new}
     return after
 
 

@@ -47,7 +47,7 @@ def begin_label_review(view: Collection, label_field: str, by: str) -> str:
 
 
 def decide_each(view: Collection, key: str, steps: Mapping[str, LabelStep]) -> int:
-    """Put decisions into effect; samples that are gone, have no label, or whose label changes meanwhile are passed over.
+    """Put decisions into effect; samples without a label, or whose label changes meanwhile, are passed over.
 
     Args:
         view: Any collection of the dataset.

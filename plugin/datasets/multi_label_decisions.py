@@ -21,10 +21,10 @@ from .views import Collection, every_image, has_path
 
 CONFIRMING = (ACCEPTED, KEPT)
 
-_DECISIONS, _HISTORY = "decisions", "history"
+DECISIONS, _HISTORY = "decisions", "history"
 _LABELS = "classifications"
 # What a decision may change beside the labels. Logits are a model's, about the labels that it gave.
-TOUCHED = ("logits", _DECISIONS, _HISTORY)
+TOUCHED = ("logits", DECISIONS, _HISTORY)
 
 
 def read_label_set_decisions(view: Collection, label_field: str) -> dict[str, dict[str, str]]:
@@ -62,7 +62,7 @@ def declare_decisions(view: Collection, label_field: str) -> None:
     Raises:
         FieldError: The labels have an attribute of such a name that is not Winnow's.
     """
-    lists = dict.fromkeys((_DECISIONS, _HISTORY), (fo.ListField, fo.DictField))
+    lists = dict.fromkeys((DECISIONS, _HISTORY), (fo.ListField, fo.DictField))
     add_label_attributes(view, label_field, lists)
 
 
@@ -87,10 +87,10 @@ def decide_label_set(held: Mapping[str, Any], cells: Mapping[str, bool], decisio
         made = [{"label": name, "change": change, **who} for name, change in changes]
         after[_HISTORY] = [*(held.get(_HISTORY) or ()), *made]
         after.pop("logits", None)
-    after[_DECISIONS] = [each for each in held.get(_DECISIONS) or () if each["label"] not in cells]
+    after[DECISIONS] = [each for each in held.get(DECISIONS) or () if each["label"] not in cells]
     if decision.decision is not None:
         for name, there in sorted(cells.items()):
-            after[_DECISIONS].append({"label": name, "present": there, "decision": decision.decision, **who})
+            after[DECISIONS].append({"label": name, "present": there, "decision": decision.decision, **who})
     return after
 
 
@@ -118,7 +118,7 @@ def _names(labels: Mapping[str, Any]) -> list[str]:
 
 def _decided(view: Collection, label_field: str) -> list[tuple[str, set[str], list[dict[str, Any]]]]:
     """Return sample id, labels and decisions of the samples about which anything was decided, by id."""
-    path = f"{label_field}.{_DECISIONS}"
+    path = f"{label_field}.{DECISIONS}"
     if not has_path(view, path):
         return []
     decided = view.match({f"{path}.0": {"$exists": True}}).sort_by("id")

@@ -58,7 +58,7 @@ def read_splits(view: Collection, source: str | None) -> tuple[np.ndarray, str |
     Raises:
         FieldError: `source` is no text field, or no sample has a split there.
     """
-    source = source or _detect(view)
+    source = source or detect_split_source(view)
     if source is None:
         return np.full(view.count(), "", dtype=object), None, []
     names = _names(view, source)
@@ -76,7 +76,8 @@ def read_splits(view: Collection, source: str | None) -> tuple[np.ndarray, str |
     return splits, source, list(_notes(source, splits, spelled, ambiguous))
 
 
-def _detect(view: Collection) -> str | None:
+def detect_split_source(view: Collection) -> str | None:
+    """Return where the splits are when nobody says so: a field `split` with a value, else "tags", else None."""
     field = view.get_field(DEFAULT_FIELD)
     if isinstance(field, fo.StringField) and view.exists(DEFAULT_FIELD).limit(1).count():
         return DEFAULT_FIELD
