@@ -32,6 +32,7 @@ from .evaluation_parts import (
     weakest_classes,
 )
 from .findings import read_findings
+from .job_rates import timed
 from .wording import counted, rounded
 
 _CONFUSIONS = 20
@@ -141,6 +142,7 @@ class EvaluateReport:
         return lines
 
 
+@timed("evaluate_predictions")
 def evaluate_predictions(
     view: Collection, params: EvaluateParams = EvaluateParams(), progress: Progress = silent
 ) -> EvaluateReport | MultiLabelEvaluateReport:
