@@ -33,6 +33,7 @@ from .evaluation_parts import (
 )
 from .findings import read_findings
 from .job_rates import timed
+from .measured_classifiers import with_measured
 from .wording import counted, rounded
 
 _CONFUSIONS = 20
@@ -223,6 +224,7 @@ def evaluate_rows(
         params=asdict(EvaluateParams(prediction_field, samples.label_field, samples.split_source, slices, seed)),
         fields=[],
         summary=report.summary(),
+        results=with_measured(view, prediction_field, samples.label_field, report.summary()),
     )
     return report
 
