@@ -36,8 +36,8 @@ def curve_traces(entries: Sequence[ClassifierEntry]) -> list[dict[str, Any]]:
 def curve_layout(count: int) -> dict[str, Any]:
     """Return the layout of so many classifiers' curves."""
     return {
-        "height": 260 + 20 * count,
-        "margin": {"l": 55, "r": 55, "t": 30 + 20 * count, "b": 40},
+        "height": 260 + 10 * count,
+        "margin": {"l": 55, "r": 55, "t": 20 + 10 * count, "b": 40},
         "xaxis": {"title": {"text": "epoch"}},
         "yaxis": {"title": {"text": "training loss"}, "rangemode": "tozero"},
         "yaxis2": {"title": {"text": "validation"}, "overlaying": "y", "side": "right", "showgrid": False},

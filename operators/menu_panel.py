@@ -46,8 +46,8 @@ class MenuPanel(foo.Panel):
             icon="apps",
             category=foo.Categories.CURATE,
             surfaces="grid",
-            help_markdown="All of Winnow's jobs and panels, in the order in which people use them. Tab and Enter reach "
-            "every button.",
+            help_markdown="All of Winnow's jobs and panels, in the order in which people use them. Tab and the space "
+            "bar reach every button.",
         )
 
     def on_load(self, ctx: Any) -> None:
@@ -61,7 +61,7 @@ class MenuPanel(foo.Panel):
 
     def open(self, ctx: Any) -> None:
         """Open the panel of a button."""
-        ctx.ops.open_panel(ctx.params["panel"], layout="horizontal")
+        ctx.ops.open_panel(ctx.params["panel"])
 
     def render(self, ctx: Any) -> types.Property:
         from ..plugin.workflows.job_states import job_states

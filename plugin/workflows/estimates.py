@@ -7,14 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from bson import ObjectId
-from fiftyone import ViewField
-
 from ..datasets import runs
 from ..datasets.views import Collection
 from ..machine import available_cores
 from ..training.recipe import PRESETS
-from ..vision.cache_store import embeddings_root
+from ..vision.known_vectors import share_known
 from ..vision.preprocessing import Preprocessing
 from ..vision.speed import expected_seconds, is_measured
 from .job_rates import Rate, rates_of, settings_of, units_of
@@ -34,7 +31,7 @@ class Estimate:
 
     Attributes:
         images: Images, or patches, that it will look at.
-        embedded: Of these, those that have a vector already; None where the job needs none.
+        embedded: Of these, about how many have a vector already; None where the job needs none.
         low, high: Seconds between which it should end; None = no run to estimate from.
         least: Seconds for the vectors alone, which are known about even where the rest is not; 0 where none are needed.
         basis: What the estimate rests on, as words.
@@ -69,14 +66,25 @@ class Estimate:
 
     def text(self) -> str:
         """Return one or two sentences for a person."""
-        of = f"for {counted(self.images, self.unit, self.units)}"
+        count = counted(self.images, self.unit, self.units)
+        if self.low is None or self.high is None:
+            return f"No earlier run to estimate the time from.{self._missing()}"
+        known = ""
         if self.embedded:
             every = self.embedded >= self.images
-            of += ", all of them embedded already" if every else f", of which {self.embedded:,} are embedded already"
-        if self.low is None or self.high is None:
-            vectors = f"; their vectors alone take about {wait_of(self.least)}" if self.least > _SHORT else ""
-            return f"No run yet to estimate from {of}{vectors}."
-        return f"{_span(self.low, self.high)} {of}, by {self.basis}."
+            known = (
+                ", embedded already" if every else f", of which about {_rounded(self.embedded):,} are embedded already"
+            )
+        return f"{_span(self.low, self.high)} for {count}{known}, by {self.basis}."
+
+    def _missing(self) -> str:
+        """Return a sentence on the vectors that have yet to be computed, which is all that is known of a first run."""
+        if self.embedded is None or not self.images:
+            return ""
+        if self.embedded >= self.images:
+            return f" All {self.units} are embedded already."
+        missing = counted(_rounded(self.images - self.embedded), self.unit, self.units)
+        return f" Embedding the {missing} that are not embedded yet takes about {wait_of(self.least)}."
 
 
 def estimate(job: str, view: Collection, params: Any) -> Estimate | None:
@@ -137,27 +145,20 @@ def _vectors_of(job: str, params: Any) -> VectorParams | None:
 
 
 def _embedded(view: Collection, vectors: VectorParams) -> int:
-    """Return how many images of a view have their vector in the cache, by the last run that embedded the dataset."""
+    """Return about how many images of a view have their vector in the cache, made as the dataset's last ones were."""
     run = next((run for run in runs.list_runs(view) if run.key == RUN), None)
-    if run is None or run.newest_sample is None:
+    if run is None or (run.params.get("backbone"), run.params.get("image_size")) != (
+        vectors.backbone,
+        vectors.image_size,
+    ):
         return 0
-    if (run.params.get("backbone"), run.params.get("image_size")) != (vectors.backbone, vectors.image_size):
-        return 0
-    if not _is_cached(run):
-        return 0
-    known = view.match(ViewField("_id") <= ObjectId(run.newest_sample)).count()
-    return known if run.samples >= run.dataset_samples else min(known, int(run.summary.get("images", 0)))
-
-
-def _is_cached(run: runs.SavedRun) -> bool:
-    """Tell whether the cache still holds vectors of a run: it may have been cleared since."""
     try:
-        space = f"*-{run.params['weights']}-{Preprocessing.from_dict(run.params['preprocessing']).hash()}"
-    except (KeyError, TypeError, ValueError):
-        return False
-    storage = run.params.get("storage")
-    found = embeddings_root().glob(space if storage in (None, "float32") else f"{space}-{storage}")
-    return any(any(folder.iterdir()) for folder in found)
+        made = Preprocessing.from_dict(run.params["preprocessing"])
+        weights, width = str(run.params["weights"]), int(run.params["width"])
+    except (KeyError, TypeError, ValueError):  # of an earlier version
+        return 0
+    paths = view.values("filepath")
+    return math.floor(share_known(paths, weights, width, made, vectors.storage) * len(paths))
 
 
 def _span(low: float, high: float) -> str:
@@ -166,3 +167,9 @@ def _span(low: float, high: float) -> str:
     if high <= _NARROW * low:
         return f"About {wait_of(math.sqrt(low * high))}"
     return f"{wait_of(low)} to {wait_of(high)}".capitalize() if low >= 1 else f"Up to {wait_of(high)}"
+
+
+def _rounded(count: int) -> int:
+    """Return a count of which a sample was looked at, to two figures."""
+    unit = 10 ** max(0, len(str(count)) - 2)
+    return round(count / unit) * unit

@@ -166,7 +166,11 @@ def remember(settings: Settings, rate: Rate) -> None:
     if rate.images < _ENOUGH:
         return
     known = _read()
-    runs = [*known.pop(settings.key, []), rate][-_RUNS_KEPT:]
+    runs = [*known.pop(settings.key, []), rate]
+    if len(runs) > _RUNS_KEPT:
+        # The slowest stays: the others may have found most of their work done by an earlier run.
+        slowest = max(runs, key=lambda each: each.seconds * each.cores / each.images)
+        runs.remove(next(each for each in runs if each is not slowest))
     kept = dict(list({**known, settings.key: runs}.items())[-_SETTINGS_KEPT:])
     text = json.dumps({key: [asdict(each) for each in rates] for key, rates in kept.items()})
     path = _path()

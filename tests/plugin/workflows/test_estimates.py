@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import fiftyone as fo
+import numpy as np
 import pytest
 
 from tests.conftest import write_image
 from winnow.plugin.datasets import runs
+from winnow.plugin.vision import file_index
+from winnow.plugin.vision.cache import EmbeddingCache
 from winnow.plugin.vision.cache_store import embeddings_root
+from winnow.plugin.vision.file_index import FileIndex, stamp_of
 from winnow.plugin.vision.preprocessing import Decode, Input, Preprocessing
 from winnow.plugin.workflows import estimates
 from winnow.plugin.workflows.duplicates import DuplicateParams
@@ -40,13 +46,22 @@ def hundred(dataset: Callable[..., fo.Dataset], tmp_path: Path) -> fo.Dataset:
 
 
 def embed(made: fo.Dataset) -> None:
-    """Leave what embedding all images leaves: the run, and a space in the cache."""
+    """Leave what embedding all images leaves: the run, the index of files, and vectors in the cache."""
     preprocessing = Preprocessing(Decode(), Input(size=160, mode="squash"))
-    params = {**vars(VectorParams()), "preprocessing": preprocessing.to_dict(), "weights": "abc"}
+    made_so = {"preprocessing": preprocessing.to_dict(), "weights": "abc", "width": 4}
+    params = {**vars(VectorParams()), **made_so}
     runs.save_run(made, RUN, method="compute_embeddings", params=params, fields=[], summary={"images": len(made)})
-    space = embeddings_root() / f"lite0-abc-{preprocessing.hash()}"
-    space.mkdir(parents=True)
-    (space / "shard").touch()
+    path = Path(made.first().filepath)
+    digest = hashlib.sha256(path.read_bytes()).digest()
+    os.utime(path, (0, 0))
+    index = FileIndex(embeddings_root() / "files.sqlite")
+    stamp = stamp_of(str(path))
+    assert stamp is not None
+    index._pending.append((file_index._key(str(path)), stamp, digest))  # `remember` waits until a file has settled
+    index.close()
+    cache = EmbeddingCache(embeddings_root() / f"lite0-abc-{preprocessing.hash()}", 4)
+    cache.put(digest, np.ones(4, np.float32), np.zeros((32, 32), np.uint8))
+    cache.flush()
 
 
 def ran(made: fo.Dataset, rate: Rate, name: str | None = None) -> None:
@@ -65,7 +80,10 @@ def test_without_a_run_only_the_time_of_the_vectors_is_told(hundred: fo.Dataset)
     expected = found(hundred)
 
     assert expected.high is None
-    assert expected.text() == "No run yet to estimate from for 100 images; their vectors alone take about 2 minutes."
+    assert expected.text() == (
+        "No earlier run to estimate the time from. Embedding the 100 images that are not embedded yet takes about "
+        "2 minutes."
+    )
 
 
 def test_a_run_on_this_dataset_gives_the_time_of_the_next(hundred: fo.Dataset) -> None:
@@ -77,23 +95,23 @@ def test_a_run_on_this_dataset_gives_the_time_of_the_next(hundred: fo.Dataset) -
     assert expected.low is not None
     assert expected.high is not None
     assert expected.low < 200 < expected.high
-    assert expected.text().startswith("About 3 minutes for 100 images, all of them embedded already")
+    assert expected.text().startswith("About 3 minutes for 100 images, embedded already")
 
 
 def test_new_images_are_the_ones_to_be_embedded(hundred: fo.Dataset, tmp_path: Path) -> None:
     ran(hundred, Rate(100, 20.0, 2))
     embed(hundred)
-    hundred.add_samples(fo.Sample(filepath=str(tmp_path / "one.png")) for _ in range(30))
+    hundred.add_samples(fo.Sample(filepath=str(write_image(tmp_path / "new.png"))) for _ in range(100))
 
     expected = found(hundred)
 
-    assert (expected.images, expected.embedded, expected.least) == (130, 100, 30)
+    assert (expected.images, expected.embedded, expected.least) == (200, 100, 100)
 
 
 def test_a_cache_that_was_cleared_holds_no_vectors(hundred: fo.Dataset) -> None:
     embed(hundred)
-    (space,) = embeddings_root().iterdir()
-    (space / "shard").unlink()
+    for shard in embeddings_root().glob("*/*.safetensors"):
+        shard.unlink()
 
     assert found(hundred).embedded == 0
 
@@ -155,7 +173,7 @@ def test_a_job_without_vectors_is_not_told_of_them(hundred: fo.Dataset) -> None:
 
     assert expected is not None
     assert (expected.embedded, expected.least) == (None, 0)
-    assert expected.text() == "No run yet to estimate from for 100 images."
+    assert expected.text() == "No earlier run to estimate the time from."
 
 
 def test_nothing_is_told_of_a_job_whose_time_is_not_remembered(hundred: fo.Dataset) -> None:

@@ -36,14 +36,23 @@ def forty(dataset: Callable[..., fo.Dataset], tmp_path: Path) -> fo.Dataset:
     return made
 
 
-def test_last_five_runs_are_remembered_the_newest_last() -> None:
+def test_five_runs_are_remembered_the_newest_last() -> None:
     for images in range(100, 107):
-        remember(SETTINGS, Rate(images, 2.0, 4))
+        remember(SETTINGS, Rate(images, images / 50, 4))
 
     rates, own = rates_of(SETTINGS)
 
     assert own
-    assert [rate.images for rate in rates] == [102, 103, 104, 105, 106]
+    assert [rate.images for rate in rates] == [100, 103, 104, 105, 106]
+
+
+def test_the_slowest_run_stays_as_later_ones_may_have_found_their_work_done() -> None:
+    for seconds in (1.0, 60.0, *[2.0] * 8):
+        remember(SETTINGS, Rate(100, seconds, 4))
+
+    rates, _ = rates_of(SETTINGS)
+
+    assert [rate.seconds for rate in rates] == [60, 2, 2, 2, 2]
 
 
 def test_runs_on_other_datasets_stand_in_for_missing_ones() -> None:
