@@ -22,8 +22,10 @@ from .find_leaks import FindLeaks
 from .label_report_panel import LabelReportPanel
 from .loop_panel import LoopPanel
 from .loop_status import LoopStatus
+from .menu_panel import MenuPanel
 from .model_health_panel import ModelHealthPanel
 from .move_to_split import MoveToSplit
+from .open_menu import OpenMenu
 from .preview_augmentation import PreviewAugmentation
 from .pull_from_label_studio import PullFromLabelStudio
 from .review_label_issues import ReviewLabelIssues
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from fiftyone.plugins.context import PluginContext
 
 OPERATORS = (
+    OpenMenu,
     ComputeEmbeddings,
     FindDuplicates,
     FindLeaks,
@@ -65,7 +68,7 @@ OPERATORS = (
     CancelJob,
     LoopStatus,
 )
-PANELS = (LabelReportPanel, ClassifiersPanel, LoopPanel, ModelHealthPanel, DatasetHealthPanel)
+PANELS = (MenuPanel, DatasetHealthPanel, LabelReportPanel, ClassifiersPanel, LoopPanel, ModelHealthPanel)
 
 
 def register(plugin: PluginContext) -> None:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..plugin.vision.speed import expected_seconds
 from .forms import Form
 from .workflow_operator import Workflow, WorkflowOperator
-
-_SHORT_SECONDS = 60.0
 
 
 class ComputeEmbeddings(WorkflowOperator):
@@ -28,16 +25,12 @@ class ComputeEmbeddings(WorkflowOperator):
         return None if summary.get("unit") == "patch" else self.next_step  # the other jobs look at whole images
 
     def is_long(self, ctx: Any) -> bool:
-        return ctx.dataset is not None and _seconds(Form(ctx, self.workflow()[0])) > _SHORT_SECONDS
+        found = None if ctx.dataset is None else self.estimate(ctx, Form(ctx, self.workflow()[0]))
+        return found is not None and found.is_long
 
     def fill(self, form: Form) -> None:
-        form.duration(_seconds(form))
         form.patches("What gets a vector")
         form.embedding()
         form.text("vector_field", "Field for the vectors", "Empty: they stay in Winnow's cache only.")
         form.projection()
         form.switch("similarity", "Sort by similarity", "Register the vectors, so that the App can sort by them.")
-
-
-def _seconds(form: Form) -> float:
-    return expected_seconds(form.chosen("backbone"), form.units())

@@ -37,7 +37,8 @@ class DecideDuplicates(ActionOperator):
     operator_name = "decide_duplicates"
     title = "decide about near-duplicates"
     summary = "Say that the selected images are no duplicates, or that all are kept; every later run remembers it"
-    icon = "rule"
+    icon = "layers_clear"
+    in_bar = True
     verb = "Decide"
     params_type = DecideParams
 

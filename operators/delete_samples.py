@@ -30,6 +30,7 @@ class DeleteSamples(ActionOperator):
     title = "delete samples"
     summary = "Delete copies, leaked training images, label issues or the selection; can be undone"
     icon = "delete_sweep"
+    in_bar = True
     verb = "Delete"
     preferred = (COPIES, LEAKED, LABEL_ISSUES)
     params_type = DeleteParams

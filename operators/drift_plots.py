@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .panel_style import names_axis
+from .panel_style import GREY, ORANGE, RED, names_axis
 
-_ORANGE, _GREY, _RED = "#ff6d04", "#9a9a9a", "#d62728"
 _MOST_CLASSES = 15
 
 
@@ -21,9 +20,9 @@ def scatter_traces(points: dict[str, list[Any]]) -> list[dict[str, Any]]:
     reference = [place for place in places if points["side"][place] == "reference"]
     current = [place for place in places if points["side"][place] == "current"]
     return [
-        _cloud(points, reference, "reference", _GREY, 4),
-        _cloud(points, [place for place in current if not points["novel"][place]], "checked", _ORANGE, 5),
-        _cloud(points, [place for place in current if points["novel"][place]], "new", _RED, 7),
+        _cloud(points, reference, "reference", GREY, 4),
+        _cloud(points, [place for place in current if not points["novel"][place]], "checked", ORANGE, 5),
+        _cloud(points, [place for place in current if points["novel"][place]], "new", RED, 7),
     ]
 
 
@@ -60,7 +59,7 @@ def class_traces(classes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             + title
             + "</extra>",
         }
-        for title, key, colour in (("reference", "reference_mean", _GREY), ("checked", "current_mean", _ORANGE))
+        for title, key, colour in (("reference", "reference_mean", GREY), ("checked", "current_mean", ORANGE))
     ]
 
 
@@ -90,8 +89,8 @@ def history_traces(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             "mode": "lines+markers",
             "x": [each["time"] for each in history],
             "y": [each["effect_size"] for each in history],
-            "line": {"color": _GREY, "width": 1},
-            "marker": {"color": [_RED if each["is_drift"] else _GREY for each in history], "size": 8},
+            "line": {"color": GREY, "width": 1},
+            "marker": {"color": [RED if each["is_drift"] else GREY for each in history], "size": 8},
             "customdata": [
                 [each["current"], each["reference"], each["p_value"], each["images"], each["novel"]] for each in history
             ],

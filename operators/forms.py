@@ -22,7 +22,7 @@ from ..plugin.errors import TargetError
 from ..plugin.training.classifier_files import DESCRIPTION
 from ..plugin.training.recipe import PRESETS
 from ..plugin.workflows.classifiers import list_classifiers
-from ..plugin.workflows.wording import counted, wait_of
+from ..plugin.workflows.wording import counted
 from .params import defaults_of
 
 MORE = "more_settings"
@@ -60,9 +60,9 @@ class Form:
     def dataset(self) -> fo.Dataset:
         return self.ctx.dataset
 
-    def note(self, name: str, text: str) -> None:
+    def note(self, name: str, text: str, description: str | None = None) -> None:
         """Show a neutral remark."""
-        self.inputs.view(name, types.Notice(label=text))
+        self.inputs.view(name, types.Notice(label=text, description=description))
 
     def warning(self, name: str, label: str, description: str) -> None:
         """Show a warning that does not keep the job from running."""
@@ -94,22 +94,13 @@ class Form:
             check_images(self.view)
         self.note("images", self._counted())
 
-    def units(self) -> int:
-        """Return how many images, or patches, the job will look at."""
-        field = self._patches_field()
-        if field is None or shown_patches(self.view):
-            return self.view.count()
-        return self.view.count(label_path(self.view, field))
-
     def chosen(self, name: str) -> Any:
         """Return what was filled in, or the default."""
         return self.ctx.params.get(name) or self._defaults.get(name)
 
-    def duration(self, seconds: float) -> None:
-        """Say how long the job will take, where that is worth a word."""
-        if seconds > 10:
-            wait = f"about {wait_of(seconds)} on this machine, less where vectors are known already"
-            self.note("images", f"{self._counted()} · {wait}")
+    def duration(self, text: str) -> None:
+        """Say beside the number of images how long the job will take."""
+        self.note("images", self._counted(), text)
 
     def label_field(self) -> None:
         """Offer the fields of one label an image, then those of several, and say how many classes the chosen has."""
@@ -345,7 +336,10 @@ class Form:
         return shown_patches(self.view) or (chosen if chosen in patch_fields(self.view) else None)
 
     def _counted(self) -> str:
-        return counted(self.units(), *(("patch", "patches") if self._patches_field() else ("image",)))
+        field = self._patches_field()
+        if field is None or shown_patches(self.view):
+            return counted(self.view.count(), *(("image",) if field is None else ("patch", "patches")))
+        return counted(self.view.count(label_path(self.view, field)), "patch", "patches")
 
     def worker(self) -> None:
         """Say so when a scheduled job would not be taken up."""

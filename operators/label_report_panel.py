@@ -9,12 +9,14 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from . import label_report_plots as plots
-from .panel_style import COLUMN, PLOT_CONFIG
+from .panel_style import COLUMN, PLOT_CONFIG, add_reload, add_table
 
 if TYPE_CHECKING:
     from ..plugin.workflows.label_report import SavedLabelReport, SavedLabelSetReport
 
 _JOB = "find_label_issues"
+_PAIRS = {"given": "Label", "true": "Image shows", "expected": "Expected", "flagged": "Flagged"}
+_CHANGES = {"label": "Class", "missing": "Missing", "extra": "Extra"}
 
 
 class LabelReportPanel(foo.Panel):
@@ -79,7 +81,7 @@ class LabelReportPanel(foo.Panel):
             panel.btn("run", "Find label issues", on_click=f"{self.plugin_name}/{_JOB}", prompt=True, icon="rule")
         else:
             self._draw(panel, saved)
-        panel.btn("reload", "Reload", on_click=self.reload, icon="refresh")
+        add_reload(panel, self.reload)
         return types.Property(panel, view=COLUMN)
 
     def _draw(self, panel: types.Object, saved: SavedLabelReport) -> None:
@@ -97,22 +99,13 @@ class LabelReportPanel(foo.Panel):
         panel.plot("rates", layout=plots.rate_layout(report), config=PLOT_CONFIG, on_click=self.on_bar)
         if report.worst_pairs(1):
             panel.md("**Most confused classes** (click a row)", name="pairs_head")
-            table = types.TableView(on_click_row=self.on_row)
-            table.add_column("given", label="Label")
-            table.add_column("true", label="Image shows")
-            table.add_column("expected", label="Expected")
-            table.add_column("flagged", label="Flagged")
-            panel.list("pairs", types.Object(), view=table)
+            add_table(panel, "pairs", _PAIRS, self.on_row)
 
     def _draw_sets(self, panel: types.Object, saved: SavedLabelSetReport) -> None:
         panel.md(f"**{_flagged(saved)}** Click a row to see its images.", name="head")
         _warn_if_stale(panel, saved)
         if saved.by_class:
-            table = types.TableView(on_click_row=self.on_class)
-            table.add_column("label", label="Class")
-            table.add_column("missing", label="Missing")
-            table.add_column("extra", label="Extra")
-            panel.list("classes", types.Object(), view=table)
+            add_table(panel, "classes", _CHANGES, self.on_class)
 
     def _fill(self, ctx: Any) -> None:
         saved, sets = _saved(ctx), _saved_sets(ctx)

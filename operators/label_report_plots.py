@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from ..plugin.curation.label_report import LabelReport
-from .panel_style import names_axis
+from .panel_style import GREY, ORANGE, names_axis
 
 MOST_CLASSES = 30
 MOST_PAIRS = 20
 _NUMBERED_UP_TO = 15  # with more classes, numbers in the cells cannot be read
 # Opaque, so that white numbers are read in the App's dark and light mode alike.
-_ORANGES = [[0.0, "#7a6152"], [1.0, "#ff6d04"]]
+_ORANGES = [[0.0, "#7a6152"], [1.0, ORANGE]]
 _GREYS = [[0.0, "#5c5c5c"], [1.0, "#5c5c5c"]]
 _ROW_HEIGHT, _LOW_ROW_HEIGHT = 28, 18
 
@@ -63,7 +63,7 @@ def rate_traces(report: LabelReport) -> list[dict[str, Any]]:
             "orientation": "h",
             "y": [each.name for each in shown],
             "x": percent,
-            "marker": {"color": "#ff6d04"},
+            "marker": {"color": ORANGE},
             "customdata": [[round(each.wrong, 1), each.labels] for each in shown],
             "hovertemplate": "%{y}: %{x} %<br>%{customdata[0]:,} of %{customdata[1]:,} labels<extra></extra>",
             "error_x": {
@@ -71,7 +71,7 @@ def rate_traces(report: LabelReport) -> list[dict[str, Any]]:
                 "symmetric": False,
                 "array": [round(100 * (each.interval[1] - each.rate), 2) for each in shown],
                 "arrayminus": [round(100 * (each.rate - each.interval[0]), 2) for each in shown],
-                "color": "#999999",
+                "color": GREY,
                 "thickness": 1,
             },
         }

@@ -10,7 +10,7 @@ from fiftyone.operators import types
 from ..plugin.datasets.loops import list_loops, steps_made
 from ..plugin.errors import WinnowError
 from . import loop_plots as plots
-from .panel_style import COLUMN, PLOT_CONFIG
+from .panel_style import COLUMN, PLOT_CONFIG, add_reload, add_table, rows_name
 
 if TYPE_CHECKING:
     from ..plugin.workflows.loop_report import LoopReport
@@ -35,7 +35,7 @@ class LoopPanel(foo.Panel):
         return foo.PanelConfig(
             name="loop",
             label="Winnow: active learning",
-            icon="autorenew",
+            icon="all_inclusive",
             category=foo.Categories.CURATE,
             surfaces="grid",
             help_markdown="Which images are out for labelling, what the labels so far are worth, and whether more of "
@@ -92,7 +92,7 @@ class LoopPanel(foo.Panel):
             self._step(panel, "start", "Start", "play_arrow", shown)
         else:
             self._draw(panel, shown)
-        panel.btn("reload", "Reload", on_click=self.reload, icon="refresh")
+        add_reload(panel, self.reload)
         panel.view("timer", types.TimerView(interval=_EVERY, on_interval=self.tick))
         return types.Property(panel, view=COLUMN)
 
@@ -110,10 +110,10 @@ class LoopPanel(foo.Panel):
             panel.plot("curve", layout=shown["layout"], config=PLOT_CONFIG)
             if shown["outlook"]:
                 panel.md(shown["outlook"], name="outlook")
-            self._table(panel, _rows_of(shown, "rounds"), _ROUNDS)
+            add_table(panel, rows_name("rounds", shown["rounds"]), _ROUNDS)
         if shown["classes"]:
             panel.md("**What the last round did, class by class**", name="classes_head")
-            self._table(panel, _rows_of(shown, "classes"), _CLASSES)
+            add_table(panel, rows_name("classes", shown["classes"]), _CLASSES)
         if shown["notes"]:
             panel.md("\n".join(shown["notes"]), name="notes")
 
@@ -121,20 +121,14 @@ class LoopPanel(foo.Panel):
         params = {"action": action, "name": shown.get("name", "loop")}
         panel.btn(action, label, on_click=f"{self.plugin_name}/{_JOB}", params=params, prompt=True, icon=icon)
 
-    def _table(self, panel: types.Object, name: str, columns: dict[str, str]) -> None:
-        table = types.TableView()
-        for key, label in columns.items():
-            table.add_column(key, label=label)
-        panel.list(name, types.Object(), view=table)
-
     def _fill(self, ctx: Any) -> None:
         """Read the loop, and keep what is drawn of it: reading takes a while where there are many images."""
         shown = _shown(ctx)
         ctx.panel.set_state("shown", shown)
         if shown.get("rounds"):
             ctx.panel.set_data("curve", shown["curve"])
-            ctx.panel.set_data(_rows_of(shown, "rounds"), shown["rounds"])
-            ctx.panel.set_data(_rows_of(shown, "classes"), shown["classes"])
+            ctx.panel.set_data(rows_name("rounds", shown["rounds"]), shown["rounds"])
+            ctx.panel.set_data(rows_name("classes", shown["classes"]), shown["classes"])
 
     def _show(self, ctx: Any, what: str) -> None:
         from ..plugin.workflows.loop_labeling import view_to_label
@@ -144,11 +138,6 @@ class LoopPanel(foo.Panel):
             ctx.ops.set_view(found)
         else:
             ctx.ops.notify("Nothing of it is left to label.", variant="info")
-
-
-# The App lays new data over what it had under a name, so that a shorter list would keep the end of a longer one.
-def _rows_of(shown: dict[str, Any], what: str) -> str:
-    return f"{what}_{len(shown[what])}"
 
 
 def _shown(ctx: Any) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-_ORANGE, _GREY = "#ff6d04", "#9a9a9a"
+from .panel_style import GREY, ORANGE
+
 _MOST_CLASSES = 15
 
 
@@ -25,13 +26,13 @@ def curve_traces(summary: dict[str, Any]) -> list[dict[str, Any]]:
                 "arrayminus": [
                     round(y - 100 * point["interval"][0], 2) for point, y in zip(points, scores, strict=True)
                 ],
-                "color": _GREY,
+                "color": GREY,
                 "thickness": 1,
             },
             "text": [f"round {point['round']}" for point in points],
             "hovertemplate": "%{text}: %{x:,} labels, %{y:.1f} %<extra></extra>",
-            "line": {"color": _ORANGE},
-            "marker": {"color": _ORANGE, "size": 8},
+            "line": {"color": ORANGE},
+            "marker": {"color": ORANGE, "size": 8},
         }
     ]
 

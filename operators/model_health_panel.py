@@ -11,7 +11,7 @@ from fiftyone.operators import types
 from ..plugin.errors import WinnowError
 from . import drift_plots
 from . import model_health_plots as plots
-from .panel_style import COLUMN, PLOT_CONFIG
+from .panel_style import COLUMN, PLOT_CONFIG, add_reload, add_table, rows_name
 
 if TYPE_CHECKING:
     from ..plugin.workflows.classifiers import ClassifierEntry
@@ -103,7 +103,7 @@ class ModelHealthPanel(foo.Panel):
             self._draw_choices(ctx, panel, shown)
         if "headline" in shown:
             self._draw(panel, shown)
-        panel.btn("reload", "Reload", on_click=self.reload, icon="refresh")
+        add_reload(panel, self.reload)
         return types.Property(panel, view=COLUMN)
 
     def _draw_choices(self, ctx: Any, panel: types.Object, shown: dict[str, Any]) -> None:
@@ -145,13 +145,13 @@ class ModelHealthPanel(foo.Panel):
                 on_click = {"on_click": self.on_class} if name == "recall" else {}
                 panel.plot(_of(shown, name), layout=shown["layouts"][name], config=PLOT_CONFIG, **on_click)
             if name == "accuracy" and shown["versions"]:
-                _table(panel, _rows_of(shown, "versions"), _VERSIONS)
+                add_table(panel, rows_name("versions", shown["versions"]), _VERSIONS)
         if shown["comparable"]:
             panel.btn("compare", "Compare what is served now", on_click=self.compare, icon="compare")
         panel.btn("check", "Check for drift", on_click=f"{self.plugin_name}/{_JOB}", prompt=True, icon="difference")
         if shown["decisions"]:
             panel.md("**Training again**", name="decisions_head")
-            _table(panel, _rows_of(shown, "decisions"), _DECISIONS)
+            add_table(panel, rows_name("decisions", shown["decisions"]), _DECISIONS)
         if shown["missing"]:
             panel.md("**Not known**\n\n" + "\n".join(f"- {each}" for each in shown["missing"]), name="missing")
         if shown["notes"]:
@@ -165,19 +165,7 @@ class ModelHealthPanel(foo.Panel):
             for name in _PLOTS:
                 ctx.panel.set_data(_of(shown, name), traces[name])
             for name in _TABLES:
-                ctx.panel.set_data(_rows_of(shown, name), shown[name])
-
-
-def _table(panel: types.Object, name: str, columns: dict[str, str]) -> None:
-    table = types.TableView()
-    for key, label in columns.items():
-        table.add_column(key, label=label)
-    panel.list(name, types.Object(), view=table)
-
-
-# The App lays new data over what it had under a name, so that a shorter list would keep the end of a longer one.
-def _rows_of(shown: dict[str, Any], what: str) -> str:
-    return f"{what}_{len(shown[what])}"
+                ctx.panel.set_data(rows_name(name, shown[name]), shown[name])
 
 
 def _of(shown: dict[str, Any], plot: str) -> str:

@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..plugin.workflows.health_figures import Health, Share, VersionHealth
-from .panel_style import names_axis
+from .panel_style import GREY, LEGEND, SERIES, names_axis
 
 MOST_CLASSES = 30
 _MOST_VERSIONS, _MOST_POINTS = 5, 300
-_COLOURS = ("#ff6d04", "#4a90d9", "#2e9e63", "#a06bd0", "#9a9a9a")
 _BANDS = ("rgba(255,109,4,.18)", "rgba(74,144,217,.18)", "rgba(46,158,99,.18)", "rgba(160,107,208,.18)",
           "rgba(154,154,154,.18)")  # fmt: skip
-_GREY = "#9a9a9a"
-_LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
 _ROW_HEIGHT = 26
 
 
@@ -34,7 +31,7 @@ def accuracy_layout() -> dict[str, Any]:
         "margin": {"l": 55, "r": 20, "t": 30, "b": 40},
         "xaxis": {"type": "date", "tickangle": 0},
         "yaxis": {"title": {"text": "rolling accuracy, %"}},
-        "legend": _LEGEND,
+        "legend": LEGEND,
         "showlegend": True,
     }
 
@@ -49,7 +46,7 @@ def recall_traces(health: Health) -> list[dict[str, Any]]:
         "name": "now",
         "y": names,
         "x": [_percent(each.recall.value) for each in shown],
-        "marker": {"color": _COLOURS[0]},
+        "marker": {"color": SERIES[0]},
         "customdata": [each.recall.of for each in shown],
         "hovertemplate": "%{y}: %{x} % of %{customdata:,} answers<extra></extra>",
         "error_x": {
@@ -57,7 +54,7 @@ def recall_traces(health: Health) -> list[dict[str, Any]]:
             "symmetric": False,
             "array": [_percent(each.recall.high - each.recall.value) for each in shown],
             "arrayminus": [_percent(each.recall.value - each.recall.low) for each in shown],
-            "color": _GREY,
+            "color": GREY,
             "thickness": 1,
         },
     }
@@ -67,7 +64,7 @@ def recall_traces(health: Health) -> list[dict[str, Any]]:
         "name": "when it was trained",
         "y": names,
         "x": [_percent(each.expected) for each in shown],
-        "marker": {"symbol": "line-ns", "size": 14, "color": _COLOURS[1], "line": {"width": 3, "color": _COLOURS[1]}},
+        "marker": {"symbol": "line-ns", "size": 14, "color": SERIES[1], "line": {"width": 3, "color": SERIES[1]}},
         "hovertemplate": "%{y}: %{x} % when it was trained<extra></extra>",
     }
     return [bars, expected] if any(value is not None for value in expected["x"]) else [bars]
@@ -82,7 +79,7 @@ def recall_layout(health: Health) -> dict[str, Any]:
         "xaxis": {"title": {"text": "recall, % (95 % interval)"}, "range": [0, 101]},
         "yaxis": {**names_axis(names), "autorange": "reversed"},
         "bargap": 0.4,
-        "legend": _LEGEND,
+        "legend": LEGEND,
         "showlegend": any(np.isfinite(each.expected) for each in health.classes),
     }
 
@@ -177,7 +174,7 @@ def _version_traces(each: VersionHealth, number: int) -> list[dict[str, Any]]:
             "legendgroup": each.version,
             "x": times,
             "y": _percents(each.rolling[rows]),
-            "line": {"color": _COLOURS[number]},
+            "line": {"color": SERIES[number]},
             "hovertemplate": "%{y} %<extra>" + each.version + "</extra>",
         },
     ]

@@ -31,6 +31,7 @@ class MoveToSplit(ActionOperator):
         "Move leaked training images, copies or the selection to another split, or out of every one; can be undone"
     )
     icon = "drive_file_move"
+    in_bar = True
     verb = "Move"
     preferred = (LEAKED, COPIES, LABEL_ISSUES)
     params_type = MoveParams

@@ -42,6 +42,7 @@ class ReviewLabelIssues(ActionOperator):
     title = "review label issues"
     summary = "Accept suggested labels, keep labels or mark them as unsure; every later run remembers it"
     icon = "fact_check"
+    in_bar = True
     verb = "Decide"
     params_type = ReviewParams
     preferred = (LABEL_ISSUES,)

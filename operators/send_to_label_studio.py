@@ -26,6 +26,7 @@ class SendToLabelStudio(LabelStudioOperator):
     title = "send to Label Studio"
     summary = "Send the samples of the view to be labelled, those that were selected first"
     icon = "send"
+    in_bar = True
     next_step = ("pull_from_label_studio", "bring the labels back")
 
     def workflow(self) -> tuple[type, Workflow]:

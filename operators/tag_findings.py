@@ -25,6 +25,7 @@ class TagFindings(ActionOperator):
     title = "tag findings"
     summary = "Tag copies, leaked training images, label issues or the selection; can be undone"
     icon = "sell"
+    in_bar = True
     verb = "Tag"
     preferred = (COPIES, LEAKED, LABEL_ISSUES)
     params_type = TagParams

@@ -24,6 +24,7 @@ class UndoAction(ActionOperator):
     title = "undo an action"
     summary = "See what was tagged, moved, relabelled and deleted, and take it back"
     icon = "undo"
+    in_bar = True
     verb = "Undo"
     params_type = UndoParams
 

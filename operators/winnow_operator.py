@@ -24,6 +24,8 @@ class WinnowOperator(foo.Operator, ABC):
         title: What it does, as shown in buttons and lists.
         summary: One sentence for the operator browser.
         icon: Name of a Material icon.
+        in_bar: Whether it has a button of its own above the grid: what works on the samples that are selected there.
+            The menu has all.
         risk: How much harm a mistake does.
     """
 
@@ -31,6 +33,7 @@ class WinnowOperator(foo.Operator, ABC):
     title: ClassVar[str]
     summary: ClassVar[str]
     icon: ClassVar[str]
+    in_bar: ClassVar[bool] = False
     risk: ClassVar[types.RiskLevel] = types.RiskLevel.MEDIUM
 
     @property
@@ -38,7 +41,9 @@ class WinnowOperator(foo.Operator, ABC):
         """The title as the App shows it."""
         return f"Winnow: {self.title}"
 
-    def resolve_placement(self, ctx: Any) -> types.Placement:
+    def resolve_placement(self, ctx: Any) -> types.Placement | None:
+        if not self.in_bar:
+            return None
         button = types.Button(label=self.label, icon=self.icon, prompt=True)
         return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
@@ -19,6 +19,9 @@ from .forms import Form
 from .params import check_names, params_from
 from .stream import in_app, stream
 from .winnow_operator import WinnowOperator
+
+if TYPE_CHECKING:
+    from ..plugin.workflows.estimates import Estimate
 
 Workflow = Callable[..., Any]  # (collection, params, progress) -> report; see `WorkflowOperator.call`
 
@@ -63,6 +66,15 @@ class WorkflowOperator(WinnowOperator):
         """Return what people go on with after a report of this summary."""
         return self.next_step
 
+    def estimate(self, ctx: Any, form: Form) -> Estimate | None:
+        """Return how long the job will take with what is filled in, None where that is not known or not complete."""
+        from ..plugin.workflows.estimates import estimate
+
+        try:
+            return estimate(self.operator_name, form.view, self.settings(ctx))
+        except WinnowError:
+            return None
+
     def is_long(self, ctx: Any) -> bool:
         """Tell whether people would rather not wait for the job."""
         return True
@@ -90,6 +102,8 @@ class WorkflowOperator(WinnowOperator):
             form = Form(ctx, params_type)
             form.images(patches=self.takes_patches)
             self.fill(form)
+            if (expected := self.estimate(ctx, form)) is not None:
+                form.duration(expected.text())
             form.worker()
             return self.prompt(form.inputs)
         except WinnowError as error:

@@ -22,6 +22,11 @@ def expected_seconds(backbone: str, images: int, root: Path | None = None) -> fl
     return images * measured / available_cores()
 
 
+def is_measured(backbone: str, root: Path | None = None) -> bool:
+    """Tell whether a run of this machine measured it; else `expected_seconds` is a guess."""
+    return backbone in _read(root or embeddings_root())
+
+
 def remember_speed(backbone: str, images: int, seconds: float, root: Path) -> None:
     """Keep how long a run took; one of few images, or a folder that cannot be written, is passed over."""
     if images < _ENOUGH:

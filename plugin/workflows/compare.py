@@ -19,6 +19,7 @@ from ..training.class_scores import ClassScores
 from ..training.comparison import Comparison, compare, compare_several
 from .evaluation_parts import judged_rows
 from .findings import read_findings
+from .job_rates import timed
 from .wording import counted, rounded
 
 RUN = "winnow_comparison"
@@ -157,6 +158,7 @@ class CompareReport:
         }
 
 
+@timed("compare_predictions")
 def compare_predictions(view: Collection, params: CompareParams, progress: Progress = silent) -> CompareReport:
     """Compare two fields of predictions on the test split; else on the validation split; else on all labelled images.
 

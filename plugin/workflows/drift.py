@@ -22,11 +22,13 @@ from .drift_report import DriftReport
 from .drift_settings import DriftParams
 from .drift_sides import Side, choose_sides
 from .drift_slices import drifting_slices
+from .job_rates import timed
 from .wording import counted
 
 _TRAIN = "train"
 
 
+@timed("check_drift")
 def check_drift_of(view: Collection, params: DriftParams, progress: Progress = silent) -> DriftReport:
     """Hold the images of a view against a reference, and write for each how unlike it they are.
 

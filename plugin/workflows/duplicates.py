@@ -21,6 +21,7 @@ from ..datasets.views import Collection
 from ..failures import Failure
 from ..progress import Progress, silent
 from .findings import COPY, DUPLICATES_RUN, KEEPER, KEPT
+from .job_rates import timed
 from .keepers import DEFAULT_KEEP, check_keep, choose_keepers
 from .pairs import best_scores, expectation, expectation_lines, score_pairs, write_pairs
 from .vectors import Embedded, VectorParams, embed_collection
@@ -149,6 +150,7 @@ class DuplicateReport:
         write_pairs(path, root, self.samples, self.pairs)
 
 
+@timed("find_duplicates")
 def find_duplicates(
     view: Collection, params: DuplicateParams = DuplicateParams(), progress: Progress = silent
 ) -> DuplicateReport:

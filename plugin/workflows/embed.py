@@ -19,6 +19,7 @@ from ..errors import DataError
 from ..failures import Failure
 from ..progress import Progress, silent
 from ..vision.preprocessing import Preprocessing
+from .job_rates import timed
 from .patch_vectors import PATCHES_RUN, WHOLE_IMAGES, chosen_patches, embed_boxes
 from .vectors import RUN, VectorParams, embed_collection
 from .wording import counted, failure_lines
@@ -101,6 +102,7 @@ class EmbedReport:
         return "\n".join(lines)
 
 
+@timed("compute_embeddings")
 def compute_embeddings(
     view: Collection, params: EmbedParams = EmbedParams(), progress: Progress = silent
 ) -> EmbedReport:

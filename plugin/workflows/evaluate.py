@@ -32,6 +32,8 @@ from .evaluation_parts import (
     weakest_classes,
 )
 from .findings import read_findings
+from .job_rates import timed
+from .measured_classifiers import with_measured
 from .wording import counted, rounded
 
 _CONFUSIONS = 20
@@ -141,6 +143,7 @@ class EvaluateReport:
         return lines
 
 
+@timed("evaluate_predictions")
 def evaluate_predictions(
     view: Collection, params: EvaluateParams = EvaluateParams(), progress: Progress = silent
 ) -> EvaluateReport | MultiLabelEvaluateReport:
@@ -221,6 +224,7 @@ def evaluate_rows(
         params=asdict(EvaluateParams(prediction_field, samples.label_field, samples.split_source, slices, seed)),
         fields=[],
         summary=report.summary(),
+        results=with_measured(view, prediction_field, samples.label_field, report.summary()),
     )
     return report
 

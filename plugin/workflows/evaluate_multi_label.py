@@ -28,6 +28,7 @@ from .evaluation_parts import (
     weakest_classes,
 )
 from .findings import read_findings
+from .measured_classifiers import with_measured
 from .wording import counted, rounded
 
 if TYPE_CHECKING:
@@ -146,5 +147,6 @@ def evaluate_multi_label_predictions(
         params={**asdict(params), "label_field": label_field},
         fields=[],
         summary=report.summary(),
+        results=with_measured(view, params.prediction_field, label_field, report.summary()),
     )
     return report

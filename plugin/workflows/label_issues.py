@@ -16,6 +16,7 @@ from ..datasets.views import Collection
 from ..errors import DataError
 from ..progress import Progress, silent
 from .findings import LABEL_ISSUES_RUN, read_findings
+from .job_rates import timed
 from .label_audit import audit_labels
 from .label_issue_fields import write_issues
 from .label_issue_report import LabelIssueReport
@@ -71,6 +72,7 @@ class LabelIssueParams:
             raise DataError(f"sensitivity must be one of {', '.join(BETA)}, got '{self.sensitivity}'")
 
 
+@timed("find_label_issues")
 def find_label_issues(
     view: Collection, params: LabelIssueParams = LabelIssueParams(), progress: Progress = silent
 ) -> LabelIssueReport | MultiLabelIssueReport:

@@ -23,6 +23,7 @@ from ..failures import Failure
 from ..progress import Progress, silent
 from .findings import LEAKS_RUN
 from .group_sources import DESCRIPTIONS, check_groups, proposed_groups, read_groups
+from .job_rates import timed
 from .leak_price import LeakPrice, price_of
 from .pairs import best_scores, expectation, expectation_lines, score_pairs, write_pairs
 from .vectors import Embedded, VectorParams, embed_collection
@@ -163,6 +164,7 @@ class LeakReport:
         return dict(sorted(counts.items()))
 
 
+@timed("find_leaks")
 def find_leaks(view: Collection, params: LeakParams = LeakParams(), progress: Progress = silent) -> LeakReport:
     """Find leaks, and write score and kind to both images of each.
 

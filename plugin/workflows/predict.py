@@ -23,6 +23,7 @@ from ..progress import Progress, silent
 from ..training.classifier import Classifier, load_classifier
 from ..training.inference import ImagePredictions, predict_in_chunks, uncertainty
 from .classifiers import classifier_folder
+from .job_rates import timed
 from .pairs import relative_path
 from .patch_vectors import WHOLE_IMAGES, chosen_patches, mark_patches
 from .vectors import mark_failures
@@ -130,6 +131,7 @@ class PredictReport:
                     writer.writerow([name, "", ""])
 
 
+@timed("apply_classifier")
 def apply_classifier(
     view: Collection, params: PredictParams = PredictParams(), progress: Progress = silent
 ) -> PredictReport:

@@ -12,6 +12,7 @@ from ..datasets.fields import Kind, check_value_field, write_values
 from ..datasets.views import Collection, every_image
 from ..errors import DataError
 from ..progress import Progress, silent
+from .job_rates import timed
 from .select_pool import Candidates, read_candidates, suspects
 from .select_probabilities import Probabilities, read_probabilities
 from .select_report import SelectReport
@@ -76,6 +77,7 @@ class SelectParams:
         return {self.rank_field: "int", self.score_field: "float", self.reason_field: "str"}
 
 
+@timed("select_for_labeling")
 def select_for_labeling(
     view: Collection, params: SelectParams = SelectParams(), progress: Progress = silent
 ) -> SelectReport:

@@ -21,6 +21,7 @@ from ..datasets.views import Collection
 from ..errors import DataError
 from ..progress import Progress, silent
 from .group_sources import read_groups
+from .job_rates import timed
 from .pairs import score_pairs
 from .split_report import SplitReport
 from .split_settings import check_existing, output_field, parse_fractions
@@ -74,6 +75,7 @@ class SplitParams:
         return self.repair or bool(self.freeze)
 
 
+@timed("split_dataset")
 def split_dataset(view: Collection, params: SplitParams = SplitParams(), progress: Progress = silent) -> SplitReport:
     """Split a collection, and write the split of each image.
 

@@ -27,6 +27,7 @@ from ..training.recipe import AS_IT_IS, Recipe, changed_recipe, preset_recipe, r
 from ..training.training import Trained, train
 from ..vision.backbones import LAYERS
 from .findings import read_findings, read_suggested_changes
+from .job_rates import timed
 from .multi_label_issues import field_of_several
 from .patch_groups import read_patch_findings
 from .patch_vectors import WHOLE_IMAGES, chosen_patches, embed_patches
@@ -153,6 +154,7 @@ class TrainReport:
         return (self.unit, "images" if self.unit == "image" else "patches")
 
 
+@timed("train_classifier")
 def train_classifier(view: Collection, params: TrainParams = TrainParams(), progress: Progress = silent) -> TrainReport:
     """Train on a collection.
 

@@ -138,22 +138,21 @@ def test_embeddings_go_to_a_worker_where_they_take_longer_than_people_wait(
 ) -> None:
     monkeypatch.setattr(jobs, "can_schedule", lambda: True)
     monkeypatch.setattr(
-        "winnow.operators.compute_embeddings.expected_seconds",
+        "winnow.plugin.workflows.estimates.expected_seconds",
         lambda backbone, images: seconds * images / colours.count() * (backbone == "lite0"),
     )
 
     assert execution_options(colours).default_choice_to_delegated is is_delegated
 
 
-def test_the_form_tells_how_long_it_takes_where_that_is_long(
-    colours: fo.Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert form_of("compute_embeddings", colours)["images"]["view"]["label"] == "42 images"
-    monkeypatch.setattr("winnow.operators.compute_embeddings.expected_seconds", lambda backbone, images: 5.0 * images)
+def test_the_form_tells_how_long_it_takes(colours: fo.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("winnow.plugin.workflows.estimates.expected_seconds", lambda backbone, images: 5.0 * images)
+    monkeypatch.setattr("winnow.plugin.workflows.estimates.is_measured", lambda backbone: True)
 
     form = form_of("compute_embeddings", colours)
 
-    assert form["images"]["view"]["label"].startswith("42 images · about 4 minutes on this machine")
+    assert form["images"]["view"]["label"] == "42 images"
+    assert form["images"]["view"]["description"] == "About 4 minutes for 42 images, by what this machine does."
 
 
 def test_boxes_of_detections_are_offered_and_a_view_of_patches_is_taken_as_such(colours: fo.Dataset) -> None:
