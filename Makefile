@@ -9,12 +9,13 @@ IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON = $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$each && break; done)
 
-.PHONY: help setup demo test lint label-studio
+.PHONY: help setup demo test lint docs label-studio
 
 help:
 	@echo "make demo   set up, then the main job on embedded images"
 	@echo "make test   set up, then all tests"
 	@echo "make lint   set up, then ruff, mypy and the import rules"
+	@echo "make docs   set up, then the documents as pages in site/, the reference included"
 	@echo "make label-studio  a Label Studio of its own in $(LABEL_STUDIO), which the tests of that connection need"
 	@echo "make setup  only the environment in $(VENV); nothing to do when it is up to date"
 
@@ -36,6 +37,10 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Warnings are errors: a link or an anchor that leads nowhere is one.
+docs: setup
+	$(BIN)/python -m mkdocs build --strict
+
 # In an environment of its own: it pins many packages, and Winnow must get along with other versions of them.
 label-studio: $(LABEL_STUDIO)/.set-up
 
@@ -55,6 +60,6 @@ $(STAMP): pyproject.toml requirements.txt
 		! "$(PYTHON)" -c 'import ctypes; ctypes.CDLL("libcurl.so.4")' 2>/dev/null; then \
 		echo "libcurl.so.4 is missing; FiftyOne's MongoDB needs it. Run: apt-get install -y libcurl4"; exit 1; fi
 	"$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --editable '.[dev]'
+	$(BIN)/python -m pip install --editable '.[dev,docs]'
 	$(BIN)/winnow doctor --fix
 	touch $(STAMP)

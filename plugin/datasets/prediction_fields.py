@@ -18,7 +18,7 @@ Document = dict[str, Any]
 
 _CLASSIFICATION: Document = fo.Classification().to_dict()
 _VECTOR = fo.VectorField()
-_UNCERTAINTY: dict[str, tuple[type[fo.Field], None]] = {
+UNCERTAINTY: dict[str, tuple[type[fo.Field], None]] = {
     "entropy": (fo.FloatField, None),
     "margin": (fo.FloatField, None),
     "model_version": (fo.StringField, None),
@@ -69,7 +69,7 @@ class SampleField:
         dataset = dataset_of(view)
         labels = field if kind is fo.Classification else f"{field}.classifications"
         make_label_field(dataset, field, kind, labels, label_field)
-        add_label_attributes(view, field, _UNCERTAINTY)
+        add_label_attributes(view, field, UNCERTAINTY)
         dataset.classes[field] = list(classes)
         dataset.save()
 
@@ -116,7 +116,7 @@ class PatchAttributes:
         attributes: dict[str, tuple[type[fo.Field], type[fo.Field] | None]] = {
             name: (fo.ListField, fo.StringField) if several else (fo.StringField, None),
             f"{name}_confidence": (fo.ListField, fo.FloatField) if several else (fo.FloatField, None),
-            **{f"{name}_{part}": kind for part, kind in _UNCERTAINTY.items()},
+            **{f"{name}_{part}": kind for part, kind in UNCERTAINTY.items()},
         }
         if logits or is_own(view, f"{labels}.{name}_logits"):  # those of an earlier run are not to stay
             attributes[f"{name}_logits"] = (fo.VectorField, None)
@@ -145,7 +145,7 @@ def _parts(prediction: Document | None) -> Document:
     if prediction is None:
         return {}
     several = prediction.get("classifications")
-    found: Document = {f"_{part}": prediction[part] for part in _UNCERTAINTY}
+    found: Document = {f"_{part}": prediction[part] for part in UNCERTAINTY}
     found["_logits"] = _VECTOR.to_python(prediction["logits"])
     for end, key in (("", "label"), ("_confidence", "confidence")):
         found[end] = prediction[key] if several is None else [each[key] for each in several]

@@ -106,12 +106,17 @@ class LoopSettings:
         return replace(self, **{name: _typed(name, value) for name, value in given.items()})
 
 
-# All of them open: None = as it was, or the default.
+_CHANGES = "Settings of a loop that are to be others: None = as it was, or the default."
+
+# All of them open.
 LoopChanges = make_dataclass(
     "LoopChanges",
     [(each.name, Any, field(default=None)) for each in fields(LoopSettings)],
     frozen=True,
-    namespace={"__module__": __name__},
+    namespace={
+        "__module__": __name__,
+        "__doc__": str(LoopSettings.__doc__).replace("How a loop goes.", _CHANGES, 1),
+    },
 )
 
 AS_IT_WAS = LoopChanges()
