@@ -39,7 +39,7 @@ lint: setup
 
 # Warnings are errors: a link or an anchor that leads nowhere is one.
 docs: setup
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # In an environment of its own: it pins many packages, and Winnow must get along with other versions of them.
 label-studio: $(LABEL_STUDIO)/.set-up
