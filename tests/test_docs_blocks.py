@@ -41,8 +41,10 @@ def python_pages() -> list[Path]:
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder with what the documents speak of: `photos/` in splits and classes, and classifiers of them."""
+    """Make what the documents speak of: a folder `photos/` in splits and classes, its dataset, and classifiers."""
     import fiftyone as fo
+
+    from winnow.plugin.datasets.targets import open_target
 
     folder = tmp_path_factory.mktemp("workshop")
     for split, count in (("train", TRAIN), ("test", TEST)):
@@ -55,18 +57,24 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 tile.save(folder / "photos" / split / name / f"{row}.png")
     for row in range(COPIES):
         shutil.copy(folder / f"photos/train/cat/{row}.png", folder / f"photos/test/cat/copy {row}.png")
-    dataset = photos(folder)
-    params = winnow.TrainParams(output=folder / "classifier", preset="probe")
-    winnow.train_classifier(dataset, params)
+    made = open_target(str(folder / "photos")).dataset
+    winnow.train_classifier(made, winnow.TrainParams(output=folder / "classifier", preset="probe"))
     shutil.copytree(folder / "classifier", folder / "older")
-    fo.delete_dataset(dataset.name)
+    for field, name in (("prediction", "classifier"), ("older_prediction", "older")):
+        winnow.apply_classifier(made, winnow.PredictParams(classifier=folder / name, prediction_field=field))
+    made.set_values("patient", [f"p{number // 2}" for number in range(len(made))])
+    unlabelled = made.match(fo.ViewField("filepath").re_match(r"train/\w+/3\d\.png$"))
+    unlabelled.set_field("ground_truth", None).save("ground_truth")
+    made.name = "as it was"
     return folder
 
 
 @pytest.fixture
 def here(workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in a fresh copy of that folder."""
-    shutil.copytree(workshop, tmp_path / "here")
+    """Stand in a folder that looks like it, whose classifiers may be overwritten."""
+    for name in ("classifier", "older"):
+        shutil.copytree(workshop / name, tmp_path / "here" / name)
+    (tmp_path / "here" / "photos").symlink_to(workshop / "photos")
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "here"
 
@@ -76,22 +84,10 @@ def dataset(here: Path) -> Iterator[fo.Dataset]:
     """Make the dataset `photos`: some images without a label, a patient for each, predictions of two classifiers."""
     import fiftyone as fo
 
-    made = photos(here)
-    made.set_values("patient", [f"p{number // 2}" for number in range(len(made))])
-    unlabelled = made.match(fo.ViewField("filepath").re_match(r"train/\w+/3\d\.png$"))
-    unlabelled.set_field("ground_truth", None).save("ground_truth")
-    for field, folder in (("prediction", "classifier"), ("older_prediction", "older")):
-        winnow.apply_classifier(made, winnow.PredictParams(classifier=here / folder, prediction_field=field))
+    made = fo.load_dataset("as it was").clone("photos")
     yield made
-    for name in fo.list_datasets():
+    for name in set(fo.list_datasets()) - {"as it was"}:
         fo.delete_dataset(name)
-
-
-def photos(folder: Path) -> fo.Dataset:
-    """Return the dataset `photos` of a folder, as the commands make it."""
-    from winnow.plugin.datasets.targets import open_target
-
-    return open_target(str(folder / "photos")).dataset
 
 
 def test_every_block_has_a_language_that_is_checked() -> None:
