@@ -20,6 +20,7 @@ from .commands import (
     classifiers,
     curation,
     drift,
+    estimates,
     evaluation,
     health,
     history,
@@ -53,6 +54,7 @@ def winnow(version: Annotated[bool, typer.Option("--version", help="Show the ver
 
 # In the order in which `winnow --help` lists them.
 app.command()(whole_job.curate)
+app.command()(estimates.estimate)
 app.command()(curation.embed)
 app.command()(curation.duplicates)
 app.command()(curation.leaks)

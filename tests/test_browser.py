@@ -143,6 +143,22 @@ def test_result_of_an_operator_appears_in_the_sidebar(page: Page, tmp_path: Path
     expect(page.get_by_text("duplicate_group").first).to_be_visible(timeout=PATIENCE_MS)
 
 
+def test_menu_opens_a_form_from_the_keyboard(page: Page, tmp_path: Path) -> None:
+    dismiss_advertisements(page)
+    page.get_by_text("Winnow", exact=True).first.click()
+    job = page.get_by_role("button", name="Find leaks between splits")
+    expect(job).to_be_visible(timeout=PATIENCE_MS)
+    page.screenshot(path=tmp_path / "menu.png")
+
+    job.focus()
+    page.keyboard.press("Space")
+
+    expect(page.get_by_text("No earlier run to estimate the time from.")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.locator("[data-cy=panel-tab-menu] svg").last.click()
+    expect(job).to_have_count(0)
+
+
 def test_scheduled_job_goes_from_queued_to_running_to_cancelled(
     page: Page, app: tuple[str, psutil.Process], demo: fo.Dataset
 ) -> None:

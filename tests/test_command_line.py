@@ -25,7 +25,7 @@ from winnow.terminal import run_job
 
 COMMANDS = (
     "curate", "embed", "duplicates", "leaks", "split", "label-issues", "train", "predict", "evaluate", "onnx",
-    "compare", "thresholds", "select", "health", "report",
+    "compare", "thresholds", "select", "estimate", "health", "report", "changes", "export",
     "actions", "undo", "loop", "demo", "app", "serve", "classifiers", "cache", "trash", "doctor", "install",
 )  # fmt: skip
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40)}

@@ -24,6 +24,7 @@ from winnow.plugin.workflows.embed import EmbedParams
 from winnow.plugin.workflows.estimates import Estimate, estimate
 from winnow.plugin.workflows.evaluate import EvaluateParams
 from winnow.plugin.workflows.export import ExportParams
+from winnow.plugin.workflows.job_estimates import estimate_jobs
 from winnow.plugin.workflows.job_rates import Rate, Settings, remember, settings_of
 from winnow.plugin.workflows.vectors import RUN, VectorParams
 
@@ -188,3 +189,14 @@ def test_summary_is_plain_json(hundred: fo.Dataset) -> None:
         "seconds_high": None,
         "basis": "",
     }
+
+
+def test_all_jobs_are_estimated_at_once(hundred: fo.Dataset) -> None:
+    ran(hundred, Rate(100, 60.0, 2))
+    embed(hundred)
+
+    report = estimate_jobs(hundred)
+
+    assert report.summary()["jobs"]["duplicates"]["embedded"] == 100
+    assert "| duplicates | About 60 seconds for 100 images, embedded already, by earlier runs" in report.text()
+    assert "| train --preset strong | No earlier run to estimate the time from. All images" in report.text()
