@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.operators as foo
-from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from ..plugin.errors import WinnowError
@@ -55,7 +54,7 @@ class DatasetHealthPanel(foo.Panel):
         from ..plugin.workflows.dataset_health import samples_behind
 
         try:
-            _set_view(ctx, samples_behind(ctx.dataset, ctx.params["figure"], ctx.params["key"]))
+            ctx.ops.set_view(samples_behind(ctx.dataset, ctx.params["figure"], ctx.params["key"]))
         except WinnowError as error:
             ctx.ops.notify(str(error), variant="info")
 
@@ -64,7 +63,11 @@ class DatasetHealthPanel(foo.Panel):
         from ..plugin.workflows.dataset_health import class_samples
 
         split = (ctx.panel.get_state("shown") or {})["splits"][int(ctx.params["trace_idx"])]
-        _set_view(ctx, class_samples(ctx.dataset, str(ctx.params["y"]), split))
+        found = class_samples(ctx.dataset, str(ctx.params["y"]), split)
+        if found.limit(1).count():
+            ctx.ops.set_view(found)
+        else:
+            ctx.ops.notify("There is no such image any more. Reload the panel.", variant="info")
 
     def open_panel(self, ctx: Any) -> None:
         """Open the panel that draws more of a figure."""
@@ -166,11 +169,3 @@ def _figure(figure: Figure) -> dict[str, Any]:
             {"operator": each.operator, "label": each.label, "params": dict(each.params)} for each in figure.remedies
         ],
     }
-
-
-def _set_view(ctx: Any, found: SampleCollection) -> None:
-    """Show samples; where there are none any more, say so."""
-    if found.limit(1).count():
-        ctx.ops.set_view(found)
-    else:
-        ctx.ops.notify("There is no such image any more. Reload the panel.", variant="info")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import fiftyone as fo
 from bson import ObjectId
 
 from ..datasets.action_log import list_logged, undone_at
@@ -13,6 +14,7 @@ from ..datasets.label_decisions import BY, DECISION, UNSURE
 from ..datasets.labeling_batches import BATCH_FIELD, STATE_FIELD, LabelingState, list_batches
 from ..datasets.loops import list_loops
 from ..datasets.multi_label_decisions import DECISIONS
+from ..errors import FieldError
 from .actions import describe
 from .classifiers import ClassifierEntry, list_classifiers
 from .dataset_health_figures import Behind, Figure, Level, Remedy, interval_words, level_of, percent
@@ -70,7 +72,11 @@ def predictions(sources: Sources) -> Figure:
     field = sources.params.prediction_field or (run.params["prediction_field"] if run else _DEFAULT_PREDICTIONS)
     if not sources.dataset.has_field(field):
         return Figure(key, title, Level.UNKNOWN, "No image has a prediction yet.", remedies=(_APPLY,))
-    missing: dict[str, Any] = {field: None}
+    kind = getattr(sources.dataset.get_field(field), "document_type", None)
+    if kind not in (fo.Classification, fo.Classifications):
+        raise FieldError(f"field '{field}' of '{sources.dataset.name}' holds no predictions of classes. Name another.")
+    several = kind is fo.Classifications
+    missing: dict[str, Any] = {field if several else f"{field}.label": None}
     have = sources.total - sources.count(missing)
     if sources.dataset.has_field(FAILURE_FIELD):
         missing[FAILURE_FIELD] = None  # an unreadable image can't have one

@@ -390,6 +390,8 @@ def test_fields_that_are_asked_for_must_exist(pets: fo.Dataset) -> None:
         dataset_health(pets, DatasetHealthParams(label_field="nothing"))
     with pytest.raises(FieldError, match="no field 'nothing' for the splits"):
         dataset_health(pets, DatasetHealthParams(split_field="nothing"))
+    with pytest.raises(FieldError, match=r"field 'split' of .* holds no predictions"):
+        dataset_health(pets, DatasetHealthParams(prediction_field="split"))
 
 
 @pytest.mark.parametrize(
