@@ -25,6 +25,7 @@ from .move_to_split import MoveToSplit
 from .preview_augmentation import PreviewAugmentation
 from .pull_from_label_studio import PullFromLabelStudio
 from .review_label_issues import ReviewLabelIssues
+from .review_panel import ReviewPanel
 from .select_for_labeling import SelectForLabeling
 from .send_to_label_studio import SendToLabelStudio
 from .set_thresholds import SetThresholds
@@ -62,7 +63,7 @@ OPERATORS = (
     CancelJob,
     LoopStatus,
 )
-PANELS = (LabelReportPanel, ClassifiersPanel, LoopPanel, ModelHealthPanel)
+PANELS = (LabelReportPanel, ClassifiersPanel, LoopPanel, ModelHealthPanel, ReviewPanel)
 
 
 def register(plugin: PluginContext) -> None:
