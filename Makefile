@@ -9,7 +9,7 @@ IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON = $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$each && break; done)
 
-.PHONY: help setup demo test lint docs compat label-studio
+.PHONY: help setup demo test lint docs compat label-studio app
 
 help:
 	@echo "make demo   set up, then the main job on embedded images"
@@ -18,6 +18,7 @@ help:
 	@echo "make docs   set up, then the documents as pages in site/, the reference included"
 	@echo "make compat a quick set of tests with other versions of Python, FiftyOne and MongoDB; takes an hour and 30 GB"
 	@echo "make label-studio  a Label Studio of its own in $(LABEL_STUDIO), which the tests of that connection need"
+	@echo "make app    the review panel's bundle, app/dist, from app/src (needs Node 18 or later; only who changes it does)"
 	@echo "make setup  only the environment in $(VENV); nothing to do when it is up to date"
 
 setup: $(STAMP)
@@ -45,6 +46,10 @@ compat:
 # Warnings are errors: a link or an anchor that leads nowhere is one.
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# The bundle is committed, since FiftyOne downloads plugins as they lie in the repository.
+app:
+	cd app && npm ci --no-audit --no-fund && npm run build
 
 # In an environment of its own: it pins many packages, and Winnow must get along with other versions of them.
 label-studio: $(LABEL_STUDIO)/.set-up

@@ -29,6 +29,7 @@ from .open_menu import OpenMenu
 from .preview_augmentation import PreviewAugmentation
 from .pull_from_label_studio import PullFromLabelStudio
 from .review_label_issues import ReviewLabelIssues
+from .review_panel import ReviewPanel
 from .select_for_labeling import SelectForLabeling
 from .send_to_label_studio import SendToLabelStudio
 from .set_thresholds import SetThresholds
@@ -68,7 +69,15 @@ OPERATORS = (
     CancelJob,
     LoopStatus,
 )
-PANELS = (MenuPanel, DatasetHealthPanel, LabelReportPanel, ClassifiersPanel, LoopPanel, ModelHealthPanel)
+PANELS = (
+    MenuPanel,
+    DatasetHealthPanel,
+    ReviewPanel,
+    LabelReportPanel,
+    ClassifiersPanel,
+    LoopPanel,
+    ModelHealthPanel,
+)
 
 
 def register(plugin: PluginContext) -> None:

@@ -9,18 +9,21 @@ from fiftyone.operators import types
 
 from ..plugin.errors import WinnowError
 from . import dataset_health_plots as plots
-from .panel_style import CARD, COLUMN, IN_ROW, PLOT_CONFIG, ROW
+from .panel_style import CARD, COLUMN, IN_ROW, PLOT_CONFIG, ROW, add_reload
 
 if TYPE_CHECKING:
     from ..plugin.workflows.dataset_health import DatasetHealth
     from ..plugin.workflows.dataset_health_figures import Figure
 
 # Where more is drawn of a figure.
-_PANELS = {
-    "label_issues": ("label_report", "Label report", "grid_on"),
-    "classifiers": ("classifiers", "Classifiers", "model_training"),
-    "labeling": ("loop", "Active learning", "autorenew"),
-    "predictions": ("model_health", "Model health", "monitor_heart"),
+_REVIEW = ("review", "Review", "rate_review")
+_PANELS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "leaks": (_REVIEW,),
+    "duplicates": (_REVIEW,),
+    "label_issues": (_REVIEW, ("label_report", "Label report", "grid_on")),
+    "classifiers": (("classifiers", "Classifiers", "leaderboard"),),
+    "labeling": (("loop", "Active learning", "all_inclusive"),),
+    "predictions": (("model_health", "Model health", "monitor_heart"),),
 }
 
 
@@ -70,9 +73,8 @@ class DatasetHealthPanel(foo.Panel):
             ctx.ops.notify("There is no such image any more. Reload the panel.", variant="info")
 
     def open_panel(self, ctx: Any) -> None:
-        """Open the panel that draws more of a figure."""
-        name, _, _ = _PANELS[ctx.params["figure"]]
-        ctx.ops.open_panel(name)
+        """Open the panel of a button."""
+        ctx.ops.open_panel(ctx.params["panel"])
 
     def render(self, ctx: Any) -> types.Property:
         panel = types.Object()
@@ -83,7 +85,7 @@ class DatasetHealthPanel(foo.Panel):
             self._draw(panel, shown)
         else:
             panel.md("**No dataset is open.**", name="nothing")
-        panel.btn("reload", "Reload", on_click=self.reload, icon="refresh")
+        add_reload(panel, self.reload)
         return types.Property(panel, view=COLUMN)
 
     def _draw(self, panel: types.Object, shown: dict[str, Any]) -> None:
@@ -114,9 +116,8 @@ class DatasetHealthPanel(foo.Panel):
         for number, each in enumerate(figure["remedies"]):
             uri = f"{self.plugin_name}/{each['operator']}"
             button(f"mend_{number}", each["label"], uri, each["params"], prompt=True, variant="contained")
-        if key in _PANELS:
-            _, label, icon = _PANELS[key]
-            button("more", label, self.open_panel, {"figure": key}, icon=icon)
+        for name, label, icon in _PANELS.get(key, ()):
+            button(f"open_{name}", label, self.open_panel, {"panel": name}, icon=icon)
         if row.properties:
             card.define_property("buttons", row, view=ROW)
         panel.define_property(key, card, view=CARD)

@@ -19,7 +19,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Look": ("dataset_health", "compute_embeddings"),
     "Duplicates, leaks and splits": ("find_duplicates", "find_leaks", "decide_duplicates", "split_dataset"),
     "Labels": ("find_label_issues", "label_report", "review_label_issues"),
-    "Act on findings": ("tag_findings", "move_to_split", "delete_samples", "export_dataset"),
+    "Review and act": ("review", "tag_findings", "move_to_split", "delete_samples", "export_dataset"),
     "Train": ("preview_augmentation", "train_classifier", "classifiers", "export_classifier"),
     "Predict and measure": ("apply_classifier", "evaluate_predictions", "compare_predictions", "set_thresholds"),
     "Label more": ("select_for_labeling", "send_to_label_studio", "pull_from_label_studio", "loop", "loop_status"),

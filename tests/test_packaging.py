@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 # What the package is made of; the rest of the repository builds, tests and explains it.
 PACKAGE_FOLDERS = {"backend", "commands", "examples", "operators", "plugin"}
 PACKAGE_FILES = {"fiftyone.yml", "requirements.txt"}
+BUNDLE = "app/dist/index.umd.js"  # what is built in app/, and all of it that the App needs
 
 LIST_OPERATORS = """
 import json
@@ -54,6 +55,7 @@ OPERATORS = [
     "@winnow/curation/move_to_split",
     "@winnow/curation/preview_augmentation",
     "@winnow/curation/pull_from_label_studio",
+    "@winnow/curation/review",
     "@winnow/curation/review_label_issues",
     "@winnow/curation/select_for_labeling",
     "@winnow/curation/send_to_label_studio",
@@ -113,7 +115,7 @@ class SilentHandler(SimpleHTTPRequestHandler):
 def test_wheel_holds_every_file_of_the_package_and_no_other(wheel: Path) -> None:
     names = git_files()
     expected = {name for name in names if Path(name).parts[0] in PACKAGE_FOLDERS | PACKAGE_FILES}
-    expected |= {name for name in names if "/" not in name and name.endswith(".py")}
+    expected |= {name for name in names if "/" not in name and name.endswith(".py")} | {BUNDLE}
 
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}

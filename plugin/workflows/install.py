@@ -15,7 +15,8 @@ from ..errors import TargetError
 _ROOT = Path(__file__).resolve().parents[2]
 # Marks a copy that `install` made, so that `uninstall` never deletes somebody's checkout.
 _COPY_MARK = ".copied-by-winnow-install"
-_NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "tests", "benchmarks")
+_NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "node_modules", "build", "tests", "benchmarks")
+_BUILT = "dist"  # wheels; app/dist, the panels' bundle, is copied
 
 
 def install(plugins_dir: Path | None = None) -> str:
@@ -53,7 +54,7 @@ def install(plugins_dir: Path | None = None) -> str:
     try:
         place.symlink_to(_ROOT, target_is_directory=True)
     except OSError:  # Windows without the right to make links, and some network drives
-        shutil.copytree(_ROOT, place, ignore=_NOT_COPIED)
+        shutil.copytree(_ROOT, place, ignore=_not_copied)
         (place / _COPY_MARK).touch()
         return f"The plugin was copied to {place}; run `winnow install` again after an upgrade."
     return f"The plugin was linked: {place} -> {_ROOT}."
@@ -97,6 +98,11 @@ def find_installed(plugins_dir: Path | None = None) -> list[Path]:
 
 def _configured_folder() -> Path:
     return Path(fo.config.plugins_dir)
+
+
+def _not_copied(folder: str, names: list[str]) -> set[str]:
+    left_out = _NOT_COPIED(folder, names)
+    return left_out | {_BUILT} if Path(folder) == _ROOT else left_out
 
 
 def _is_winnow(folder: Path) -> bool:

@@ -101,7 +101,7 @@ def test_click_on_a_bar_shows_a_class_in_a_split(pets: fo.Dataset) -> None:
 
 
 def test_more_of_a_figure_is_in_a_panel_of_its_own(pets: fo.Dataset) -> None:
-    sent = sent_by(pets, "open_panel", figure="label_issues")
+    sent = sent_by(pets, "open_panel", panel="label_report")
 
     assert sent["open_panel"][0]["name"] == "label_report"
 

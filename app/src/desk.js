@@ -1,0 +1,321 @@
+// What the screens show and what they may do: one desk a panel and dataset, which outlives the panel's redrawing.
+import { Outbox } from "./outbox.js";
+import { Run, isOpen } from "./run.js";
+
+const REVIEWER = "winnow.review.reviewer";
+const DIGITS = 9;
+const PAGE_SIZES = { labels: 40, predictions: 40, duplicates: 12, leaks: 12 };
+const DECISIONS = { accept: "accepted", keep: "kept", label: "labelled", unsure: "unsure" };
+
+export const isGrouped = (kind) => kind === "duplicates" || kind === "leaks";
+
+/** `call(method, params)` returns a promise of what the panel's Python method returns. */
+export class Desk {
+  constructor(call, imageOf) {
+    this.call = (method, params) => call(method, params);
+    this.imageOf = imageOf;
+    this.version = 0;
+    this.listeners = new Set();
+    this.screen = "start"; // start, cells, review, apply
+    this.help = false;
+    this.filter = false; // whether a class is being picked
+    this.grid = false;
+    this.cellAt = 0;
+    this.about = null; // what `start` answered
+    this.error = null;
+    this.run = null;
+    this.outbox = null;
+    this.skipped = [];
+    this.said = null;
+    this.favourites = [];
+    this.plan = null;
+    this.begin();
+  }
+
+  subscribe = (listener) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  snapshot = () => this.version;
+
+  changed = () => {
+    this.version += 1;
+    this.listeners.forEach((listener) => listener());
+  };
+
+  /** Read anew what waits; also after the dataset or the view of the App has changed. */
+  async begin(options = {}) {
+    this.error = null;
+    try {
+      const answer = await this.call("start", options);
+      if (answer.error) {
+        throw new Error(answer.error);
+      }
+      if (this.about?.dataset !== answer.dataset) {
+        this.sitDown(answer);
+      }
+      this.about = { ...answer, prediction_field: options.prediction_field };
+      this.cellAt = Math.min(this.cellAt, Math.max(answer.cells.length - 1, 0));
+      this.favourites = this.favourites.length ? this.favourites : answer.classes.slice(0, DIGITS);
+    } catch (failure) {
+      this.error = String(failure?.message ?? failure);
+    }
+    this.changed();
+  }
+
+  sitDown({ dataset, reviewer }) {
+    this.favourites = [];
+    this.run = null;
+    this.screen = "start";
+    this.outbox = new Outbox({
+      dataset,
+      reviewer: window.localStorage.getItem(REVIEWER) || reviewer,
+      call: this.call,
+      heard: this.heard,
+      changed: this.changed,
+    });
+  }
+
+  /** The view that the review began on, whatever the App shows by now. */
+  get scope() {
+    return this.about?.scope ?? null;
+  }
+
+  get reviewer() {
+    return this.outbox?.reviewer ?? "";
+  }
+
+  set reviewer(name) {
+    this.outbox.reviewer = name;
+    window.localStorage.setItem(REVIEWER, name);
+    this.changed();
+  }
+
+  /** What the server made of decisions that were sent to it. */
+  heard = (operation, answer) => {
+    for (const each of answer.skipped ?? []) {
+      this.skipped.push(each);
+      this.run?.skip(each);
+    }
+    for (const item of answer.items ?? []) {
+      this.run?.replace(item);
+    }
+    if (!this.run && !this.outbox.unsaved) {
+      this.begin({ prediction_field: this.predictionField }); // what waits has changed since it was counted
+    }
+    this.changed();
+  };
+
+  open(queue) {
+    if (queue.kind === "predictions") {
+      this.show("cells");
+    } else {
+      this.walk(queue.kind, {});
+    }
+  }
+
+  get predictionField() {
+    return this.about?.prediction_field ?? this.about?.prediction_fields[0] ?? null;
+  }
+
+  /** Choose another cell of the confusion matrix, that many further on. */
+  strideCells(by) {
+    this.cellAt = Math.min(Math.max(this.cellAt + by, 0), this.about.cells.length - 1);
+    this.changed();
+  }
+
+  openCell({ given, predicted } = this.about.cells[this.cellAt] ?? {}) {
+    if (given !== undefined) {
+      this.walk("predictions", { cell: { given, predicted }, prediction_field: this.predictionField });
+    }
+  }
+
+  walk(kind, { cell, ...fields }) {
+    this.grid = false;
+    this.run = new Run({
+      kind,
+      context: { scope: this.scope, ...fields },
+      cell,
+      page: (params) => this.call("page", params),
+      imageOf: this.imageOf,
+      changed: this.changed,
+      pageSize: PAGE_SIZES[kind],
+    });
+    this.show("review");
+  }
+
+  show(screen) {
+    this.screen = screen;
+    this.filter = false;
+    this.said = null;
+    this.plan = null;
+    if (screen === "start" || screen === "cells") {
+      this.run = null;
+      this.begin({ prediction_field: this.predictionField });
+    }
+    this.changed();
+  }
+
+  /** Go one screen back. */
+  leave() {
+    const before = this.run?.kind === "predictions" ? "cells" : "start";
+    this.show({ apply: "review", review: before }[this.screen] ?? "start");
+  }
+
+  toggle(name) {
+    this[name] = !this[name];
+    this.changed();
+  }
+
+  /** The items that a key means: the selected ones, else the current one. */
+  get meant() {
+    const { run } = this;
+    const chosen = this.grid ? run.items.filter((item) => run.selected.has(item.key)) : [];
+    return chosen.length ? chosen : run.item ? [run.item] : [];
+  }
+
+  /** Decide about what is meant by one of the contract's words, with the class of "label". */
+  decide(decision, label = null) {
+    const items = this.meant;
+    const able = decision === "accept" ? items.filter((item) => item.suggested) : items;
+    if (!able.length) {
+      this.tell(items.length ? "Nothing is suggested here: keep it, or choose a class." : null);
+      return;
+    }
+    this.settle(able, (item) => ({ decision, label: decision === "accept" ? item.suggested : label }));
+    const what = label === null ? DECISIONS[decision] : `labelled ${label}`;
+    this.tell(able.length > 1 ? `${able.length} images: ${what}.` : null);
+  }
+
+  /** Decide about the current group: "mark" as shown, "apart", "keep all" or "unsure". */
+  decideGroup(decision) {
+    const item = this.run.item;
+    if (!item) {
+      return;
+    }
+    const marks = decision === "mark" ? this.marksOf(item) : null;
+    if (marks && !Object.values(marks).includes("keep")) {
+      this.tell("One image of a group has to stay. Keep one, or all (S).");
+      return;
+    }
+    this.settle([item], () => ({ decision, marks }));
+    this.tell(null);
+  }
+
+  settle(items, decisionOf) {
+    const steps = items.map((item) => ({ key: item.key, seen: item.seen, ...present(decisionOf(item)) }));
+    this.run.decide(items, decisionOf);
+    this.outbox.save(this.run.kind, this.run.context, steps);
+  }
+
+  marksOf(item) {
+    return item.drafted ?? item.mine?.marks ?? item.marks ?? item.proposed;
+  }
+
+  toggleMember(index) {
+    const item = this.run.item;
+    const member = item?.members[index];
+    if (member) {
+      const marks = this.marksOf(item);
+      item.drafted = { ...marks, [member.id]: marks[member.id] === "remove" ? "keep" : "remove" };
+      this.changed();
+    }
+  }
+
+  undo() {
+    const keys = this.run.undo();
+    if (keys.length) {
+      this.outbox.back(this.run.kind, this.run.context, keys);
+    }
+    const what = keys.length === 1 ? "the last decision" : `${keys.length} decisions`;
+    this.tell(keys.length ? `Took back ${what}.` : "Nothing to take back.");
+  }
+
+  selectHere() {
+    const { selected, item } = this.run;
+    if (item) {
+      selected[selected.has(item.key) ? "delete" : "add"](item.key);
+      this.changed();
+    }
+  }
+
+  selectAll() {
+    this.run.selected = new Set(this.run.open.map((item) => item.key));
+    this.changed();
+  }
+
+  /** Move in the grid; with `selecting`, what was passed is selected. */
+  stride(by, selecting) {
+    const { run } = this;
+    const from = run.at;
+    run.move(by);
+    if (selecting) {
+      const [low, high] = [Math.min(from, run.at), Math.max(from, run.at)];
+      run.items.slice(low, high + 1).filter(isOpen).forEach((item) => run.selected.add(item.key));
+      this.changed();
+    }
+  }
+
+  pick(label) {
+    this.filter = false;
+    if (!this.favourites.includes(label)) {
+      this.favourites = [...this.favourites.slice(0, DIGITS - 1), label];
+    }
+    this.decide("label", label);
+  }
+
+  showInGrid() {
+    const keys = this.meant.map((item) => item.key);
+    if (keys.length) {
+      this.ask("show", { ...this.run.context, kind: this.run.kind, keys });
+    }
+  }
+
+  tell(words) {
+    this.said = words;
+    this.changed();
+  }
+
+  /** The items of this run that were called unsure. */
+  get unsure() {
+    return this.run?.items.filter((item) => item.mine?.decision === "unsure" && !item.skipped) ?? [];
+  }
+
+  async ask(method, params) {
+    try {
+      const answer = await this.call(method, params);
+      this.tell(answer?.error ?? null);
+      return answer;
+    } catch (failure) {
+      this.tell(String(failure?.message ?? failure));
+      return null;
+    }
+  }
+
+  /** Ask what acting on the marks would do. */
+  async ponder(way) {
+    this.plan = { way, loading: true };
+    this.changed();
+    const asked = this.plan;
+    const answer = await this.ask("plan", { kind: this.run.kind, scope: this.scope, ...way });
+    if (this.plan === asked) {
+      this.plan = answer && !answer.error ? { way, ...answer } : { way, refused: answer?.error ?? this.said };
+      this.changed();
+    }
+  }
+
+  async apply() {
+    const { way } = this.plan;
+    this.plan = { ...this.plan, applying: true };
+    this.changed();
+    const params = { kind: this.run.kind, scope: this.scope, ...way, confirm: true };
+    const answer = await this.ask("apply", params);
+    this.plan = answer && !answer.error ? { way, done: answer.text } : { way, refused: answer?.error ?? this.said };
+    this.changed();
+  }
+}
+
+function present(decision) {
+  return Object.fromEntries(Object.entries(decision).filter(([, value]) => value !== null));
+}
