@@ -1,4 +1,7 @@
-"""What `make compat` runs in each environment: the demo, in a throw-away world. Usage: python tests/compat/cell.py"""
+"""What `make compat` runs in each environment: the demo without fine-tuning, in a world of its own.
+
+Usage: python tests/compat/cell.py
+"""
 
 from __future__ import annotations
 
@@ -13,5 +16,5 @@ if __name__ == "__main__":
     isolate()
     from winnow.__main__ import main
 
-    sys.argv = ["winnow", "demo", "--json"]
+    sys.argv = ["winnow", "demo", "--preset", "probe", "--json"]  # fine-tuning takes minutes, and asks FiftyOne nothing
     main()

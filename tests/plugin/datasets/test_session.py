@@ -8,8 +8,12 @@ from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.core.odm as foo
+import pytest
+
+from benchmarks.isolation import URI_VARIABLE
 
 
+@pytest.mark.skipif(URI_VARIABLE in os.environ, reason="a server was named, as by `make compat`")
 def test_the_database_is_the_sessions_own() -> None:
     options = foo.get_db_client().admin.command("getCmdLineOpts")["parsed"]
 
