@@ -66,7 +66,7 @@ class ReviewPanel(foo.Panel):
         """Act on the marks, once it is confirmed."""
         if ctx.params.get("confirm") is not True:
             return {"error": "Nothing was changed: it was not confirmed."}
-        answer = _answered(lambda: _desk().apply(_view(ctx), ctx.params["kind"], **_given(ctx, _WAY)))
+        answer = _answered(lambda: _desk().apply(_view(ctx), ctx.params["kind"], **_given(ctx, (*_WAY, "reviewer"))))
         ctx.ops.reload_dataset()
         return answer
 

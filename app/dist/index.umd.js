@@ -1,4 +1,4 @@
-// Built by "make app" from app/src. Sources: sha256 92689068fd20852f8d947f1f842a05ce3cc7a2859e1d15901f7ed44014d904f8
+// Built by "make app" from app/src. Sources: sha256 75d4156f4f3baead12de7d43f0094920a354f80e0e54549be403eed5a14ea1f6
 (() => {
   var __defProp = Object.defineProperty;
   var __defNormalProp = (obj, key, value) => key in obj ? __defProp(obj, key, { enumerable: true, configurable: true, writable: true, value }) : obj[key] = value;
@@ -684,7 +684,7 @@
       const { way } = this.plan;
       this.plan = { ...this.plan, applying: true };
       this.changed();
-      const params = { kind: this.run.kind, scope: this.scope, ...way, confirm: true };
+      const params = { kind: this.run.kind, scope: this.scope, reviewer: this.reviewer, ...way, confirm: true };
       const answer = await this.ask("apply", params);
       this.plan = answer && !answer.error ? { way, done: answer.text } : { way, refused: answer?.error ?? this.said };
       this.changed();

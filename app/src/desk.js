@@ -309,7 +309,7 @@ export class Desk {
     const { way } = this.plan;
     this.plan = { ...this.plan, applying: true };
     this.changed();
-    const params = { kind: this.run.kind, scope: this.scope, ...way, confirm: true };
+    const params = { kind: this.run.kind, scope: this.scope, reviewer: this.reviewer, ...way, confirm: true };
     const answer = await this.ask("apply", params);
     this.plan = answer && !answer.error ? { way, done: answer.text } : { way, refused: answer?.error ?? this.said };
     this.changed();

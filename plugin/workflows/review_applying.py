@@ -19,7 +19,7 @@ from ..datasets.split_names import NEVER_ASSUMED
 from ..datasets.views import Collection, dataset_of, single_images
 from ..errors import DataError
 from .actions import ActionReport, delete_samples, move_samples, tag_samples
-from .choosing import SELECTED, Chosen, spare_last_of_class, staleness
+from .choosing import COPIES, LEAKED, SELECTED, Chosen, spare_last_of_class, staleness
 from .findings import DUPLICATES_RUN, LEAKS_RUN
 from .review_groups import GroupFields
 from .review_marks import may_go
@@ -29,6 +29,7 @@ from .wording import counted
 TAG, SPLIT, DELETE = "tag", "split", "delete"
 WAYS = (TAG, SPLIT, DELETE)
 _FOUND = {DUPLICATES_RUN: "near-duplicates", LEAKS_RUN: "leaks"}
+_WHAT = {DUPLICATES_RUN: COPIES, LEAKS_RUN: LEAKED}
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,8 @@ def plan_labels(view: Collection, label_field: str, application: Application) ->
     return ApplicationPlan(application, Chosen(tuple(sorted(ids)), SELECTED), refused)
 
 
-def carry_out(view: Collection, plan: ApplicationPlan, fields: GroupFields | None) -> ActionReport:
-    """Do what was planned.
+def carry_out(view: Collection, plan: ApplicationPlan, fields: GroupFields | None, by: str) -> ActionReport:
+    """Do what was planned, in the name of a person.
 
     Raises:
         DataError: It is refused.
@@ -114,10 +115,10 @@ def carry_out(view: Collection, plan: ApplicationPlan, fields: GroupFields | Non
         raise DataError(f"nothing was done: {plan.refused}.")
     application = plan.application
     if application.way == TAG:
-        return tag_samples(view, plan.chosen, application.tag)
+        return tag_samples(view, plan.chosen, application.tag, by=by)
     if application.way == SPLIT:
-        return move_samples(view, plan.chosen, application.split, fields.splits if fields else None)
-    return delete_samples(view, plan.chosen, application.delete_files, fields.labels if fields else None)
+        return move_samples(view, plan.chosen, application.split, fields.splits if fields else None, by=by)
+    return delete_samples(view, plan.chosen, application.delete_files, fields.labels if fields else None, by=by)
 
 
 def _marked(view: Collection, fields: GroupFields) -> Chosen:
@@ -144,7 +145,7 @@ def _marked(view: Collection, fields: GroupFields) -> Chosen:
         going += allowed
     shown = going if isinstance(view, fo.Dataset) else set(single_images(view).values("id")).intersection(going)
     notes = (*_spared(alone, held_out), *staleness(view, fields.run, _FOUND[fields.run]))
-    return Chosen(tuple(sorted(shown)), SELECTED, len(groups), notes)
+    return Chosen(tuple(sorted(shown)), _WHAT[fields.run], len(groups), notes)
 
 
 def _spared(alone: int, held_out: int) -> Iterable[str]:

@@ -23,10 +23,10 @@ from .review_label_queue import (
     known_classes,
     prediction_fields_of,
 )
-from .review_labels import user_name
 from .review_plan import issue_fields
 from .review_queue import Json, QueueState, checked_count, known_splits, read_steps
 from .review_terms import GROUP_STEPS, LABEL_STEPS
+from .reviewer import user_name
 
 LABELS, DUPLICATES, LEAKS, PREDICTIONS = "labels", "duplicates", "leaks", "predictions"
 _TITLES = {LABELS: "Label issues", DUPLICATES: "Near-duplicates", LEAKS: "Leaks", PREDICTIONS: "Predictions"}
@@ -151,7 +151,16 @@ def plan(view: Collection, kind: str, way: str, *, tag: str = "", split: str = "
     return _plan(view, kind, Application(way, tag, split, delete_files))[0].summary()
 
 
-def apply(view: Collection, kind: str, way: str, *, tag: str = "", split: str = "", delete_files: bool = False) -> Json:
+def apply(
+    view: Collection,
+    kind: str,
+    way: str,
+    *,
+    tag: str = "",
+    split: str = "",
+    delete_files: bool = False,
+    reviewer: str | None = None,
+) -> Json:
     """Do something with the images of the view that are marked for removal, or whose label is unsure; it can be undone.
 
     Args:
@@ -161,6 +170,7 @@ def apply(view: Collection, kind: str, way: str, *, tag: str = "", split: str = 
         tag: The tag.
         split: The split; "" = out of every split.
         delete_files: Move the files of deleted samples into the trash below Winnow's home too.
+        reviewer: Who asks for it; None = the user of the operating system.
 
     Returns:
         `text` (markdown) and `action`, the key in the log; None where nothing was changed.
@@ -170,7 +180,7 @@ def apply(view: Collection, kind: str, way: str, *, tag: str = "", split: str = 
         FieldError: Splits are kept where nothing can be moved.
     """
     planned, fields = _plan(view, kind, Application(way, tag, split, delete_files))
-    report = carry_out(view, planned, fields)
+    report = carry_out(view, planned, fields, (reviewer or "").strip() or user_name())
     return {"text": report.text(), "action": report.action}
 
 

@@ -17,6 +17,7 @@ from winnow.plugin.datasets.fields import set_own_values, write_values
 from winnow.plugin.errors import DataError
 from winnow.plugin.workflows import review_desk as desk
 from winnow.plugin.workflows.actions import list_actions, undo_action
+from winnow.plugin.workflows.changes import ChangesParams, list_changes
 from winnow.plugin.workflows.findings import DUPLICATES_RUN, LEAKS_RUN
 
 # Label, split, duplicate group, score and role of each image; the two last ones are in no group.
@@ -345,6 +346,17 @@ def test_what_is_planned_is_done_and_can_be_undone(found: fo.Dataset, way: str, 
     undo_action(found, done["action"])
     assert stored(found) == before
     assert all(Path(path).is_file() for path in found.values("filepath"))
+
+
+def test_what_was_applied_is_told_with_its_reason_and_reviewer(found: fo.Dataset, tmp_path: Path) -> None:
+    mark_all(found)
+
+    desk.apply(found, "duplicates", "delete", reviewer="Ayşe")
+
+    report = list_changes(found, ChangesParams(csv=tmp_path / "changes.csv"))
+    assert report.reasons == {"near-duplicate removed": 4}
+    rows = (tmp_path / "changes.csv").read_text(encoding="utf-8").splitlines()
+    assert all("Ayşe" in row for row in rows[1:])
 
 
 def test_the_last_image_of_a_group_is_spared_where_the_one_to_keep_is_gone(found: fo.Dataset) -> None:
