@@ -15,6 +15,7 @@ from .preprocessing import Preprocessing
 from .shards import width_of
 
 _LOOKED_UP_AT_ONCE = 2048
+_LOOKED_AT = 200
 
 
 def cached_directions(
@@ -60,6 +61,22 @@ def cached_directions(
     finally:
         index.close()
     return known, found[:count]
+
+
+def share_cached(
+    paths: Sequence[str] | np.ndarray,
+    weights_hash: str,
+    preprocessing: Preprocessing,
+    storage: Storage = "float32",
+    root: Path | None = None,
+) -> float:
+    """Return the share of files whose vector is in the cache, 0 to 1, by some 200 of them, evenly spaced.
+
+    Arguments are those of `cached_directions`.
+    """
+    chosen = paths[:: max(1, len(paths) // _LOOKED_AT)]
+    known, _ = cached_directions(chosen, weights_hash, preprocessing, storage, root)
+    return float(known.mean()) if len(known) else 0.0
 
 
 def _directions(vectors: np.ndarray) -> np.ndarray:

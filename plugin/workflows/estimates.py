@@ -11,7 +11,7 @@ from ..datasets import runs
 from ..datasets.views import Collection
 from ..machine import available_cores
 from ..training.recipe import PRESETS
-from ..vision.known_vectors import share_known
+from ..vision.cached_vectors import share_cached
 from ..vision.preprocessing import Preprocessing
 from ..vision.speed import expected_seconds, is_measured
 from .job_rates import Rate, rates_of, settings_of, units_of
@@ -154,11 +154,11 @@ def _embedded(view: Collection, vectors: VectorParams) -> int:
         return 0
     try:
         made = Preprocessing.from_dict(run.params["preprocessing"])
-        weights, width = str(run.params["weights"]), int(run.params["width"])
+        weights = str(run.params["weights"])
     except (KeyError, TypeError, ValueError):  # of an earlier version
         return 0
     paths = view.values("filepath")
-    return math.floor(share_known(paths, weights, width, made, vectors.storage) * len(paths))
+    return math.floor(share_cached(paths, weights, made, vectors.storage) * len(paths))
 
 
 def _span(low: float, high: float) -> str:

@@ -204,7 +204,6 @@ def save_vectors(view: Collection, key: str, params: VectorParams, made: Vectors
             **asdict(params),
             "preprocessing": made.preprocessing.to_dict(),
             "weights": made.backbone.weights_hash,
-            "width": made.backbone.width,
         },
         fields=[FAILURE_FIELD],
         summary={"images": len(made.found.ids), "failures": len(made.found.failures)},

@@ -49,7 +49,7 @@ def hundred(dataset: Callable[..., fo.Dataset], tmp_path: Path) -> fo.Dataset:
 def embed(made: fo.Dataset) -> None:
     """Leave what embedding all images leaves: the run, the index of files, and vectors in the cache."""
     preprocessing = Preprocessing(Decode(), Input(size=160, mode="squash"))
-    made_so = {"preprocessing": preprocessing.to_dict(), "weights": "abc", "width": 4}
+    made_so = {"preprocessing": preprocessing.to_dict(), "weights": "abc"}
     params = {**vars(VectorParams()), **made_so}
     runs.save_run(made, RUN, method="compute_embeddings", params=params, fields=[], summary={"images": len(made)})
     path = Path(made.first().filepath)
