@@ -1,4 +1,4 @@
-// Built by "make app" from app/src. Sources: sha256 75d4156f4f3baead12de7d43f0094920a354f80e0e54549be403eed5a14ea1f6
+// Built by "make app" from app/src. Sources: sha256 bee76abc2a8a9040f8bf37304060e1b04ff6e9780ec331dfa5142031fd510df8
 (() => {
   var __defProp = Object.defineProperty;
   var __defNormalProp = (obj, key, value) => key in obj ? __defProp(obj, key, { enumerable: true, configurable: true, writable: true, value }) : obj[key] = value;
@@ -227,18 +227,21 @@
     keep() {
       const held = this.sending ? [this.sending, ...this.waiting] : this.waiting;
       const { reviewer } = this;
-      if (held.length) {
-        const operations = held.map((each) => ({ session: this.sessions[each.kind] ?? null, ...each }));
-        this.storage.setItem(this.place, JSON.stringify({ at: Date.now(), reviewer, operations }));
-      } else {
-        this.storage.removeItem(this.place);
+      const operations = held.map((each) => ({ session: this.sessions[each.kind] ?? null, ...each }));
+      try {
+        if (held.length) {
+          this.storage.setItem(this.place, JSON.stringify({ at: Date.now(), reviewer, operations }));
+        } else {
+          this.storage.removeItem(this.place);
+        }
+      } catch {
       }
     }
     /** Take over what this tab had before it was reloaded, and what tabs that are gone left behind. */
     adopt() {
       const mine = `${PREFIX}.${this.dataset}.`;
       for (const place of Object.keys(this.storage).filter((key) => key.startsWith(mine))) {
-        const { at, reviewer, operations } = JSON.parse(this.storage.getItem(place));
+        const { at, reviewer, operations } = read(this.storage.getItem(place));
         if (place === this.place || Date.now() - at > ORPHANED_MS) {
           this.reviewer = reviewer || this.reviewer;
           this.waiting.push(...operations);
@@ -251,6 +254,14 @@
       }
     }
   };
+  function read(text) {
+    try {
+      const { at, reviewer, operations } = JSON.parse(text);
+      return { at, reviewer, operations: Array.isArray(operations) ? operations : [] };
+    } catch {
+      return { at: 0, reviewer: null, operations: [] };
+    }
+  }
   function tabName() {
     const kept = window.sessionStorage.getItem("winnow.review.tab");
     const name = kept ?? Math.random().toString(36).slice(2);

@@ -119,11 +119,15 @@ export class Outbox {
   keep() {
     const held = this.sending ? [this.sending, ...this.waiting] : this.waiting;
     const { reviewer } = this;
-    if (held.length) {
-      const operations = held.map((each) => ({ session: this.sessions[each.kind] ?? null, ...each }));
-      this.storage.setItem(this.place, JSON.stringify({ at: Date.now(), reviewer, operations }));
-    } else {
-      this.storage.removeItem(this.place);
+    const operations = held.map((each) => ({ session: this.sessions[each.kind] ?? null, ...each }));
+    try {
+      if (held.length) {
+        this.storage.setItem(this.place, JSON.stringify({ at: Date.now(), reviewer, operations }));
+      } else {
+        this.storage.removeItem(this.place);
+      }
+    } catch {
+      // A storage that is full or blocked costs no decision, unless the page is left before they are sent.
     }
   }
 
@@ -131,7 +135,7 @@ export class Outbox {
   adopt() {
     const mine = `${PREFIX}.${this.dataset}.`;
     for (const place of Object.keys(this.storage).filter((key) => key.startsWith(mine))) {
-      const { at, reviewer, operations } = JSON.parse(this.storage.getItem(place));
+      const { at, reviewer, operations } = read(this.storage.getItem(place));
       if (place === this.place || Date.now() - at > ORPHANED_MS) {
         this.reviewer = reviewer || this.reviewer;
         this.waiting.push(...operations);
@@ -142,6 +146,16 @@ export class Outbox {
       this.keep();
       this.soon(0);
     }
+  }
+}
+
+/** Return what was kept; of what is damaged nothing, which is then cleared away. */
+function read(text) {
+  try {
+    const { at, reviewer, operations } = JSON.parse(text);
+    return { at, reviewer, operations: Array.isArray(operations) ? operations : [] };
+  } catch {
+    return { at: 0, reviewer: null, operations: [] };
   }
 }
 
