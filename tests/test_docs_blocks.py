@@ -162,7 +162,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in FOLDERS:
         (tmp_path / name).mkdir()
-    for name in ("recipe.yml", "labels.csv"):
+    for name in ("recipe.yml", "labels.csv", "changes.csv"):
         (tmp_path / name).touch()
 
 

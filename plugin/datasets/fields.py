@@ -229,8 +229,7 @@ def add_text_list(view: Collection, field: str) -> None:
 
 def is_own(view: Collection, field: str) -> bool:
     """Whether Winnow made the field."""
-    found = dataset_of(view).get_field(field)
-    return found is not None and _MARK in (found.info or {})
+    return has_path(view, field) and _MARK in (dataset_of(view).get_field(field).info or {})
 
 
 def mark_own(view: Collection, field: str) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from typing import TypeAlias
 
 import fiftyone as fo
+import fiftyone.core.odm as foo
 from bson import json_util
 
 from ..errors import DataError
@@ -21,9 +22,22 @@ def dataset_of(view: Collection) -> fo.Dataset:
 def has_path(view: Collection, path: str) -> bool:
     """Whether the dataset has a field or an attribute of labels, which another process may have made meanwhile."""
     dataset = dataset_of(view)
-    if dataset.get_field(path) is None:
+    # Only where it is needed: views that were looked into before a dataset is loaded anew can't read its later fields.
+    if dataset.get_field(path) is None and _is_stored(dataset, path):
         dataset.reload()
     return dataset.get_field(path) is not None
+
+
+def _is_stored(dataset: fo.Dataset, path: str) -> bool:
+    """Whether the database knows a field, though the dataset in memory may not."""
+    stored = foo.get_db_conn().datasets.find_one({"_id": dataset._doc.id}, {"sample_fields": True}) or {}
+    fields = stored.get("sample_fields")
+    for name in path.split("."):
+        field = next((each for each in fields or () if each["name"] == name), None)
+        if field is None:
+            return False
+        fields = field.get("fields")
+    return True
 
 
 def view_key(view: Collection) -> str:

@@ -145,7 +145,8 @@ def test_embeddings_go_to_a_worker_where_they_take_longer_than_people_wait(
     assert execution_options(colours).default_choice_to_delegated is is_delegated
 
 
-def test_the_form_tells_how_long_it_takes(colours: fo.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_form_tells_how_long_it_takes(colours: fo.Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WINNOW_HOME", str(tmp_path))  # where no earlier run is known
     monkeypatch.setattr("winnow.plugin.workflows.estimates.expected_seconds", lambda backbone, images: 5.0 * images)
     monkeypatch.setattr("winnow.plugin.workflows.estimates.is_measured", lambda backbone: True)
 
