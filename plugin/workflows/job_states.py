@@ -10,7 +10,9 @@ import fiftyone as fo
 
 from ..datasets import (
     bringing_back,
+    group_marks,
     jobs,
+    label_reviews,
     label_sets,
     labeling_batches,
     moving,
@@ -30,6 +32,7 @@ _OPERATORS = {
     tagging.METHOD: "tag_findings",
     moving.METHOD: "move_to_split",
     **dict.fromkeys((relabelling.METHOD, label_sets.METHOD, patch_relabelling.METHOD), "review_label_issues"),
+    **dict.fromkeys((label_reviews.METHOD, group_marks.METHOD), "review"),
 }
 # Those whose result holds for the whole dataset, and gets old when samples come and go.
 _FINDINGS = (

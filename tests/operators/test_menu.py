@@ -84,6 +84,13 @@ def test_an_action_counts_as_a_run_of_its_operator(dataset: Callable[..., fo.Dat
     assert "*Last run " in about(made, "tag_findings")
 
 
+def test_a_session_of_reviewing_counts_as_a_run_of_its_panel(dataset: Callable[..., fo.Dataset]) -> None:
+    made = dataset()
+    save_run(made, "winnow_action_1", method="review_groups", params={}, fields=[], summary={})
+
+    assert "*Last run " in about(made, "review")
+
+
 def test_a_job_that_runs_says_how_far_it_is(dataset: Callable[..., fo.Dataset]) -> None:
     made = dataset()
 
