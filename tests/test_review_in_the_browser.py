@@ -239,6 +239,7 @@ def test_leak_is_judged_and_moved_to_another_split_after_confirmation(
     page.screenshot(path=tmp_path / "apply.png")
     panel.get_by_role("button", name="Apply", exact=True).click()
     expect(panel.locator("[data-cy=applied]")).to_be_visible(timeout=PATIENCE_MS)
+    expect(panel.locator("[data-cy=applied]")).not_to_contain_text("*")  # a sentence, not markdown
 
     leaking.reload()
     assert leaking.values("split") == ["test"] * 5 + ["train"] * 3

@@ -1,4 +1,4 @@
-// Built by "make app" from app/src. Sources: sha256 bee76abc2a8a9040f8bf37304060e1b04ff6e9780ec331dfa5142031fd510df8
+// Built by "make app" from app/src. Sources: sha256 792ca1b9e0ce72b9a40e2558799341e7557d29af7de96b8f96ece22f0920b066
 (() => {
   var __defProp = Object.defineProperty;
   var __defNormalProp = (obj, key, value) => key in obj ? __defProp(obj, key, { enumerable: true, configurable: true, writable: true, value }) : obj[key] = value;
@@ -34,7 +34,7 @@
       return () => clearTimeout(timer);
     }, [way, unsaved]);
     if (plan?.done) {
-      return /* @__PURE__ */ React.createElement("main", null, /* @__PURE__ */ React.createElement("p", { role: "status", "data-cy": "applied" }, plan.done), /* @__PURE__ */ React.createElement(Button, { onClick: () => desk.show("start") }, "To the start"));
+      return /* @__PURE__ */ React.createElement("main", null, /* @__PURE__ */ React.createElement("p", { role: "status", "data-cy": "applied", style: { whiteSpace: "pre-line" } }, plan.done), /* @__PURE__ */ React.createElement(Button, { onClick: () => desk.show("start") }, "To the start"));
     }
     return /* @__PURE__ */ React.createElement("main", { className: "w-apply" }, /* @__PURE__ */ React.createElement("fieldset", null, /* @__PURE__ */ React.createElement("legend", null, "What was marked to be removed"), Object.entries(WAYS).map(([name, title]) => /* @__PURE__ */ React.createElement("label", { key: name }, /* @__PURE__ */ React.createElement(
       "input",

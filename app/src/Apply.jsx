@@ -25,7 +25,7 @@ export function Apply({ desk }) {
   if (plan?.done) {
     return (
       <main>
-        <p role="status" data-cy="applied">
+        <p role="status" data-cy="applied" style={{ whiteSpace: "pre-line" }}>
           {plan.done}
         </p>
         <Button onClick={() => desk.show("start")}>To the start</Button>

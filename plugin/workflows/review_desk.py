@@ -173,7 +173,8 @@ def apply(
         reviewer: Who asks for it; None = the user of the operating system.
 
     Returns:
-        `text` (markdown) and `action`, the key in the log; None where nothing was changed.
+        `text`, a line each for what was done, spared and failed, and `action`, the key in the log; None where nothing
+        was changed.
 
     Raises:
         DataError: There is nothing to do, or it is refused.
@@ -181,7 +182,8 @@ def apply(
     """
     planned, fields = _plan(view, kind, Application(way, tag, split, delete_files))
     report = carry_out(view, planned, fields, (reviewer or "").strip() or user_name())
-    return {"text": report.text(), "action": report.action}
+    failed = (f"{each.path}: {each.reason}" for each in report.failures)
+    return {"text": "\n".join([report.sentence, *report.notes, *failed]), "action": report.action}
 
 
 def samples_of(view: Collection, kind: str, keys: Sequence[str]) -> list[str]:
