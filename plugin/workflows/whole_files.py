@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -18,7 +19,7 @@ def whole_file(path: Path) -> Iterator[TextIO]:
     Raises:
         DataError: The file can't be written; what was at `path` before is still there.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         with part.open("x", encoding="utf-8", newline="") as file:
             yield file
