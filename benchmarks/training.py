@@ -222,7 +222,7 @@ def _tuning(data: Images, home: Path, *, quick: bool) -> tuple[list[Target], dic
         }
     fitted = round(len(images) * (1 - recipe.validation_share))
     rate = recipe.epochs * fitted / spent["fine-tuning"]
-    bare = _bare_rate(tuned.classifier.network, few, preprocessing, recipe)
+    bare = bare_rate(tuned.classifier.network, few, preprocessing, recipe)
     gain = found["fine-tuned"]["accuracy"] - found["probe"]["accuracy"]
     targets = [
         Target(f"{data.name}: accuracy of fine-tuning less the probe's", gain, at_least=0.0),
@@ -232,27 +232,33 @@ def _tuning(data: Images, home: Path, *, quick: bool) -> tuple[list[Target], dic
     return targets, {**found, "trained_on": len(images), "images_per_second": rate, "bare_images_per_second": bare}
 
 
-def _bare_rate(network: Any, few: Images, preprocessing: Any, recipe: Any) -> float:
-    """Return images a second of a plain torch loop over the same model on tensors that lie ready."""
+def bare_rate(
+    network: Any, few: Images, preprocessing: Any, recipe: Any, device: str = "cpu", images: int = 640
+) -> float:
+    """Return images a second of a plain torch loop over the same model on tensors that lie ready on the device."""
     import torch
 
     from winnow.plugin.training.optimization import make_optimizer
     from winnow.plugin.training.trainer import set_mode
     from winnow.plugin.vision.torch_engine import ImageNetwork
 
-    count = min(len(few.train_paths), 640)
-    pixels = torch.from_numpy(np.stack([preprocessing(path) for path in few.train_paths[:count]]))
-    labels = torch.from_numpy(few.train_labels[:count])
-    model = ImageNetwork(network, preprocessing.input).to(memory_format=torch.channels_last)
+    count = min(len(few.train_paths), images)
+    pixels = torch.from_numpy(np.stack([preprocessing(path) for path in few.train_paths[:count]])).to(device)
+    labels = torch.from_numpy(few.train_labels[:count]).to(device)
+    model = ImageNetwork(network, preprocessing.input).to(device).to(memory_format=torch.channels_last)
     optimizer = make_optimizer(network, recipe)
     set_mode(network, recipe)
     started = time.perf_counter()
     for start in range(0, count, recipe.batch_size):
         rows = slice(start, start + recipe.batch_size)
-        loss = torch.nn.functional.cross_entropy(model(pixels[rows]), labels[rows])
+        with torch.autocast(device, torch.bfloat16, enabled=recipe.amp and device == "cuda"):
+            logits = model(pixels[rows])
+        loss = torch.nn.functional.cross_entropy(logits.float(), labels[rows])
         loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+    if device == "cuda":
+        torch.cuda.synchronize()
     return count / (time.perf_counter() - started)
 
 

@@ -269,11 +269,16 @@ class _Task:
         judged = Classifier(network, self.backbone.architecture, self.backbone.width, self.classes, self.preprocessing)
         judged.use_engine(TorchEngine(network, self.preprocessing.input))
         logits = np.full((len(images), len(self.classes)), np.nan)
+        reason = ""
         for found in predict_in_chunks(judged, images.paths, images.boxes, progress=progress):
             logits[found.rows] = found.logits
+            reason = reason or next(iter(found.reasons.values()), "")
         readable = np.isfinite(logits).all(axis=1)
         if not readable.any():
-            raise DataError("no validation image can be read any more. Check that their files are where they were.")
+            raise DataError(
+                f"no validation image can be judged: {reason}. Check that their files are where they were, or, if they "
+                "are, try a tenth of the learning rate."
+            )
         return logits[readable], readable
 
     def _finished(

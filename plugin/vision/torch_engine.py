@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import tempfile
 import warnings
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -36,14 +38,25 @@ class ImageNetwork(nn.Module):
 class TorchEngine:
     """Runs a network in torch; on a GPU in half precision and channels_last, from pinned memory.
 
-    A batch that does not fit the GPU's memory is halved until it does, and so are the batches after it.
+    A batch that does not fit the GPU's memory is halved until it does, and so are the batches after it. A network that
+    gives numbers beyond half precision (65,504 at most, on the way too) runs in float32 from then on.
+
+    Args:
+        network: (n, 3, h, w) float32, normalised -> (n, d). It stays on the device where it is; elsewhere runs a copy.
+        fitted: Its input.
+        device: As in "cuda"; None = a GPU where torch sees one.
+        half: Whether to run in half precision; None = on a GPU.
     """
 
     concurrent = False
 
-    def __init__(self, network: nn.Module, fitted: Input, device: str | None = None) -> None:
+    def __init__(
+        self, network: nn.Module, fitted: Input, device: str | None = None, *, half: bool | None = None
+    ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._network = ImageNetwork(network, fitted).eval().to(self.device).to(memory_format=torch.channels_last)
+        model = ImageNetwork(_on(self.device, network), fitted)
+        self._network = model.eval().to(self.device).to(memory_format=torch.channels_last)
+        self._half = self.device.type == "cuda" if half is None else half
         self._limit: int | None = None  # images at a time, once a batch was too large
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -65,12 +78,25 @@ class TorchEngine:
         return np.concatenate(outputs)
 
     def _run(self, images: np.ndarray) -> np.ndarray:
-        on_gpu = self.device.type == "cuda"
         batch = torch.from_numpy(images)
-        if on_gpu:
+        if self.device.type == "cuda":
             batch = batch.pin_memory().to(self.device, non_blocking=True)
-        with torch.inference_mode(), torch.autocast(self.device.type, enabled=on_gpu):
+        outputs = self._outputs(batch)
+        if self._half and not np.isfinite(outputs).all():
+            self._half = False
+            logger.warning("the network gives numbers beyond half precision; going on in float32")
+            outputs = self._outputs(batch)
+        return outputs
+
+    def _outputs(self, batch: torch.Tensor) -> np.ndarray:
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.float16, enabled=self._half):
             return self._network(batch).float().cpu().numpy()
+
+
+def _on(device: torch.device, network: nn.Module) -> nn.Module:
+    """Return the network itself where it is on that kind of device, else a copy: moving it would move the caller's."""
+    first = next(chain(network.parameters(), network.buffers()), None)
+    return network if first is None or first.device.type == device.type else copy.deepcopy(network)
 
 
 def export_onnx(network: nn.Module, fitted: Input, path: Path) -> None:

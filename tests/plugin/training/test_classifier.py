@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.engines import ENGINES_AGREE
 from winnow.plugin.errors import ClassifierError
 from winnow.plugin.training.classifier import Classifier, load_classifier, save_classifier
 from winnow.plugin.training.labelled_images import LabelledImages, training_set
@@ -91,7 +92,7 @@ def test_by_itself_it_predicts_with_the_fastest_engine(
 ) -> None:
     found = load_classifier(folder).predict(stripes.paths[:5]).probabilities
 
-    np.testing.assert_allclose(found, classifier.predict(stripes.paths[:5]).probabilities, atol=1e-4)
+    np.testing.assert_allclose(found, classifier.predict(stripes.paths[:5]).probabilities, atol=ENGINES_AGREE)
 
 
 def test_with_vectors_it_says_the_same_and_gives_the_feature_it_judged_by(
@@ -120,8 +121,8 @@ def test_with_vectors_the_fastest_engine_gives_them_too(
     found = load_classifier(folder).with_vectors().predict(stripes.paths[:5])
 
     expected = by_torch(classifier.with_vectors()).predict(stripes.paths[:5])
-    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-4)
-    np.testing.assert_allclose(found.vectors, expected.vectors, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=ENGINES_AGREE)
+    np.testing.assert_allclose(found.vectors, expected.vectors, rtol=1e-3, atol=ENGINES_AGREE)
 
 
 def test_with_vectors_logits_are_those_of_the_classes_alone(classifier: Classifier, stripes: LabelledImages) -> None:

@@ -102,3 +102,33 @@ def test_memory_that_does_not_hold_one_image_is_an_error() -> None:
 
     with pytest.raises(torch.OutOfMemoryError):
         TorchEngine(Nothing(), Input(size=2), "cpu")(np.zeros((4, 2, 2, 3), np.uint8))
+
+
+class Large(torch.nn.Module):
+    """Passes the largest number of half precision on the way to an ordinary one."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        halved = torch.is_autocast_enabled(images.device.type)
+        return (images * 1e3).to(torch.float16 if halved else torch.float32).mean(dim=(2, 3)).float() / 1e3
+
+
+def test_numbers_beyond_half_precision_are_computed_in_full(caplog: pytest.LogCaptureFixture) -> None:
+    images = np.array([60, 200, 70], np.uint8)[:, None, None, None] * np.ones((2, 2, 3), np.uint8)
+    engine = TorchEngine(Large(), Input(size=2, mean=(0, 0, 0), std=(1 / 255,) * 3), "cpu", half=True)
+
+    alone, together = engine(images[:1]), engine(images)
+
+    np.testing.assert_allclose(alone, 60, rtol=1e-3)
+    np.testing.assert_allclose(together, np.array([[60], [200], [70]]) * np.ones(3), rtol=1e-6)
+    assert "beyond half precision" in caplog.text
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_network_stays_where_it_is_when_another_device_runs_it() -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 2), torch.nn.Flatten())
+    images = np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3)
+
+    found = [TorchEngine(network, Input(size=2), device)(images) for device in ("cuda", "cpu")]
+
+    assert next(network.parameters()).device.type == "cpu"
+    np.testing.assert_allclose(*found, atol=1e-2)
