@@ -30,6 +30,7 @@ from .report import Target, finish
 _SIZE = 160
 _TUNED_ON = 4_000
 _TESTED_ON = 2_000
+_CALIBRATION_ON = 5_000  # of 2,000 images, perfect calibration would show an error of .015 and more by chance alone
 _FACTOR = 50
 _CHOICES = 5  # strengths of the penalty that scikit-learn tries, each in so many folds:
 _FOLDS = 3
@@ -193,7 +194,7 @@ def _tuning(data: Images, home: Path, *, quick: bool) -> tuple[list[Target], dic
     from winnow.plugin.training.training import train
 
     backbone, preprocessing, embed = _tools(home)
-    few = data.few(200 if quick else _TUNED_ON, 100 if quick else _TESTED_ON)
+    few = data.few(200 if quick else _TUNED_ON, 100 if quick else _CALIBRATION_ON)
     vectors = embed(few.train_paths)
     images = LabelledImages(few.train_paths, few.train_labels, vectors, np.full(len(vectors), -1))
     names = [str(number) for number in range(10)]
@@ -212,13 +213,14 @@ def _tuning(data: Images, home: Path, *, quick: bool) -> tuple[list[Target], dic
     found = {}
     for name, trained in (("probe", probe), ("fine-tuned", tuned)):
         logits, _ = trained.classifier.logits(few.test_paths.tolist())
-        probabilities = trained.classifier.probabilities(logits)
+        confidences = trained.classifier.probabilities(logits).max(axis=1)
+        right = logits.argmax(axis=1) == few.test_labels
+        draws = np.random.default_rng(0).random((100, len(right)))
         found[name] = {
             "kept": trained.kept,
-            "accuracy": float((logits.argmax(axis=1) == few.test_labels).mean()),
-            "ece": expected_calibration_error(
-                probabilities.max(axis=1), probabilities.argmax(axis=1) == few.test_labels
-            ),
+            "accuracy": float(right.mean()),
+            "ece": expected_calibration_error(confidences, right),
+            "ece_by_chance": float(np.mean([expected_calibration_error(confidences, u < confidences) for u in draws])),
         }
     fitted = round(len(images) * (1 - recipe.validation_share))
     rate = recipe.epochs * fitted / spent["fine-tuning"]
