@@ -1,9 +1,9 @@
-"""`accelerate launch -m winnow train`: two processes share each batch, and give what one gives."""
+"""Two processes, or machines, that train together share each batch, give what one gives, and outlive one's death."""
 
 from __future__ import annotations
 
-import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from tests.killed_once import KILLED, LEARNT
 from winnow.__main__ import app
 from winnow.plugin.training.classifier import load_classifier
 from winnow.plugin.training.curves import CURVES, read_curves
@@ -20,10 +21,12 @@ from winnow.plugin.training.curves import CURVES, read_curves
 CLASSES = ("lying", "standing")
 TWO = (sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
        "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "winnow")  # fmt: skip
+AGENT = (sys.executable, "-m", "torch.distributed.run", "--rdzv-backend", "c10d", "--rdzv-id", "winnow")
 # Without random views, so that it does not matter which process an image falls to; and in small steps, which make
 # little of the last bits of a sum.
 STEPS = ("--optimizer", "sgd", "--learning-rate", "0.002", "--head-learning-rate", "0.02")
 PLAIN = ("--flip", "0", "--zoom", "0", "--shift", "0", *STEPS)
+SETTINGS = ("--epochs", "2", "--batch-size", "8", "--image-size", "64", *PLAIN)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,21 @@ def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return variables for processes with a home of their own for unfinished runs."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "WINNOW_HOME": str(tmp_path_factory.mktemp("home"))}
+
+
+@pytest.fixture(scope="module")
+def alone(stripes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the classifier that one process trains."""
+    folder = tmp_path_factory.mktemp("alone") / "classifier"
+    run = CliRunner().invoke(app, ["train", str(stripes), *SETTINGS, "--output", str(folder), "--json"])
+    assert run.exit_code == 0, run.output
+    return folder
+
+
 def train_in_two(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [*TWO, "train", *(str(argument) for argument in arguments), "--json"]
@@ -48,23 +66,47 @@ def train_in_two(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes find each other by gloo, tried on Linux")
-def test_two_processes_give_the_classifier_that_one_gives(stripes: Path, tmp_path: Path) -> None:
-    given = (stripes, "--epochs", "2", "--batch-size", "8", "--image-size", "64", *PLAIN)
-
-    shared = train_in_two(*given, "--output", tmp_path / "two")
-    alone = CliRunner().invoke(app, ["train", *map(str, given), "--output", str(tmp_path / "one"), "--json"])
+def test_two_processes_give_the_classifier_that_one_gives(stripes: Path, alone: Path, tmp_path: Path) -> None:
+    shared = train_in_two(stripes, *SETTINGS, "--output", tmp_path / "two")
 
     assert shared.returncode == 0, shared.stderr
     assert len(shared.stdout.splitlines()) == 1  # one process speaks
-    two, one = (json.loads(output.splitlines()[-1]) for output in (shared.stdout, alone.output))
-    assert two["validation"] == pytest.approx(one["validation"], abs=0.02)
-    points = [read_curves(tmp_path / folder / "logs" / CURVES) for folder in ("two", "one")]
+    folders = (tmp_path / "two", alone)
+    two, one = (load_classifier(folder) for folder in folders)
+    assert two.details["validation"] == pytest.approx(one.details["validation"], abs=0.02)
+    points = [read_curves(folder / "logs" / CURVES) for folder in folders]
     assert [point["step"] for point in points[0]] == [point["step"] for point in points[1]]
     losses = [[point["loss"] for point in found] for found in points]
     assert losses[0] == pytest.approx(losses[1], rel=0.02, abs=1e-3)
     paths = sorted(str(path) for path in stripes.glob("test/*/*.png"))
-    found = [load_classifier(tmp_path / folder).predict(paths).probabilities for folder in ("two", "one")]
+    found = [classifier.predict(paths).probabilities for classifier in (two, one)]
     assert np.abs(found[0] - found[1]).max() < 0.05
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes find each other by gloo, tried on Linux")
+def test_two_machines_that_lose_a_process_go_on_from_the_last_state(
+    stripes: Path, alone: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"127.0.0.1:{free.getsockname()[1]}"
+    command = [*AGENT, "--rdzv-endpoint", endpoint, "--nnodes", "2", "--nproc-per-node", "1", "--max-restarts", "1"]
+    command += [str(Path(__file__).with_name("killed_once.py")), "train", str(stripes), *SETTINGS]
+    command += ["--output", str(tmp_path / "made"), "--json"]
+    killed, learnt = tmp_path / "killed", tmp_path / "learnt"
+    given = environment | {KILLED: str(killed), LEARNT: str(learnt)}
+
+    machines = [subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
+    said = [machine.communicate(timeout=500) for machine in machines]
+
+    assert [machine.returncode for machine in machines] == [0, 0], said
+    points = [read_curves(folder / "logs" / CURVES) for folder in (tmp_path / "made", alone)]
+    assert [point["step"] for point in points[0]] == [point["step"] for point in points[1]]
+    losses = [[point["loss"] for point in found] for found in points]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02, abs=1e-3)
+    assert killed.exists()
+    assert learnt.stat().st_size == points[1][-1]["step"]  # no batch twice
+    assert list((Path(environment["WINNOW_HOME"]) / "training").glob("*/*")) == []  # the state of an ended run is gone
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes find each other by gloo, tried on Linux")

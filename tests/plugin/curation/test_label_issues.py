@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
-from winnow.plugin.curation.label_evidence import VoteEvidence, nearest_images, whitened
+from winnow.plugin.curation.label_evidence import VoteEvidence, nearest_images, vote_step, whitened
 from winnow.plugin.curation.label_issues import LabelIssues, best_cut, find_label_issues
 from winnow.plugin.errors import DataError
 
@@ -401,3 +401,36 @@ def test_disagreement_that_the_evidence_explains_is_told_as_uncertain() -> None:
 def test_settings_that_do_not_fit_are_an_error(more: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         find_label_issues(np.array([0, 1]), np.full((2, 2), 0.5), **more)
+
+
+def votes_of(likely: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (n, k) shares of votes, drawn with the probabilities `likely` (n, k)."""
+    return np.stack([rng.multinomial(count, row / row.sum()) for row in likely]) / count
+
+
+def test_labels_that_a_few_neighbours_do_not_share_are_no_sign_of_noise() -> None:
+    rng = np.random.default_rng(0)
+    likely = rng.dirichlet(np.full(10, 0.08), 3_000)
+    labels = (likely.cumsum(axis=1) > rng.random((3_000, 1))).argmax(axis=1)
+
+    found = find_label_issues(labels, votes_of(likely, 20, rng))
+
+    assert found.noise == "none"  # 20 votes leave out what is true in one image of thirty
+    assert not find_label_issues(labels, votes_of(likely, 20, rng), sensitivity="conservative").is_issue.any()
+
+
+@pytest.mark.parametrize("count", [5, 20, 50])
+@pytest.mark.parametrize("floor", [0.0, 1e-3])
+def test_the_step_of_votes_is_found(count: int, floor: float) -> None:
+    rng = np.random.default_rng(0)
+    votes = np.maximum(votes_of(rng.dirichlet(np.full(10, 0.3), 2_000), count, rng), floor)
+
+    assert vote_step(votes / votes.sum(axis=1, keepdims=True)) == pytest.approx(1 / count, rel=0.1)
+
+
+@pytest.mark.parametrize("rows", [3, 50, 3_000])
+@pytest.mark.parametrize("spread", [0.05, 1.0])
+def test_probabilities_of_a_network_have_no_step(rows: int, spread: float) -> None:
+    likely = np.random.default_rng(0).dirichlet(np.full(10, spread), rows)
+
+    assert [vote_step(likely.astype(kind)) for kind in (np.float64, np.float32, np.float16)] == [0, 0, 0]
