@@ -75,6 +75,17 @@ def test_neighbors_benchmark_reports_its_targets() -> None:
     assert all(join["recall"] >= 0.99 for join in report["joins"].values())
 
 
+def test_incremental_benchmark_finds_the_copies_among_the_new_images() -> None:
+    command = [sys.executable, "-m", "benchmarks.incremental", "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert len(report["targets"]) == 6
+    assert all(report[count]["recall"] >= 0.99 for count in ("500", "1,000", "4,000"))
+
+
 def test_duplicates_benchmark_reports_each_edit_and_draws_what_is_flagged(tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.png"
     command = [sys.executable, "-m", "benchmarks.duplicates", "--quick", "--json", "--sheet", str(sheet)]
