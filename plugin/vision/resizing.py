@@ -17,6 +17,8 @@ def resize(image: np.ndarray, width: int, height: int, interpolation: Interpolat
     import torch  # late: a form that only knows this package should not wait for it
     from torch.nn.functional import interpolate
 
-    channels_last = torch.from_numpy(image).permute(2, 0, 1)[None]
+    # In this order, as its strides tell torch that channels come last: else the result lies channel by channel, and to
+    # copy it anywhere takes twice the time of scaling it.
+    channels_last = torch.from_numpy(image)[None].permute(0, 3, 1, 2)
     scaled = interpolate(channels_last, (height, width), mode=interpolation, antialias=True)
     return scaled[0].permute(1, 2, 0).numpy()
