@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
 
-from ..vision.ahead import work_ahead
 from ..vision.preprocessing import Preprocessing
+from ..vision.readers import read_ahead
+from ..vision.regions import regions_of
 from .reading import ImageReader
 from .recipe import Recipe
 
@@ -92,9 +94,16 @@ def epoch_order(data: TrainingSet, recipe: Recipe, epoch: int) -> np.ndarray:
 
 
 def read_batches(
-    data: TrainingSet, preprocessing: Preprocessing, recipe: Recipe, *, start: int, rank: int = 0, processes: int = 1
+    data: TrainingSet,
+    preprocessing: Preprocessing,
+    recipe: Recipe,
+    *,
+    start: int,
+    rank: int = 0,
+    processes: int = 1,
+    on_gpu: bool = False,
 ) -> Iterator[Batch]:
-    """Yield all batches of a run from number `start` on, while threads read the next ones.
+    """Yield all batches of a run from number `start` on, while threads or processes read the next ones.
 
     An image that cannot be read is passed over: it is gone or damaged since its embedding was made.
 
@@ -105,11 +114,12 @@ def read_batches(
         start: Batches of the whole run that are done already.
         rank: Of this process, which gets every `processes`-th image of each batch.
         processes: How many share each batch.
+        on_gpu: Whether a GPU learns from them: the images then lie in pinned memory.
     """
     per_epoch = batches_an_epoch(len(data), recipe)
     size = preprocessing.input.size
 
-    read = ImageReader(preprocessing, data.paths, data.boxes)
+    reader = ImageReader(preprocessing)
 
     def parts() -> Iterator[tuple[int, int, np.ndarray]]:
         for epoch in range(start // per_epoch, recipe.epochs):
@@ -119,14 +129,22 @@ def read_batches(
                 whole = order[number * recipe.batch_size : (number + 1) * recipe.batch_size]
                 yield epoch, number, whole[rank::processes]
 
-    images = work_ahead(read, (int(row) for *_, rows in parts() for row in rows), window=_AHEAD * recipe.batch_size)
+    regions = regions_of(data.paths, data.boxes, (int(row) for *_, rows in parts() for row in rows))
+    window = _AHEAD * recipe.batch_size
+    read = read_ahead(regions, reader, on_gpu=on_gpu, window=window, apart=reader.apart)
+    images = chain.from_iterable(read)
     for epoch, number, rows in parts():
-        taken = zip(rows, images, strict=False)
-        read_rows = [(row, image.pixels) for row, image in taken if image.pixels is not None]
-        if not read_rows:
+        kept: list[int] = []
+        room = torch.empty((len(rows), size, size, 3), dtype=torch.uint8, pin_memory=on_gpu)
+        pixels = room.numpy()
+        for row, image in zip(rows, images, strict=False):
+            if image.pixels is not None:
+                pixels[len(kept)] = image.pixels  # at once: its memory is used again
+                kept.append(row)
+        if not kept:
             blank, nothing = np.zeros((1, size, size, 3), np.uint8), np.zeros((1, data.targets.shape[1]), np.float32)
             yield Batch(epoch, number, torch.from_numpy(blank), torch.from_numpy(nothing), torch.zeros(1))
             continue
-        kept = [row for row, _ in read_rows]
-        pixels = torch.from_numpy(np.stack([image for _, image in read_rows]))
-        yield Batch(epoch, number, pixels, torch.from_numpy(data.targets[kept]), torch.from_numpy(data.weights[kept]))
+        yield Batch(
+            epoch, number, room[: len(kept)], torch.from_numpy(data.targets[kept]), torch.from_numpy(data.weights[kept])
+        )

@@ -27,10 +27,13 @@ from ..failures import Failure
 from ..progress import Progress, silent
 from ..vision.backbones import hash_weights
 from ..vision.engines import Engine, engine_for
-from ..vision.pipeline import Prepared, run_images
+from ..vision.pipeline import run_images
 from ..vision.preprocessing import Preprocessing
+from ..vision.readers import Apart
+from ..vision.regions import Prepared, Region
 from .classifier_files import DESCRIPTION, EXPORTED, LOGS, REFERENCE, WEIGHTS
 from .network import ClassifierNetwork, LogitsAndFeature, create_classifier_network
+from .reading import ImageReader
 from .reference import Reference
 
 Item = TypeVar("Item")
@@ -142,10 +145,15 @@ class Classifier:
         return outputs[:, : len(self.classes)], failures
 
     def run(
-        self, items: Iterable[Item], read: Callable[[Item], Prepared], batch_size: int = 32
+        self,
+        items: Iterable[Item],
+        read: Callable[[Item], Prepared],
+        batch_size: int = 32,
+        *,
+        apart: Apart | None = None,
     ) -> Iterator[tuple[Prepared, np.ndarray | None]]:
         """Yield what `read` made of each item, with its (k,) float32 calibrated logits; see `pipeline.run_images`."""
-        for prepared, output in run_images(items, read, self._ready_engine(), batch_size):
+        for prepared, output in run_images(items, read, self._ready_engine(), batch_size, apart=apart):
             yield prepared, None if output is None else output[: len(self.classes)]
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
@@ -158,7 +166,7 @@ class Classifier:
         """Return the (n, k) or (n, k + d) float32 outputs, NaN where an image could not be read, and those images."""
         outputs = np.full((len(images), len(self.classes) + self.width * self._gives_vectors), np.nan, np.float32)
         failures: list[Failure] = []
-        for row, (read, output) in enumerate(run_images(images, self._read, self._ready_engine(), batch_size)):
+        for row, (read, output) in enumerate(self._run_sources(images, batch_size)):
             if output is None:
                 failures.append(Failure(str(row), _name(images[row]), read.reason))
             else:
@@ -166,6 +174,15 @@ class Classifier:
             if (row + 1) % batch_size == 0 or row + 1 == len(images):
                 progress("predictions", row + 1, len(images))
         return outputs, failures
+
+    def _run_sources(
+        self, images: Sequence[str | Path | BinaryIO], batch_size: int
+    ) -> Iterator[tuple[Prepared, np.ndarray | None]]:
+        if not all(isinstance(image, (str, Path)) for image in images):  # an open file is nothing to hand on
+            return run_images(images, self._read, self._ready_engine(), batch_size)
+        reader = ImageReader(self.preprocessing)
+        regions = (Region(str(image)) for image in images)
+        return run_images(regions, reader, self._ready_engine(), batch_size, apart=reader.apart)
 
     def _ready_engine(self) -> Engine:
         if self._engine is None:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import entr
 
 from ..progress import Progress, silent
+from ..vision.regions import regions_of
 from .calibration import decide
 from .classifier import Classifier
 from .reading import ImageReader
@@ -56,11 +57,13 @@ def predict_in_chunks(
         chunk: Images that are yielded together.
         progress: Told after each batch; raising from it ends the work, and the chunks before it stay whole.
     """
-    read = ImageReader(classifier.preprocessing, paths, boxes)
+    reader = ImageReader(classifier.preprocessing)
     rows: list[int] = []
     logits: list[np.ndarray] = []
     reasons: dict[int, str] = {}
-    for row, (prepared, output) in enumerate(classifier.run(range(len(paths)), read, batch_size)):
+    for row, (prepared, output) in enumerate(
+        classifier.run(regions_of(paths, boxes), reader, batch_size, apart=reader.apart)
+    ):
         if output is None:
             reasons[row] = prepared.reason
         elif not np.isfinite(output).all():

@@ -2,50 +2,41 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
-
 import numpy as np
 
 from ..errors import UnreadableImageError
 from ..vision.boxes import box_faults, crop
-from ..vision.pipeline import Prepared
 from ..vision.preprocessing import Preprocessing
+from ..vision.readers import Apart
+from ..vision.regions import LastFile, Prepared, Region
 
 
 class ImageReader:
-    """Reads a row's image, or the box in it; called in threads, and never raises for a bad image.
+    """Reads a region of a file; in threads or in processes, and never raises for a bad image.
+
+    Boxes of one file that follow each other have it read about once.
 
     Args:
         preprocessing: How a file becomes pixels.
-        paths: n files.
-        boxes: (n, 4) float64: what to look at in each file, see `vision.boxes`; None = the whole image. A file whose
-            boxes follow each other is read about once.
     """
 
-    def __init__(
-        self, preprocessing: Preprocessing, paths: Sequence[str] | np.ndarray, boxes: np.ndarray | None
-    ) -> None:
-        # A reduced image would be too small for its boxes.
-        self._preprocessing = preprocessing if boxes is None else preprocessing.without_draft()
-        self._paths, self._boxes = paths, boxes
-        self._faults = None if boxes is None else box_faults(boxes)
-        self._in_hand = threading.local()
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        self._preprocessing = preprocessing
+        self._whole = preprocessing.without_draft()  # a reduced image would be too small for its boxes
+        self._last: LastFile[np.ndarray] = LastFile()
 
-    def __call__(self, row: int) -> Prepared:
+    def __call__(self, region: Region) -> Prepared:
         try:
-            if self._boxes is None or self._faults is None:
-                return Prepared(self._preprocessing(str(self._paths[row])))
-            if self._faults[row]:
-                return Prepared(reason=self._faults[row])
-            return Prepared(self._preprocessing.input.fit(crop(self._image(str(self._paths[row])), self._boxes[row])))
+            if region.box is None:
+                return Prepared(self._preprocessing(region.path))
+            if fault := box_faults(region.box[None])[0]:
+                return Prepared(reason=fault)
+            image = self._last.get(region.path, self._whole.read)
+            return Prepared(self._preprocessing.input.fit(crop(image, region.box)))
         except UnreadableImageError as error:
             return Prepared(reason=error.reason)
 
-    def _image(self, path: str) -> np.ndarray:
-        """Return the pixels that the thread has in hand where they are this file's: the next box may lie in it too."""
-        if getattr(self._in_hand, "path", None) != path:
-            self._in_hand.path = self._in_hand.pixels = None  # two large images at a time would be one too many
-            self._in_hand.pixels = self._preprocessing.read(path)
-            self._in_hand.path = path
-        return self._in_hand.pixels
+    @property
+    def apart(self) -> Apart:
+        """How processes do the same."""
+        return Apart(self, self._preprocessing.input.size)

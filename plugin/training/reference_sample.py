@@ -11,6 +11,7 @@ from ..progress import Progress, silent
 from ..vision.engines import Engine
 from ..vision.pipeline import run_images
 from ..vision.preprocessing import Preprocessing
+from ..vision.regions import regions_of
 from ..vision.statistics import STATISTICS, image_statistics
 from .labelled_images import LabelledImages
 from .probes import LinearHead
@@ -126,8 +127,9 @@ class ReferenceSample:
     def _features(self, engine: Engine, images: LabelledImages, progress: Progress) -> np.ndarray:
         """Return (n, d) float32, NaN where an image cannot be read."""
         found: list[np.ndarray | None] = []
-        read = ImageReader(self.preprocessing, images.paths, images.boxes)
-        for _, output in run_images(range(len(images)), read, engine):
+        reader = ImageReader(self.preprocessing)
+        regions = regions_of(images.paths, images.boxes)
+        for _, output in run_images(regions, reader, engine, apart=reader.apart):
             found.append(output)
             if len(found) % _TOLD_EVERY == 0:
                 progress("reference", len(found), len(images))

@@ -142,6 +142,7 @@ class _Run:
         self._metric: float | None = None
         self._best_epoch = 0
         self._losses = [0.0, 0.0]  # sum and number since the last point
+        self._unseen: tuple[torch.Tensor, int, float] | None = None  # a loss with its batch and its share of the rates
         self.curves = Curves(curves, recipe, [] if state is None else self._take_up(*state))
 
     def go(self, judge: Judge | None, checkpoint: Checkpoint | None, progress: Progress) -> None:
@@ -156,16 +157,19 @@ class _Run:
             start=self._done,
             rank=accelerator.process_index,
             processes=accelerator.num_processes,
+            on_gpu=self._device.type == "cuda",
         ):
             self._learn(batch)
             self._done += 1
             ends_epoch = self._done % self._per_epoch == 0
             if ends_epoch or self._done % max(self._per_epoch // _POINTS_AN_EPOCH, 1) == 0:
+                self._look_at_loss()
                 self._draw(self._judged(judge, batch.epoch) if ends_epoch else {})
             progress("fine-tuning", self._done, self._batches)
             if ends_epoch and recipe.patience and self._stood_still >= recipe.patience:
                 return
             if checkpoint is not None and checkpoint.is_due():
+                self._look_at_loss()  # before a diverged state is saved
                 checkpoint.save(*self._state())
 
     def finish(self) -> Outcome:
@@ -183,22 +187,17 @@ class _Run:
         rate = self._schedule.set(number)
         last = (batch.number + 1) % recipe.accumulate == 0 or batch.number + 1 == self._per_epoch
         with seeded(recipe.seed, batch.epoch, batch.number, self._accelerator.process_index):
-            images = augment(batch.images.to(self._device), recipe)
-            images, targets, weights = mixed(
-                images, batch.targets.to(self._device), batch.weights.to(self._device), recipe
-            )
+            images = augment(batch.images.to(self._device, non_blocking=True), recipe)
+            targets, weights = (each.to(self._device, non_blocking=True) for each in (batch.targets, batch.weights))
+            images, targets, weights = mixed(images, targets, weights, recipe)
             with torch.autocast(self._device.type, torch.bfloat16, enabled=recipe.amp and self._device.type == "cuda"):
                 logits = self._model(images)
         loss = self._objective(logits.float(), targets, weights)
         self._accelerator.backward(loss / recipe.accumulate)
-        value = float(self._accelerator.reduce(loss.detach(), "mean"))
-        if not value < float("inf"):  # NaN too
-            raise DataError(
-                f"training diverged at batch {number + 1} of {self._batches}, at {rate:.0%} of the peak rates: try a "
-                f"tenth of the learning rate ({recipe.learning_rate / 10:g})."
-            )
-        self._losses[0] += value
-        self._losses[1] += 1
+        self._look_at_loss()
+        self._unseen = (self._accelerator.reduce(loss.detach(), "mean"), number, rate)
+        if self._device.type == "cpu":
+            self._look_at_loss()
         if last:
             if recipe.clip_norm:
                 self._accelerator.clip_grad_norm_(self._network.parameters(), recipe.clip_norm)
@@ -206,6 +205,21 @@ class _Run:
             self._optimizer.zero_grad(set_to_none=True)
             if self._ema is not None:
                 self._ema.update(self._network, step=self._done)
+
+    def _look_at_loss(self) -> None:
+        """Note the last step's loss, on a GPU when the next step is queued: to look at it is to wait for it."""
+        if self._unseen is None:
+            return
+        loss, number, rate = self._unseen
+        self._unseen = None
+        value = float(loss)
+        if not value < float("inf"):  # NaN too
+            raise DataError(
+                f"training diverged at batch {number + 1} of {self._batches}, at {rate:.0%} of the peak rates: try a "
+                f"tenth of the learning rate ({self._recipe.learning_rate / 10:g})."
+            )
+        self._losses[0] += value
+        self._losses[1] += 1
 
     def _judged(self, judge: Judge | None, epoch: int) -> dict[str, float]:
         """Judge the weights after an epoch, keep them where they are the best so far, and return what was measured."""

@@ -114,14 +114,29 @@ class EmbeddingCache:
             self._used.add(table.shards[number].path)
         return known, vectors, thumbnails
 
+    def get_each(self, keys: Sequence[bytes]) -> list[tuple[np.ndarray, np.ndarray] | None]:
+        """Return what `get` does of each key."""
+        found = [self._fresh.get(key) for key in keys]
+        unknown = [place for place, each in enumerate(found) if each is None]
+        if unknown:
+            digests = np.frombuffer(b"".join(keys[place] for place in unknown), np.uint8).reshape(-1, KEY_BYTES)
+            known, vectors, thumbnails = self.get_many(digests)
+            for number, place in enumerate(np.array(unknown)[known]):
+                found[place] = (vectors[number], thumbnails[number])
+        return found
+
     def put(self, key: bytes, vector: np.ndarray, thumbnail: np.ndarray) -> np.ndarray:
-        """Keep a (d,) float32 vector and a (32, 32) uint8 thumbnail; return the vector as it will be read again.
+        """Keep a (d,) float32 vector and a (32, 32) uint8 thumbnail; return the vector as it will be read again."""
+        return self.put_each([key], vector[None], [thumbnail])[0]
+
+    def put_each(self, keys: Sequence[bytes], vectors: np.ndarray, thumbnails: Sequence[np.ndarray]) -> np.ndarray:
+        """Keep (n, d) float32 vectors, each with its key and thumbnail; return them as they will be read again.
 
         They reach the disk with the first call that comes 20 seconds after the last writing, or with `flush`.
         """
-        stored = vector.astype(self._storage).astype(np.float32)
+        stored = vectors.astype(self._storage).astype(np.float32)
         if self._writable:
-            self._fresh[key] = (stored, thumbnail)
+            self._fresh.update(zip(keys, zip(stored, thumbnails, strict=True), strict=True))
         return stored
 
     def wants_flush(self) -> bool:

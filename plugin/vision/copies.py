@@ -16,8 +16,9 @@ from ..errors import UnreadableImageError
 from .backbones import Backbone
 from .engines import engine_for
 from .keypoints import LocalFeatures, local_features
-from .pipeline import Prepared, run_images
+from .pipeline import run_images
 from .preprocessing import Preprocessing
+from .regions import Prepared
 from .thumbnails import SIDE, thumbnail
 
 COPIES = 400

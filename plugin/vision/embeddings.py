@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from io import BytesIO
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import UnreadableImageError
 from ..failures import Failure
 from ..progress import Progress, silent
 from .ahead import chunks, work_ahead
 from .backbones import Backbone
-from .boxes import crop
 from .cache import EmbeddingCache, Storage
 from .cache_store import cache_limit, embeddings_root, prune_cache
-from .decoder import read_file
+from .content_reader import Content, ContentReader, content_key
 from .engines import engine_for
 from .file_index import FileIndex, stamp_of
-from .pipeline import Prepared, run_images
+from .pipeline import Results, run_batches
 from .preprocessing import Preprocessing
+from .readers import Apart
+from .regions import Prepared, Region
 from .speed import remember_speed
-from .thumbnails import SIDE, thumbnail
+from .thumbnails import SIDE
 
 _LOOKED_UP_AT_ONCE = 2048
 _DIGEST_BYTES = 32
@@ -125,43 +123,6 @@ def _rows(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return array[: len(rows)]
 
 
-@dataclass(slots=True)
-class _Content:
-    """What a thread found in one file.
-
-    Attributes:
-        row: Of the file.
-        stamp: Of the file before it was read, None where it could not be had.
-        digest: SHA-256 of its bytes.
-        key: What the cache knows the vector by: the digest, for a box of the digest and the box.
-        thumbnail: (32, 32) uint8; empty where it could not be decoded.
-        vector: (d,) float32; empty where the content was not known.
-    """
-
-    row: int
-    stamp: bytes | None = None
-    digest: bytes = b""
-    key: bytes = b""
-    thumbnail: np.ndarray = field(default_factory=lambda: np.empty(0))
-    vector: np.ndarray = field(default_factory=lambda: np.empty(0))
-
-
-class _File:
-    """The file that a thread has in hand: the next box may lie in the same one."""
-
-    def __init__(self, path: str) -> None:
-        self.path, self.stamp = path, stamp_of(path)
-        self._data = read_file(path)
-        self.digest = hashlib.sha256(self._data).digest()
-        self._image: np.ndarray | None = None
-
-    def image(self, preprocessing: Preprocessing) -> np.ndarray:
-        """Return the decoded pixels."""
-        if self._image is None:
-            self._image = preprocessing.read(BytesIO(self._data))
-        return self._image
-
-
 class _Run:
     """The state of one `embed_images` call."""
 
@@ -180,7 +141,8 @@ class _Run:
         self._paths, self._boxes, self._backbone = paths, boxes, backbone
         # A reduced image would be too small for its boxes.
         self._preprocessing = preprocessing if boxes is None else preprocessing.without_draft()
-        self._in_hand = threading.local()
+        self._reader = ContentReader(self._preprocessing)
+        self._asked: deque[int] = deque()  # rows that are being read, in order
         self._cache, self._index, self._progress = cache, index, progress
         total = len(paths)
         self.vectors = np.zeros((total, backbone.width), np.float32)
@@ -201,13 +163,20 @@ class _Run:
         key = f"{self._backbone.architecture}-{self._backbone.weights_hash}"
         engine = engine_for(self._backbone.network, self._preprocessing.input, key)
         started = time.monotonic()
-        results = run_images(chain([first], unknown), self._read, engine, batch_size)
-        for number, (prepared, output) in enumerate(results, start=1):
-            self._take(prepared, output)
-            if number % batch_size == 0:
+        apart = Apart(self._reader, self._preprocessing.input.size, self._recognize)
+        told = self._finished
+        for results in run_batches(self._ask(chain([first], unknown)), self._read, engine, batch_size, apart=apart):
+            self._take(results)
+            if self._finished - told >= batch_size:
                 self._report()
+                told = self._finished
         self._report()
         self.seconds = time.monotonic() - started
+
+    def _ask(self, rows: Iterable[int]) -> Iterator[Region]:
+        for row in rows:
+            self._asked.append(row)
+            yield Region(str(self._paths[row]), None if self._boxes is None else self._boxes[row])
 
     def _fetch_unchanged(self) -> Iterator[int]:
         """Yield the rows that have to be read; a chunk is looked up when the chunk before it has been handed out."""
@@ -219,70 +188,70 @@ class _Run:
             unread = [row for row, digest in zip(rows, digests, strict=True) if digest is None]
             if indexed:
                 found = [
-                    self._key(row, digest) for row, digest in zip(rows, digests, strict=True) if digest is not None
+                    content_key(digest, None if self._boxes is None else self._boxes[row])
+                    for row, digest in zip(rows, digests, strict=True)
+                    if digest is not None
                 ]
                 keys = np.frombuffer(b"".join(found), np.uint8).reshape(len(indexed), -1)
                 known, vectors, thumbnails = self._cache.get_many(keys)
                 self._store(np.array(indexed)[known], vectors, thumbnails)
-                held = b"".join(digest for digest in digests if digest is not None)
-                self.digests[indexed] = np.frombuffer(held, np.uint8).reshape(-1, _DIGEST_BYTES)
+                self.digests[indexed] = _digests(digest for digest in digests if digest is not None)
                 unread += [row for row, is_known in zip(indexed, known, strict=True) if not is_known]
                 self._report()
             yield from sorted(unread)
 
-    def _read(self, row: int) -> Prepared:
+    def _read(self, region: Region) -> Prepared:
         """Run in a thread: read, hash, and decode only what the cache does not know."""
-        content = _Content(row)
-        try:
-            file = self._file(str(self._paths[row]))
-            content.stamp, content.digest, content.key = file.stamp, file.digest, self._key(row, file.digest)
-            known = self._cache.get(content.key)
+        return self._reader(region, self._cache.get)
+
+    def _recognize(self, read: list[Prepared]) -> None:
+        """Take what the cache knows from what processes have read, which cannot look there."""
+        decoded = [prepared for prepared in read if prepared.pixels is not None]
+        found = self._cache.get_each([prepared.note.key for prepared in decoded])
+        for prepared, known in zip(decoded, found, strict=True):
             if known is not None:
-                content.vector, content.thumbnail = known
-                return Prepared(note=content)
-            image = file.image(self._preprocessing)
-            if self._boxes is not None:
-                image = crop(image, self._boxes[row])
-            content.thumbnail = thumbnail(image)
-            return Prepared(self._preprocessing.input.fit(image), note=content)
-        except UnreadableImageError as error:
-            return Prepared(reason=error.reason, note=content)
+                prepared.pixels = None
+                prepared.note.vector, prepared.note.thumbnail = known
 
-    def _file(self, path: str) -> _File:
-        """Return the thread's file where it is still the one asked for."""
-        if self._boxes is None:
-            return _File(path)
-        file: _File | None = getattr(self._in_hand, "file", None)
-        if file is None or file.path != path:
-            self._in_hand.file = None  # two large images at a time would be one too many
-            file = self._in_hand.file = _File(path)
-        return file
-
-    def _key(self, row: int, digest: bytes) -> bytes:
-        if self._boxes is None:
-            return digest
-        return hashlib.sha256(digest + self._boxes[row].astype("<f8").tobytes()).digest()
-
-    def _take(self, prepared: Prepared, output: np.ndarray | None) -> None:
-        """Run in order: keep what is new, store the row."""
-        content: _Content = prepared.note
-        reason = prepared.reason
-        if output is not None and not np.isfinite(output).all():
-            reason = "the backbone gives NaN or infinity for it, though it can be decoded"
-        if reason:
-            self.reasons[content.row] = reason
-            self._finished += 1
-            return
-        if output is not None:
-            content.vector = self._cache.put(content.key, output, content.thumbnail)
-            self.computed += 1
-        self._store(np.array([content.row]), content.vector, content.thumbnail)
-        self.digests[content.row] = np.frombuffer(content.digest, np.uint8)
-        if content.stamp is not None:
-            self._index.remember(str(self._paths[content.row]), content.stamp, content.digest)
+    def _take(self, results: Results) -> None:
+        """Run in order: keep what is new, store the rows."""
+        rows = [self._asked.popleft() for _ in results]
+        self._check(rows, results)
+        good = [place for place, row in enumerate(rows) if row not in self.reasons]
+        new = [place for place in good if results[place][1] is not None]
+        contents: list[Content] = [results[place][0].note for place in good]
+        if new:
+            vectors = np.array([results[place][1] for place in new], np.float32)
+            fresh: list[Content] = [results[place][0].note for place in new]
+            stored = self._cache.put_each([each.key for each in fresh], vectors, [each.thumbnail for each in fresh])
+            for content, vector in zip(fresh, stored, strict=True):
+                content.vector = vector
+            self.computed += len(new)
+        if contents:
+            taken = np.array(rows)[good]
+            vectors = np.array([each.vector for each in contents])
+            self._store(taken, vectors, np.array([each.thumbnail for each in contents]))
+            self.digests[taken] = _digests([each.digest for each in contents])
+            for row, content in zip(taken, contents, strict=True):
+                if content.stamp is not None:
+                    self._index.remember(str(self._paths[row]), content.stamp, content.digest)
         if self._cache.wants_flush():
             self._cache.flush()
             self._index.flush()
+
+    def _check(self, rows: list[int], results: Results) -> None:
+        """Note why some have no vector."""
+        run = [place for place, (_, output) in enumerate(results) if output is not None]
+        outputs = np.array([results[place][1] for place in run], np.float32).reshape(-1, self._backbone.width)
+        not_finite = {run[number] for number in np.flatnonzero(~np.isfinite(outputs).all(axis=1))}
+        for place, (row, (prepared, _)) in enumerate(zip(rows, results, strict=True)):
+            if place in not_finite:
+                self.reasons[row] = "the backbone gives NaN or infinity for it, though it can be decoded"
+            elif prepared.reason:
+                self.reasons[row] = prepared.reason
+            else:
+                continue
+            self._finished += 1
 
     def _store(self, rows: np.ndarray, vectors: np.ndarray, thumbnails: np.ndarray) -> None:
         self.vectors[rows] = vectors
@@ -293,3 +262,7 @@ class _Run:
 
     def _report(self) -> None:
         self._progress("embeddings", self._finished, len(self._paths))
+
+
+def _digests(digests: Iterable[bytes]) -> np.ndarray:
+    return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, _DIGEST_BYTES)

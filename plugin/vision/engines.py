@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -33,6 +34,23 @@ class Engine(Protocol):
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Map (n, size, size, 3) uint8 images to (n, d) float32 outputs."""
+
+
+@runtime_checkable
+class DeviceEngine(Engine, Protocol):
+    """An engine on a device that may work beside the processor.
+
+    Attributes:
+        on_gpu: Whether it does: `start` then returns while the device computes.
+    """
+
+    on_gpu: bool
+
+    def room(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return uint8 memory to gather a batch in, from which the way to the device is short."""
+
+    def start(self, images: np.ndarray) -> Callable[[], np.ndarray]:
+        """Begin with a batch, whose memory is not to be written any more; return what waits for its outputs."""
 
 
 class OnnxEngine:

@@ -7,6 +7,8 @@ import logging
 import os
 import tempfile
 import warnings
+from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -54,9 +56,10 @@ class TorchEngine:
         self, network: nn.Module, fitted: Input, device: str | None = None, *, half: bool | None = None
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.on_gpu = self.device.type == "cuda"
         model = ImageNetwork(_on(self.device, network), fitted)
         self._network = model.eval().to(self.device).to(memory_format=torch.channels_last)
-        self._half = self.device.type == "cuda" if half is None else half
+        self._half = self.on_gpu if half is None else half
         self._limit: int | None = None  # images at a time, once a batch was too large
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -70,27 +73,57 @@ class TorchEngine:
                 if len(part) == 1:
                     raise
                 self._limit = len(part) // 2
-                if self.device.type == "cuda":
+                if self.on_gpu:
                     torch.cuda.empty_cache()
                 logger.warning("out of GPU memory at %d images a batch; going on with %d", len(part), self._limit)
                 continue
             start += len(part)
         return np.concatenate(outputs)
 
+    def room(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return uint8 memory to gather a batch in; the GPU fetches it from there by itself."""
+        return torch.empty(shape, dtype=torch.uint8, pin_memory=self.on_gpu).numpy()
+
+    def start(self, images: np.ndarray) -> Callable[[], np.ndarray]:
+        """Begin with (n, size, size, 3) uint8 images in memory from `room`; return what waits for their outputs.
+
+        On a GPU this returns as soon as all is queued; elsewhere, or where a batch is too large, the work is done when
+        its outputs are asked for.
+        """
+        if not self.on_gpu or len(images) > (self._limit or len(images)):
+            return partial(self, images)
+        half = self._half
+        try:
+            outputs = self._forward(torch.from_numpy(images).to(self.device, non_blocking=True))
+        except torch.OutOfMemoryError:
+            return partial(self, images)
+        found = torch.empty(outputs.shape, dtype=outputs.dtype, pin_memory=True)
+        found.copy_(outputs, non_blocking=True)
+        queued = torch.cuda.Event()
+        queued.record()
+
+        def finish() -> np.ndarray:
+            queued.synchronize()  # of this batch alone: the next one is queued behind it
+            # A copy, since pinned memory is scarce and its outputs may be kept; `images` stays alive until here.
+            whole = found.numpy().copy()
+            return self(images) if half and not np.isfinite(whole).all() else whole
+
+        return finish
+
     def _run(self, images: np.ndarray) -> np.ndarray:
         batch = torch.from_numpy(images)
-        if self.device.type == "cuda":
+        if self.on_gpu:
             batch = batch.pin_memory().to(self.device, non_blocking=True)
-        outputs = self._outputs(batch)
+        outputs = self._forward(batch).cpu().numpy()
         if self._half and not np.isfinite(outputs).all():
             self._half = False
             logger.warning("the network gives numbers beyond half precision; going on in float32")
-            outputs = self._outputs(batch)
+            outputs = self._forward(batch).cpu().numpy()
         return outputs
 
-    def _outputs(self, batch: torch.Tensor) -> np.ndarray:
+    def _forward(self, batch: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), torch.autocast(self.device.type, torch.float16, enabled=self._half):
-            return self._network(batch).float().cpu().numpy()
+            return self._network(batch).float()
 
 
 def _on(device: torch.device, network: nn.Module) -> nn.Module:

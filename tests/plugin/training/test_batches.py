@@ -62,6 +62,21 @@ def test_processes_share_each_batch(stripes: LabelledImages, preprocessing: Prep
             assert np.array_equal(part.targets, batch.targets[rank::2])
 
 
+def test_processes_read_the_same_batches_as_threads(
+    stripes: LabelledImages, preprocessing: Preprocessing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = training_set(stripes, 2)
+    data.paths[5] = str(tmp_path / "gone.png")
+    expected = list(read_batches(data, preprocessing, RECIPE, start=0))
+
+    monkeypatch.setenv("WINNOW_READERS", "1")
+    found = list(read_batches(data, preprocessing, RECIPE, start=0))
+
+    for one, other in zip(found, expected, strict=True):
+        assert np.array_equal(one.images, other.images)
+        assert np.array_equal(one.targets, other.targets)
+
+
 def test_a_run_that_goes_on_gets_the_batches_that_are_left(
     stripes: LabelledImages, preprocessing: Preprocessing
 ) -> None:

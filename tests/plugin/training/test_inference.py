@@ -41,6 +41,21 @@ def whole(chunks: list[ImagePredictions], name: str) -> np.ndarray:
     return np.concatenate([getattr(chunk, name) for chunk in chunks])
 
 
+def test_processes_read_boxes_and_their_faults_as_threads_do(
+    classifier: Classifier, paths: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boxes = np.random.default_rng(0).uniform(0.1, 0.6, (len(paths), 4))
+    boxes[3, 2], boxes[5, 0] = 0, 1.5
+    expected = list(predict_in_chunks(classifier, paths, boxes))
+
+    monkeypatch.setenv("WINNOW_READERS", "1")
+    found = list(predict_in_chunks(classifier, paths, boxes))
+
+    np.testing.assert_array_equal(whole(found, "probabilities"), whole(expected, "probabilities"))
+    assert [each.reasons for each in found] == [each.reasons for each in expected]
+    assert sorted(found[0].reasons) == [3, 5, 7]
+
+
 @pytest.mark.parametrize(("chunk", "batch_size"), [(1, 4), (6, 4), (20, 32), (64, 3)])
 def test_chunks_together_are_the_predictions_of_the_classifier(
     chunk: int, batch_size: int, classifier: Classifier, paths: list[str]

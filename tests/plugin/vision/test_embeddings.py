@@ -22,6 +22,7 @@ from winnow.plugin.vision.decoder import decode
 from winnow.plugin.vision.embeddings import Embeddings, embed_images
 from winnow.plugin.vision.preprocessing import Preprocessing
 from winnow.plugin.vision.thumbnails import thumbnail
+from winnow.plugin.vision.torch_engine import TorchEngine
 
 N = 12
 Embed = Callable[..., Embeddings]
@@ -54,6 +55,45 @@ def test_each_image_has_its_row(embed: Embed, paths: list[str], tiny_vit: Backbo
     assert (found.vectors.shape, found.vectors.dtype) == ((N, tiny_vit.width), np.float32)
     assert found.vectors.std(axis=0).min() > 1e-3
     assert (found.failures, found.computed) == ((), N)
+
+
+@pytest.fixture
+def by_processes(tiny_vit: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a process read, for an engine beside which processes may."""
+    engine = TorchEngine(tiny_vit.network, tiny_vit.input, "cpu")
+    monkeypatch.setattr("winnow.plugin.vision.embeddings.engine_for", lambda *_: engine)
+    monkeypatch.setenv("WINNOW_READERS", "1")
+
+
+def test_processes_recognize_what_is_known_under_another_name(
+    by_processes: None, embed: Embed, paths: list[str], tmp_path: Path
+) -> None:
+    first = embed(paths)
+    moved = [str(Path(path).rename(tmp_path / f"moved {number}.png")) for number, path in enumerate(paths)]
+    Path(moved[3]).write_bytes(b"no image")
+
+    again = embed(moved)
+
+    assert (first.computed, again.computed) == (N, 0)
+    assert [failure.id for failure in again.failures] == ["3"]
+    for name in ("vectors", "thumbnails", "digests"):
+        np.testing.assert_array_equal(getattr(again, name), np.delete(getattr(first, name), 3, axis=0))
+
+
+def test_processes_read_boxes_as_threads_do(
+    by_processes: None, embed: Embed, paths: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    boxes = np.concatenate([rng.uniform(0, 0.5, (N, 2)), rng.uniform(0.1, 0.5, (N, 2))], axis=1)
+    twice = [paths[number // 2] for number in range(N)]
+    found = embed(twice, boxes=boxes)
+
+    monkeypatch.setenv("WINNOW_READERS", "threads")
+    expected = embed(twice, boxes=boxes, cache_root=tmp_path / "another cache")
+
+    assert found.computed == expected.computed == N
+    np.testing.assert_array_equal(found.thumbnails, expected.thumbnails)
+    np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-5)
 
 
 def test_thumbnails_come_along(embed: Embed, paths: list[str]) -> None:
@@ -111,7 +151,7 @@ def test_unchanged_files_are_not_read_again(
 ) -> None:
     first = embed(paths)
     read: list[str] = []
-    monkeypatch.setattr("winnow.plugin.vision.embeddings.read_file", lambda path: read.append(path))
+    monkeypatch.setattr("winnow.plugin.vision.content_reader.read_file", lambda path: read.append(path))
 
     second = embed(paths)
 
@@ -123,8 +163,8 @@ def test_unchanged_files_are_not_read_again(
 def test_verifying_reads_files_whose_stamp_is_as_it_was(
     embed: Embed, paths: list[str], settled: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("winnow.plugin.vision.file_index.stamp_of", lambda path: bytes(40))
     monkeypatch.setattr("winnow.plugin.vision.embeddings.stamp_of", lambda path: bytes(40))
+    monkeypatch.setattr("winnow.plugin.vision.content_reader.stamp_of", lambda path: bytes(40))
     embed(paths)
     Path(paths[2]).write_bytes(Path(paths[3]).read_bytes())
 

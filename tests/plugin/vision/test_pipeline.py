@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.plugin.vision.pipeline import Prepared, run_images
+from winnow.plugin.vision.pipeline import run_images
 from winnow.plugin.vision.preprocessing import Input
+from winnow.plugin.vision.regions import Prepared
 from winnow.plugin.vision.torch_engine import TorchEngine
 
 
@@ -57,6 +59,60 @@ def test_a_gpu_engine_gets_full_batches_from_one_thread() -> None:
 
     assert set(engine.sizes[:-1]) == {16}
     assert engine.threads == {threading.get_ident()}
+
+
+class Device(Sums):
+    """A device that computes while its caller goes on; notes when it was asked to begin and for what came out."""
+
+    on_gpu = True
+
+    def __init__(self) -> None:
+        super().__init__(concurrent=False)
+        self.events: list[str] = []
+
+    def room(self, shape: tuple[int, ...]) -> np.ndarray:
+        return np.empty(shape, np.uint8)
+
+    def start(self, images: np.ndarray) -> Callable[[], np.ndarray]:
+        outputs, number = self(images), len(self.sizes)
+        self.events.append(f"begin {number}")
+
+        def finish() -> np.ndarray:
+            self.events.append(f"end {number}")
+            return outputs
+
+        return finish
+
+
+def test_a_gpu_begins_with_a_batch_before_the_last_one_is_consumed() -> None:
+    engine = Device()
+
+    results = list(run_images(range(1, 700), read, engine))
+
+    assert engine.sizes == [256, 256, sum(read(item).pixels is not None for item in range(1, 700)) - 512]
+    assert engine.events == ["begin 1", "begin 2", "end 1", "begin 3", "end 2", "end 3"]
+    for item, (_, output) in enumerate(results, start=1):
+        assert (output is None) == (read(item).pixels is None)
+        assert output is None or output.tolist() == [12 * (item % 256)]
+
+
+@pytest.mark.parametrize(("batch_size", "at_once"), [(1, 8), (32, 256), (64, 256), (400, 400)])
+def test_a_gpu_gets_more_images_at_a_time(batch_size: int, at_once: int) -> None:
+    engine = Device()
+
+    list(run_images([1] * 900, read, engine, batch_size))
+
+    assert set(engine.sizes[:-1]) == {at_once}
+
+
+def test_a_batch_that_is_started_gives_what_one_that_is_called_gives() -> None:
+    engine = TorchEngine(torch.nn.Flatten(), Input(size=2, mean=(0, 0, 0), std=(1, 1, 1)))
+    images = engine.room((5, 2, 2, 3))
+    images[:] = np.random.default_rng(0).integers(0, 256, images.shape)
+
+    finish = engine.start(images)
+
+    np.testing.assert_array_equal(finish(), engine(images))
 
 
 def test_nothing_is_run_where_nothing_can_be() -> None:

@@ -1,4 +1,4 @@
-"""From files of every mode and size to vectors: the same, however they are batched, ordered, threaded and run."""
+"""From files of every mode and size to vectors: the same, however they are batched, ordered, read and run."""
 
 from __future__ import annotations
 
@@ -57,6 +57,7 @@ def write(folder: Path, images: list[tuple[str, int, int]], rng: np.random.Gener
     batch_size=st.integers(1, 12),
     cores=st.integers(1, 4),
     on_torch=st.booleans(),
+    readers=st.sampled_from(["threads", "1"]),
     seed=st.integers(0, 99),
 )
 def test_vectors_are_those_of_each_file_alone(
@@ -64,6 +65,7 @@ def test_vectors_are_those_of_each_file_alone(
     batch_size: int,
     cores: int,
     on_torch: bool,
+    readers: str,
     seed: int,
     tiny_vit: Backbone,
 ) -> None:
@@ -71,6 +73,7 @@ def test_vectors_are_those_of_each_file_alone(
     preprocessing = Preprocessing(Decode(value_range=(0, 4095)), tiny_vit.input)
     alone = TorchEngine(tiny_vit.network, tiny_vit.input, "cpu")
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WINNOW_READERS", readers)
         for module in (ahead, pipeline):
             patch.setattr(module, "available_cores", lambda: cores)
         if on_torch:
