@@ -1,7 +1,7 @@
 """Work done ahead of its consumer, by threads, in order, in bounded memory.
 
-Threads rather than processes: decoders, ONNX Runtime and hashlib release the GIL, forking a process that holds a
-MongoDB client is unsafe, and a spawned process cannot import a FiftyOne plugin's modules.
+Threads are at hand at once and share what they know. Decoders, ONNX Runtime and hashlib release the interpreter's lock,
+so that they keep the cores busy where a network runs on them too; for a GPU, processes read (`readers.py`).
 """
 
 from __future__ import annotations

@@ -18,11 +18,11 @@ from .backbones import Backbone
 from .cache import EmbeddingCache, Storage
 from .cache_store import cache_limit, embeddings_root, prune_cache
 from .content_reader import Content, ContentReader, content_key
-from .engines import engine_for
+from .engines import engine_for, has_gpu
 from .file_index import FileIndex, stamp_of
 from .pipeline import Results, run_batches
 from .preprocessing import Preprocessing
-from .readers import Apart
+from .readers import Apart, start_readers
 from .regions import Prepared, Region
 from .speed import remember_speed
 from .thumbnails import SIDE
@@ -82,7 +82,8 @@ def embed_images(
         preprocessing: How files become its input.
         boxes: (n, 4) float64: what to look at in each file, see `vision.boxes`; None = the whole image. A file whose
             boxes follow each other is read about once.
-        batch_size: Most images a forward pass; the vectors do not depend on it (beyond 1e-4).
+        batch_size: Most images a forward pass, on a GPU see `pipeline.run_images`; the vectors do not depend on it
+            (beyond 1e-4).
         thumbnails: Whether the result carries them, 1 KB an image.
         storage: How the cache keeps vectors; "float16" halves its size, and the result is rounded the same in this run
             and in later ones.
@@ -160,12 +161,13 @@ class _Run:
         first = next(unknown, None)
         if first is None:
             return  # an engine takes a while to make
+        rows = start_readers(chain([first], unknown), on_gpu=has_gpu())
         key = f"{self._backbone.architecture}-{self._backbone.weights_hash}"
         engine = engine_for(self._backbone.network, self._preprocessing.input, key)
         started = time.monotonic()
         apart = Apart(self._reader, self._preprocessing.input.size, self._recognize)
         told = self._finished
-        for results in run_batches(self._ask(chain([first], unknown)), self._read, engine, batch_size, apart=apart):
+        for results in run_batches(self._ask(rows), self._read, engine, batch_size, apart=apart):
             self._take(results)
             if self._finished - told >= batch_size:
                 self._report()

@@ -73,6 +73,13 @@ class OnnxEngine:
         return self._session.run(None, {"images": images})[0]
 
 
+def has_gpu() -> bool:
+    """Tell whether `engine_for` would take a GPU."""
+    import torch  # late: a form that only knows the jobs' settings should not wait for it
+
+    return torch.cuda.is_available()
+
+
 def engine_for(network: nn.Module, fitted: Input, key: str) -> Engine:
     """Return the fastest engine for this machine.
 
@@ -81,11 +88,9 @@ def engine_for(network: nn.Module, fitted: Input, key: str) -> Engine:
         fitted: Its input.
         key: Names weights and architecture: the exported file is kept under it and found again by the next process.
     """
-    import torch  # late: a form that only knows the jobs' settings should not wait for it
+    from .torch_engine import TorchEngine, export_onnx  # late, see above
 
-    from .torch_engine import TorchEngine, export_onnx
-
-    if torch.cuda.is_available():
+    if has_gpu():
         return TorchEngine(network, fitted)
     constants = hashlib.sha256(repr((fitted.mean, fitted.std)).encode()).hexdigest()[:8]  # they are in the file too
     path = winnow_home() / "cache" / "onnx" / f"{key}-{fitted.size}-{constants}.onnx"

@@ -76,12 +76,13 @@ def reader_processes(images: int, *, on_gpu: bool) -> int:
     return wanted if hasattr(os, "memfd_create") else 0  # Linux
 
 
-def warm_readers(images: int, *, on_gpu: bool) -> None:
-    """Have the processes start, where so many images are worth them, while the caller gets other things ready."""
-    if processes := reader_processes(images, on_gpu=on_gpu):
-        pool = _borrowed(processes)
-        if pool is not None:
-            _give_back(pool)
+def start_readers(items: Iterable[Item], *, on_gpu: bool) -> Iterator[Item]:
+    """Return the same items; where they are worth processes, these start while the caller gets other things ready."""
+    items, processes = _counted(items, on_gpu)
+    pool = _borrowed(processes) if processes else None
+    if pool is not None:
+        _give_back(pool)
+    return items
 
 
 def read_ahead(
@@ -104,13 +105,10 @@ def read_ahead(
     Yields:
         Pixels that are to be copied before the next ones are asked for: their memory is used again.
     """
-    items = iter(items)
-    pool = None
-    if apart is not None and reader_processes(_ENOUGH_IMAGES, on_gpu=on_gpu):
-        first = list(islice(items, _ENOUGH_IMAGES))
-        items = chain(first, items)
-        processes = reader_processes(len(first), on_gpu=on_gpu) if first else 0
-        pool = _borrowed(processes) if processes else None
+    processes = 0
+    if apart is not None:
+        items, processes = _counted(items, on_gpu)
+    pool = _borrowed(processes) if processes else None
     if pool is None or apart is None:
         yield from ([prepared] for prepared in work_ahead(read, items, window=window))
         return
@@ -126,6 +124,15 @@ def read_ahead(
             _give_back(pool)
         else:
             pool.close()  # what it has in hand is no longer wanted
+
+
+def _counted(items: Iterable[Item], on_gpu: bool) -> tuple[Iterator[Item], int]:
+    """Return the items, and how many processes should read them; they are taken only where their number matters."""
+    rest = iter(items)
+    if not reader_processes(_ENOUGH_IMAGES, on_gpu=on_gpu):
+        return rest, 0
+    first = list(islice(rest, _ENOUGH_IMAGES))
+    return chain(first, rest), reader_processes(len(first), on_gpu=on_gpu) if first else 0
 
 
 _idle: list[tuple[ReaderPool, threading.Timer]] = []
