@@ -250,7 +250,7 @@ def _labels(
     preprocessing = Preprocessing(input=replace(backbone.input, size=size, mode="squash"))
     vectors = embed(paths, home, "lite0", size)
     images = LabelledImages(np.array(paths, object), given, vectors, np.full(len(paths), -1))
-    recipe = Recipe(epochs=1 if quick else 5, batch_size=128)
+    recipe = Recipe(epochs=1 if quick else 4, batch_size=128)
     started = time.perf_counter()
     made = fine_tuned_probabilities(images, [str(n) for n in range(CLASSES)], backbone, preprocessing, recipe)
     details: dict[str, Any] = {
