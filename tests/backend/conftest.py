@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from tests.backend.postgres_server import PostgresServer, programs
 from winnow.backend.app import create_app
 from winnow.backend.hosting import ModelHost
 from winnow.backend.remembering import Memory
@@ -73,6 +74,17 @@ def png(colour: str) -> bytes:
     buffer = BytesIO()
     Image.new("RGB", (4, 4), colour).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Return a PostgreSQL server; skips where it, or the driver, is not installed."""
+    pytest.importorskip("pg8000")
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed")
+    server = PostgresServer()
+    yield server
+    server.remove()
 
 
 @pytest.fixture
