@@ -201,6 +201,8 @@ class Learning:
         serving, now = self._host.version, time.time()
         if serving is None:
             return
+        if self._store.has_running_job():  # it began, but the database broke before it said so
+            self._store.interrupt_jobs("the database was lost as it began", self._turn.term)
         if serving != self._judged[0]:
             known = (each.folder for each in self._store.versions() if each.version == serving)
             self._judged = serving, next(known, None)

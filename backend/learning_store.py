@@ -90,7 +90,7 @@ class LearningStore:
 
         self.database = PostgresDatabase(address, _SCHEMA + _SHARED_SCHEMA, _SCHEMA_VERSION)
         try:
-            join_registry(self.database, self.state, address)
+            join_registry(self.database, self.state, self.state / FILE, address)
         except BaseException:
             self.database.close()
             raise
@@ -143,7 +143,7 @@ class LearningStore:
             The job; None where it is another replica's turn by now.
         """
         with self.database.writing() as connection:
-            if term is not None and not connection.execute("SELECT 1 FROM turn WHERE term = ?", (term,)).fetchone():
+            if not _is_turn(connection, term):
                 return None
             number = connection.execute(
                 "INSERT INTO jobs (project, state, started_at) VALUES (?, 'running', ?) RETURNING id",
@@ -151,6 +151,10 @@ class LearningStore:
             ).fetchone()[0]
             connection.execute("UPDATE events SET job = ? WHERE project = ? AND job IS NULL", (number, project))
         return self.jobs(limit=1)[0]
+
+    def has_running_job(self) -> bool:
+        """Tell whether a job is said to run."""
+        return bool(self.database.read("SELECT 1 FROM jobs WHERE state = 'running'"))
 
     def is_running(self, job: int) -> bool:
         """Tell whether a job is to go on: nobody has noted how it ended."""
@@ -201,10 +205,16 @@ class LearningStore:
             )
         return True
 
-    def interrupt_jobs(self, detail: str) -> None:
-        """Note that jobs which are said to run do so no more; their events wait for the next one."""
+    def interrupt_jobs(self, detail: str, term: int | None = None) -> None:
+        """Note that jobs which are said to run do so no more; their events wait for the next one.
+
+        Args:
+            detail: Why, for a person.
+            term: See `start_job`: in another replica's turn they may run.
+        """
         with self.database.writing() as connection:
-            interrupt_jobs(connection, detail)
+            if _is_turn(connection, term):
+                interrupt_jobs(connection, detail)
 
     def jobs(self, limit: int = 100) -> list[Job]:
         """Return the last jobs, the newest first."""
@@ -302,6 +312,10 @@ def interrupt_jobs(connection: Transaction, detail: str) -> None:
         "UPDATE jobs SET state = 'interrupted', detail = ?, ended_at = ? WHERE state = 'running'",
         (detail, time.time()),
     )
+
+
+def _is_turn(connection: Transaction, term: int | None) -> bool:
+    return term is None or bool(connection.execute("SELECT 1 FROM turn WHERE term = ?", (term,)).fetchone())
 
 
 def _promote(connection: Transaction, version: str, who: str, why: str) -> None:

@@ -15,6 +15,7 @@ from .database import Rows, StoreAwayError, StoreError
 from .store_address import StoreAddress
 
 _PATIENCE_SECONDS = 5.0  # for an answer; a database that is near answers in milliseconds
+_WAIT_SECONDS = 2.0  # for another thread's turn at the connection: those who predict must not run out of threads
 _PAUSE_SECONDS = 1.0  # between attempts to reach one that is away: whoever asks meanwhile is told at once
 # Any number, the same in each replica: whoever holds the lock of that number is the only one who writes.
 _WRITERS_LOCK = 7_466_669
@@ -82,13 +83,13 @@ class PostgresDatabase:
 
     def read(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of one query."""
-        with self._lock:
+        with self._held():
             return [tuple(row) for row in self._first(statement, values).fetchall()]
 
     @contextmanager
     def writing(self) -> Iterator[PostgresDatabase]:
         """Return a transaction."""
-        with self._lock:
+        with self._held():
             self._first("BEGIN")
             try:
                 self.execute("SELECT pg_advisory_xact_lock(?)", (_WRITERS_LOCK,))
@@ -104,6 +105,16 @@ class PostgresDatabase:
             return self._executed(statement, values)
         except self._errors as error:
             raise self._failed(error) from None
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Have the connection for oneself; whoever would wait for long, as the database hangs, is told so."""
+        if not self._lock.acquire(timeout=_WAIT_SECONDS):
+            raise StoreAwayError(f"cannot use '{self._address}': it is slow to answer. Check that it runs.")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _executed(self, statement: str, values: Sequence[Any]) -> Rows:
         cursor: Any = self._connection.cursor()

@@ -7,18 +7,22 @@ import shutil
 import uuid
 from pathlib import Path
 
+from .adopting import adopt
 from .database import Database, StoreError
 from .store_address import StoreAddress
 
 MARK = "registry.id"
 
 
-def join_registry(database: Database, state: Path, address: StoreAddress) -> None:
+def join_registry(database: Database, state: Path, single: Path, address: StoreAddress) -> None:
     """Check that a folder and a database belong together; the first replica marks both.
+
+    What a single server remembered in the folder before goes into the database then.
 
     Args:
         database: That the replicas share.
         state: The folder that they share.
+        single: The file in it that a single server would keep.
         address: Of the database, for messages.
 
     Raises:
@@ -33,6 +37,8 @@ def join_registry(database: Database, state: Path, address: StoreAddress) -> Non
                 if mark is None:
                     mark = uuid.uuid4().hex
                     _write(state / MARK, mark)
+                if single.exists():
+                    adopt(single, transaction)
                 transaction.execute("INSERT INTO registry VALUES (?)", (mark,))
             elif mark != known[0]:
                 raise StoreError(

@@ -83,10 +83,7 @@ def serve(directory: Path, options: ServeOptions | None = None, environment: Map
     if not directory.is_dir():
         raise ClassifierError(f"there is no classifier folder '{directory}'. Make one with 'winnow train'.")
     state = options.state or default_state(directory)
-    if options.version:
-        folder = folder_of_version(directory, state, options.version)
-    else:
-        folder = promoted_folder(state, settings.store) or directory
+    pinned = folder_of_version(directory, state, options.version) if options.version else None
     configure_logging(settings.log_format)
     is_alone = settings.store is None
     memory = Memory(state, settings.remember) if is_alone and (settings.learns or settings.remember.days) else None
@@ -96,6 +93,8 @@ def serve(directory: Path, options: ServeOptions | None = None, environment: Map
     if settings.learns:
         announcer = Announcer(settings)
         learning = Learning(directory, state, model, load, settings.learning, announcer, memory, settings.store)
+    # last, since what is promoted from now on is followed
+    folder = pinned or promoted_folder(state, settings.store) or directory
     model.start()
     sys.setswitchinterval(_SWITCH_SECONDS)
     uvicorn.run(

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from filelock import FileLock, Timeout
 
+from .adopting import LOCK
 from .database import StoreError
 from .learning_store import LearningStore, interrupt_jobs
 
@@ -51,7 +52,7 @@ class OnlyServer:
     term: int | None = None
 
     def __init__(self, store: LearningStore) -> None:
-        self._lock = FileLock(store.state / "server.lock")
+        self._lock = FileLock(store.state / LOCK)
         try:
             self._lock.acquire(blocking=False)
         except Timeout:

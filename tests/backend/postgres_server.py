@@ -44,7 +44,7 @@ class PostgresServer:
         self.port = free_port()
         self._bin = folder
         # outside of pytest's folder, into which another user may not look
-        self._folder = Path(tempfile.mkdtemp(prefix="winnow-postgres-", dir="/tmp"))
+        self._folder = Path(tempfile.mkdtemp(prefix="postgres-of-tests-", dir="/tmp"))
         self._process: subprocess.Popen[bytes] | None = None
         password = self._folder / "password"
         password.write_text(PASSWORD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,15 +10,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.backend.postgres_server import PASSWORD, PostgresServer, free_port
+from winnow.__main__ import app
 from winnow.backend import postgres as postgres_module
 from winnow.backend import turn as turn_module
+from winnow.backend.database import StoreAwayError
 from winnow.backend.learning_store import Event, LearningStore, StoreError, start_event
 from winnow.backend.outbox import Outbox
 from winnow.backend.registry import MARK, put_into_registry
 from winnow.backend.store_address import StoreAddress, StoreAddressError, store_address
-from winnow.backend.turn import SharedTurn
+from winnow.backend.turn import OnlyServer, SharedTurn
 
 EVENT = Event("a", "ANNOTATION_CREATED", 1, 3)
 
@@ -103,6 +107,23 @@ def test_replica_that_was_paused_starts_no_job_when_it_comes_back(
     assert len(stores[1].jobs()) == 1
 
 
+def test_replica_that_was_paused_leaves_the_jobs_of_another_ones_turn_alone(
+    opened: Callable[[], LearningStore], postgres: PostgresServer, address: StoreAddress
+) -> None:
+    stores = opened(), opened()
+    paused, other = SharedTurn(stores[0], "paused"), SharedTurn(stores[1], "other")
+    paused.look()
+    expire(postgres, address)
+    other.look()
+    stores[1].start_job(1, other.term)
+
+    stores[0].interrupt_jobs("mine", paused.term)
+    kept = stores[0].has_running_job()
+    stores[1].interrupt_jobs("mine", other.term)
+
+    assert (kept, stores[0].has_running_job()) == (True, False)
+
+
 def test_replica_that_is_cut_off_gives_its_turn_up_by_its_own_clock(
     opened: Callable[[], LearningStore], clock: dict[str, float]
 ) -> None:
@@ -165,6 +186,18 @@ def test_transaction_of_a_replica_that_is_paused_does_not_hold_up_the_others(
     assert added and other.held_out(1) == set()
 
 
+def test_who_comes_while_the_database_hangs_is_told_soon(
+    opened: Callable[[], LearningStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_module, "_WAIT_SECONDS", 0.05)
+    store = opened()
+
+    with store.database.writing(), pytest.raises(StoreAwayError, match="slow to answer"):
+        store.add_event(EVENT)
+
+    assert store.add_event(EVENT)
+
+
 def test_events_that_came_while_the_database_was_away_are_delivered_once(
     opened: Callable[[], LearningStore], tmp_path: Path
 ) -> None:
@@ -216,6 +249,31 @@ def test_folder_keeps_its_mark_where_the_database_is_a_new_one(
 
     assert (tmp_path / "state" / MARK).read_text() == mark
     new.close()
+
+
+def test_what_a_single_server_remembered_goes_into_the_database(
+    opened: Callable[[], LearningStore], tmp_path: Path
+) -> None:
+    alone = LearningStore(tmp_path / "state")
+    alone.add_event(EVENT)
+    alone.end_job(alone.start_job(1).id, "done", version="v1")  # type: ignore[union-attr]
+    alone.add_event(Event("b", "ANNOTATION_CREATED", 2, 1))
+    alone.add_version("v1", tmp_path / "state" / "versions" / "v1", {"project": 1})
+    alone.hold_out(1, [f"task {number}" for number in range(700)])
+    alone.promote("v1", "ada", "better")
+    before = alone.jobs(), alone.versions(), alone.promotions(), alone.held_out(1), alone.waiting()
+    server = OnlyServer(alone)
+    with pytest.raises(StoreError, match="another server learns"):
+        opened()
+    server.release()
+    alone.close()
+
+    store = opened()
+
+    assert (store.jobs(), store.versions(), store.promotions(), store.held_out(1), store.waiting()) == before
+    assert not store.add_event(EVENT)
+    assert (store.start_job(2).id, store.promote("v0", "ada", "worse").id) == (2, 2)  # type: ignore[union-attr]
+    assert opened().jobs() == store.jobs()
 
 
 def test_classifier_is_copied_to_the_shared_folder_once_and_whole(tmp_path: Path) -> None:
@@ -314,6 +372,26 @@ def test_address_is_read_from_one_place_and_never_with_a_password_from_the_comma
         store_address({}, "postgresql://me:s3cr3t@host/db")
     with pytest.raises(StoreAddressError, match="can't be read"):
         store_address({"WINNOW_STORE_FILE": str(tmp_path / "absent")})
+
+
+def test_command_promotes_and_rolls_back_in_the_database_that_the_environment_names(
+    opened: Callable[[], LearningStore], address: StoreAddress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, state = opened(), tmp_path / "state"
+    for version in ("v0", "v1"):
+        (state / "versions" / version).mkdir(parents=True)
+        (state / "versions" / version / "classifier.json").write_text(json.dumps({"version": version}))
+        store.add_version(version, state / "versions" / version)
+    monkeypatch.setenv("WINNOW_STORE", address.text())
+    said = ["--state", str(state), "--why", "better"]
+
+    done = [CliRunner().invoke(app, ["labelstudio", "promote", *words, *said]) for words in (["v1"], ["--rollback"])]
+    cancelled = CliRunner().invoke(app, ["labelstudio", "cancel", "--state", str(state)])
+    elsewhere = CliRunner().invoke(app, ["labelstudio", "promote", "v1", "--state", str(tmp_path), "--why", "a guess"])
+
+    assert [each.exit_code for each in (*done, cancelled)] == [0, 0, 0]
+    assert [each.version for each in store.promotions()] == ["v0", "v1"]
+    assert elsewhere.exit_code == 1 and "no state folder" in " ".join(elsewhere.output.split())
 
 
 def test_history_of_jobs_and_events_is_there_for_the_next_replica(
