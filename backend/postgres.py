@@ -129,10 +129,12 @@ class PostgresDatabase:
         if time.monotonic() < self._not_before:
             raise StoreAwayError(self._problem)
         if self._connection is not None:
+            asked = time.monotonic()
             try:
                 return self._executed(statement, values)
             except self._errors as error:
-                if not _is_lost(error):
+                # one that hung rather than broke has cost enough time already
+                if not _is_lost(error) or time.monotonic() - asked > _WAIT_SECONDS:
                     raise self._failed(error) from None
                 self._drop()
         try:
