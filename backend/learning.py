@@ -160,7 +160,8 @@ class Learning:
 
     def _look(self) -> str | None:
         """Do what is to be done now; return what stands against a promotion."""
-        is_mine = self._turn.look()
+        # a replica that serves nothing leaves the training to one that does
+        is_mine = self._host.version is not None and self._turn.look()
         if not is_mine and self._process is not None:
             self._abandon(self._process)
         problem = self._following.look()
