@@ -102,6 +102,10 @@ StateFolder = Annotated[
     Path | None,
     typer.Option("--state", help="Folder of trained versions; default below ~/.winnow.", show_default=False),
 ]
+Store = Annotated[
+    str | None,
+    typer.Option("--store", help="Database of several replicas; with a password: WINNOW_STORE.", show_default=False),
+]
 ClassifierName = Annotated[
     str, typer.Argument(metavar="NAME", show_default=False, help="Name, version or folder of a classifier.")
 ]

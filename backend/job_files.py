@@ -24,6 +24,7 @@ class JobSpec:
         held_out_least: Images that are held out at least.
         threads: That training may keep busy.
         niceness: Added to the process's, where the system has that: 0..19.
+        job: Its number in the store; None = it is no job of a server.
     """
 
     project: int
@@ -35,6 +36,7 @@ class JobSpec:
     held_out_least: int = 100
     threads: int = 1
     niceness: int = 10
+    job: int | None = None
 
     def write(self, file: Path) -> None:
         """Write it as JSON."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from .job_files import JOB, LOG, OUTCOME, PROGRESS, JobSpec
 from .learning_store import Job
+from .store_address import STORE, STORE_FILE, StoreAddress
 
 # What decides how many threads the libraries of numpy, torch and ONNX Runtime start.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -26,23 +27,26 @@ class JobProcess:
     Args:
         job: As the store knows it.
         spec: What it is to do. Label Studio's address and token are in the environment, which the process inherits.
+        address: Of the database that the store is kept in; None = it is in the state folder.
     """
 
-    def __init__(self, job: Job, spec: JobSpec) -> None:
+    def __init__(self, job: Job, spec: JobSpec, address: StoreAddress | None = None) -> None:
         self.job = job
         self._folder = spec.state / _JOBS / str(job.id)
         _remove_old(spec.state / _JOBS)
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(mode=0o700, parents=True)  # the project's images are brought here
         spec.write(self._folder / JOB)
-        threads = dict.fromkeys(_THREAD_VARIABLES, str(spec.threads))
+        given = dict.fromkeys(_THREAD_VARIABLES, str(spec.threads)) | {STORE: "", STORE_FILE: ""}
+        if address is not None:
+            given[STORE] = address.text()
         with open(self._folder / LOG, "wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "winnow.backend.training_job", str(self._folder)],
                 stdin=subprocess.PIPE,  # it ends when this pipe does
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ | threads,
+                env=os.environ | given,
                 start_new_session=True,  # Ctrl-C is for the server, which ends its job itself
             )
 
@@ -50,10 +54,6 @@ class JobProcess:
     def pid(self) -> int:
         """Number of the process."""
         return self._process.pid
-
-    def progress(self) -> dict[str, Any] | None:
-        """Return `step`, `done` and `total`; None before the first."""
-        return _read(self._folder / PROGRESS)
 
     def outcome(self) -> dict[str, Any] | None:
         """Return `state`, `detail` and, where it made one, `version`; None while it runs."""
@@ -84,6 +84,11 @@ class JobProcess:
             self._process.stdin.close()
         for name in ("images", "version"):
             shutil.rmtree(self._folder / name, ignore_errors=True)
+
+
+def progress_of(state: Path, job: int) -> dict[str, Any] | None:
+    """Return `step`, `done` and `total` of a job, also of one that another replica runs; None before the first."""
+    return _read(state / _JOBS / str(job) / PROGRESS)
 
 
 def _remove_old(jobs: Path) -> None:

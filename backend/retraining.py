@@ -24,6 +24,7 @@ from ..plugin.training.earlier import EarlierHead
 from ..plugin.training.labelled_images import LabelledImages
 from ..plugin.training.recipe import preset_recipe
 from ..plugin.training.training import Trained, train
+from ..plugin.training.versions import VERSIONS
 from ..plugin.vision.embeddings import embed_images
 from .annotated_images import AnnotatedImages, fetch_images, read_annotated
 from .held_out import HoldingOut, choose_held_out
@@ -31,7 +32,7 @@ from .job_files import JobSpec
 from .judging import HeldOut, judge
 from .learning_store import LearningStore
 
-VERSIONS, REPORT = "versions", "report.json"
+REPORT = "report.json"
 _FAILURES_REPORTED = 20
 
 
@@ -252,6 +253,10 @@ def _written(trained: Trained, report: dict[str, Any], spec: JobSpec, store: Lea
     target = spec.state / VERSIONS / classifier.version
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists():  # the same annotations give the same classifier
-        os.replace(unfinished, target)
-    store.add_version(classifier.version, target, report)
+        try:
+            os.replace(unfinished, target)
+        except OSError:  # a job that was taken over from another server came to the same
+            if not target.exists():
+                raise
+    store.add_version(classifier.version, target, report, spec.job)
     return classifier.version

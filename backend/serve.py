@@ -25,6 +25,7 @@ from .promotion import promoted_folder
 from .remembering import Memory
 from .request_log import configure_logging
 from .settings import Settings, SettingsError
+from .store_address import store_address
 
 # A thread that prepares images gives way to others that wait after so long, instead of 5 ms: requests are read and
 # answered in between, and the network gets its next images sooner (3 % more images a second with 32 clients).
@@ -45,6 +46,7 @@ class ServeOptions:
         tls_cert: Certificate chain (PEM): the backend speaks HTTPS.
         tls_key: Its private key (PEM).
         group_key: Key in the tasks' data whose value says what belongs together when images are held out.
+        store: Address of the database that replicas share, without a password (see `Settings`).
     """
 
     host: str = "127.0.0.1"
@@ -56,6 +58,7 @@ class ServeOptions:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     group_key: str | None = None
+    store: str | None = None
 
 
 def serve(directory: Path, options: ServeOptions | None = None, environment: Mapping[str, str] | None = None) -> None:
@@ -71,7 +74,7 @@ def serve(directory: Path, options: ServeOptions | None = None, environment: Map
             everyone.
         ClassifierError: There is no such folder, or no such version.
         DataError: The version that was promoted last is gone.
-        StoreError: The state folder can't be used, or another server learns in it.
+        StoreError: The state folder, or the database, can't be used, or another server learns in the folder.
     """
     options = options or ServeOptions()
     settings = _settings(options, os.environ if environment is None else environment)
@@ -80,17 +83,18 @@ def serve(directory: Path, options: ServeOptions | None = None, environment: Map
     if not directory.is_dir():
         raise ClassifierError(f"there is no classifier folder '{directory}'. Make one with 'winnow train'.")
     state = options.state or default_state(directory)
-    if options.version:
-        folder = folder_of_version(directory, state, options.version)
-    else:
-        folder = promoted_folder(state) or directory
+    pinned = folder_of_version(directory, state, options.version) if options.version else None
     configure_logging(settings.log_format)
-    memory = Memory(state, settings.remember) if settings.learns or settings.remember.days else None
+    is_alone = settings.store is None
+    memory = Memory(state, settings.remember) if is_alone and (settings.learns or settings.remember.days) else None
     load = partial(load_warm, vectors=settings.remember.days > 0)
     model = ModelHost(lambda: load(folder))
     learning = None
     if settings.learns:
-        learning = Learning(directory, state, model, load, settings.learning, Announcer(settings), memory)
+        announcer = Announcer(settings)
+        learning = Learning(directory, state, model, load, settings.learning, announcer, memory, settings.store)
+    # last, since what is promoted from now on is followed
+    folder = pinned or promoted_folder(state, settings.store) or directory
     model.start()
     sys.setswitchinterval(_SWITCH_SECONDS)
     uvicorn.run(
@@ -111,7 +115,15 @@ def _settings(options: ServeOptions, environment: Mapping[str, str]) -> Settings
     settings = Settings.from_environment(environment)
     if options.group_key is not None:
         said["learning"] = replace(settings.learning, group_key=options.group_key)
-    return replace(settings, **{name: value for name, value in said.items() if value is not None})
+    if options.store is not None:
+        said["store"] = store_address(environment, options.store)
+    settings = replace(settings, **{name: value for name, value in said.items() if value is not None})
+    if settings.store is not None and not settings.learns:
+        raise SettingsError(
+            "a store that replicas share is named, but LABEL_STUDIO_URL or LABEL_STUDIO_API_KEY is not set, without "
+            "which nothing is learnt and no promotion followed. Set both, or name no store."
+        )
+    return settings
 
 
 def _check_certificate(options: ServeOptions) -> None:

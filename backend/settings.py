@@ -14,6 +14,7 @@ from ..plugin.machine import available_cores
 from ..plugin.training.recipe import PRESETS
 from .learning_plan import NO_WORSE, LearningPlan
 from .remembering import RememberPlan
+from .store_address import StoreAddress, store_address
 
 LOG_FORMATS = ("text", "json")
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
@@ -64,6 +65,8 @@ class Settings:
             WINNOW_TRAIN_NICENESS, WINNOW_GROUP_KEY, WINNOW_HELD_OUT_PERCENT, WINNOW_HELD_OUT_LEAST images,
             WINNOW_BLIND_PERCENT, WINNOW_AUTO_PROMOTE, WINNOW_AUTO_PROMOTE_MARGIN_PERCENT,
             WINNOW_TRAIN_BELOW_ACCURACY_PERCENT, WINNOW_TRAIN_ON_DRIFT, WINNOW_TRAIN_DRY_RUN].
+        store: Address of the database in which several replicas keep events and promotions; None = there is but one
+            server, which keeps a file in its state folder [WINNOW_STORE, or WINNOW_STORE_FILE, a file that holds it].
         remember: What is kept of predictions, so that annotators' answers can be laid beside them
             [WINNOW_REMEMBER_DAYS, WINNOW_REMEMBER_MB].
     """
@@ -91,6 +94,7 @@ class Settings:
     log_format: str = "text"
     learning: LearningPlan = field(default_factory=LearningPlan)
     remember: RememberPlan = field(default_factory=RememberPlan)
+    store: StoreAddress | None = None
 
     def __post_init__(self) -> None:
         if self.root_path and not _ROOT_PATH.fullmatch(self.root_path):
@@ -100,6 +104,12 @@ class Settings:
         if self.log_format not in LOG_FORMATS:
             raise SettingsError(
                 f"--log-format or WINNOW_LOG_FORMAT is '{self.log_format}'; it must be {' or '.join(LOG_FORMATS)}."
+            )
+        if self.store is not None and self.remember.days:
+            raise SettingsError(
+                "WINNOW_REMEMBER_DAYS is set beside a store that replicas share. What is remembered lies in a file of "
+                "one server, and an answer may come to another replica than the one that predicted. Set it to 0, or "
+                "run one server without WINNOW_STORE."
             )
 
     @property
@@ -113,6 +123,7 @@ class Settings:
 
         Raises:
             SettingsError: Names the variable, what is wrong with it, and what it should hold.
+            StoreAddressError: The same of the store's address, of which it tells nothing.
         """
         return cls(
             basic_auth=_basic_auth(environment),
@@ -141,6 +152,7 @@ class Settings:
                 _whole(environment, "WINNOW_REMEMBER_DAYS", 0),
                 _positive(environment, "WINNOW_REMEMBER_MB", 512) * 1024 * 1024,
             ),
+            store=store_address(environment),
         )
 
 

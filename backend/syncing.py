@@ -28,7 +28,7 @@ from .loading import load_warm
 from .predicting import Entry, Predictor
 from .promotion import promoted_folder
 from .remembering import Memory, ProjectWatch
-from .settings import Settings
+from .settings import Settings, SettingsError
 
 # Nobody waits for a chunk, but an image host that hangs should not hold a pass up for ever.
 _SECONDS_FOR_A_CHUNK = 1800.0
@@ -82,10 +82,16 @@ def sync(
 
     Raises:
         ClassifierError: There is no such folder.
+        SettingsError: A malformed setting, or one that is for replicas.
         NotReadyError: The classifier could not be loaded.
         LabelStudioError: Of a single pass, see `push_predictions`. Later ones are tried again.
     """
     settings = Settings.from_environment(os.environ if environment is None else environment)
+    if settings.store is not None:
+        raise SettingsError(
+            "WINNOW_STORE or WINNOW_STORE_FILE is set, which is for several replicas of 'winnow serve'. One 'sync' "
+            "does all of its project: unset it, and give --state a folder that the replicas don't use."
+        )
     if not directory.is_dir():
         raise ClassifierError(f"there is no classifier folder '{directory}'. Make one with 'winnow train'.")
     state = options.state or default_state(directory)

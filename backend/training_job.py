@@ -23,10 +23,12 @@ from ..plugin.labeling.client import LabelStudioError
 from .images import image_sources
 from .job_files import JOB, OUTCOME, PROGRESS, JobSpec
 from .label_studio import label_studio_client
-from .learning_store import LearningStore
+from .learning_store import LearningStore, StoreError
 from .settings import Settings
 
 logger = logging.getLogger(__name__)
+
+_LOOK_EVERY_SECONDS = 2.0
 
 
 def main(folder: Path, environment: Mapping[str, str]) -> None:
@@ -67,7 +69,9 @@ def _run(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     with ExitStack() as opened:
         client = opened.enter_context(label_studio_client(settings))
         sources = opened.enter_context(closing(image_sources(settings)))
-        store = opened.enter_context(closing(LearningStore(spec.state)))
+        store = opened.enter_context(closing(LearningStore(spec.state, settings.store)))
+        if spec.job is not None and settings.store is not None:
+            threading.Thread(target=_end_with_the_job, args=(store, spec.job), daemon=True).start()
         version, report = retrain(spec, store, client, sources, folder, _ProgressFile(folder / PROGRESS))
     return {"version": version, "detail": _sentence(report)}
 
@@ -98,6 +102,18 @@ def _end_with_the_server() -> None:
     while os.read(0, 1):  # not sys.stdin, whose lock a thread must not hold when the interpreter ends
         pass
     os._exit(1)  # nobody is left to tell; the next server begins again
+
+
+def _end_with_the_job(store: LearningStore, job: int) -> None:
+    """End where another replica took over, since the server of this process was thought dead and is only paused."""
+    while True:
+        time.sleep(_LOOK_EVERY_SECONDS)
+        try:
+            goes_on = store.is_running(job)
+        except StoreError:  # away for a moment, or closed as all is done
+            continue
+        if not goes_on:
+            os._exit(1)
 
 
 def _cancel(number: int, frame: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -24,29 +25,36 @@ def promote(
         str | None, typer.Argument(metavar="[VERSION]", show_default=False, help="The version to serve.")
     ] = None,
     rollback: Annotated[bool, typer.Option("--rollback", help="Go back to what was served before.")] = False,
+    store: opt.Store = None,
     json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
     """Have a version served from now on, a new one or an earlier one; a running server follows at once."""
     with shown_errors(as_json=json, debug=debug):
         from ..backend import promotion
+        from ..backend.store_address import store_address
 
         who = getpass.getuser()
         if (version is None) is not rollback:
             raise DataError("give either a version or --rollback.")
-        made = promotion.roll_back(state, who, why) if version is None else promotion.promote(state, version, who, why)
+        address = store_address(os.environ, store)
+        if version is None:
+            made = promotion.roll_back(state, who, why, address)
+        else:
+            made = promotion.promote(state, version, who, why, address)
         if json:
             print_json({"version": made.version, "who": made.who, "why": made.why})
         else:
             typer.echo(f"Version {made.version} is promoted by {made.who}: {made.why}")
 
 
-def cancel(state: State, json: opt.Json = False, debug: opt.Debug = False) -> None:
+def cancel(state: State, store: opt.Store = None, json: opt.Json = False, debug: opt.Debug = False) -> None:
     """Cancel the training job that runs; what is served stays as it is."""
     with shown_errors(as_json=json, debug=debug):
         from ..backend.promotion import cancel_training
+        from ..backend.store_address import store_address
 
-        job = cancel_training(state)
+        job = cancel_training(state, store_address(os.environ, store))
         if json:
             print_json({"job": job})
         else:

@@ -44,13 +44,15 @@ def serve(
         str | None,
         typer.Option("--group-key", help="Key of the tasks' data, e.g. patient_id.", show_default=False),
     ] = None,
+    store: opt.Store = None,
     debug: opt.Debug = False,
 ) -> None:
     """Serve a classifier to Label Studio as its ML backend, until Ctrl-C."""
     with shown_errors(debug=debug):
         from ..backend.serve import ServeOptions, serve
 
-        serve(directory, ServeOptions(host, port, state, version, root_path, log_format, tls_cert, tls_key, group_key))
+        options = (host, port, state, version, root_path, log_format, tls_cert, tls_key, group_key, store)
+        serve(directory, ServeOptions(*options))
 
 
 def run_app_on(name: str | None, *, debug: bool, **options: Any) -> None:

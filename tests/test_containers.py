@@ -36,8 +36,9 @@ def test_a_linter_finds_nothing_in_the_dockerfile() -> None:
     assert run("hadolint", str(FOLDER / "Dockerfile")) == ""
 
 
-def test_the_compose_file_is_of_the_form_that_compose_reads() -> None:
-    compose = str(FOLDER / "compose.yml")
+@pytest.mark.parametrize("name", ["compose.yml", "compose.replicas.yml"])
+def test_the_compose_file_is_of_the_form_that_compose_reads(name: str) -> None:
+    compose = str(FOLDER / name)
 
     assert run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", compose) == ""
 
@@ -66,6 +67,24 @@ def test_the_backend_can_write_nowhere_but_to_its_state_and_has_no_rights(servic
     assert backend["cap_drop"] == ["ALL"]
     assert [mount.split(":")[-1] for mount in backend["volumes"]] == ["ro", "ro", "/state"]
     assert re.search(r"^USER \d+$", (FOLDER / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+
+
+def test_replicas_are_alike_and_nginx_knows_each() -> None:
+    services = yaml.safe_load((FOLDER / "compose.replicas.yml").read_text("utf-8"))["services"]
+    replicas = {name: service for name, service in services.items() if name.startswith("winnow")}
+    upstream = re.findall(r"^    server (\S+):9090", (FOLDER / "nginx.conf").read_text("utf-8"), re.MULTILINE)
+
+    first, second = replicas.values()
+
+    assert first == second and first["read_only"] and first["cap_drop"] == ["ALL"]
+    assert upstream == list(replicas)
+    assert [port for service in services.values() for port in service.get("ports", ())] == ["127.0.0.1:9090:9090"]
+
+
+def test_the_image_has_the_driver_of_the_replicas_database() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+
+    assert all(f"'{each}'" in (FOLDER / "Dockerfile").read_text("utf-8") for each in extras["replicas"])
 
 
 def test_nothing_listens_beyond_loopback(services: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import ClassifierError
 from ..home import winnow_home
 
-_VERSIONS = "versions"
+VERSIONS = "versions"
 
 
 def default_state(directory: Path) -> Path:
@@ -21,7 +21,7 @@ def default_state(directory: Path) -> Path:
 
 def stored_versions(state: Path) -> list[str]:
     """Return the versions that a state folder holds, the newest first."""
-    folders = [path.parent for path in (state / _VERSIONS).glob("*/classifier.json")]
+    folders = [path.parent for path in (state / VERSIONS).glob("*/classifier.json")]
     return [folder.name for folder in sorted(folders, key=lambda path: (-path.stat().st_mtime, path.name))]
 
 
@@ -33,7 +33,7 @@ def folder_of_version(directory: Path, state: Path, version: str) -> Path:
     """
     stored = stored_versions(state)
     if version in stored:
-        return state / _VERSIONS / version
+        return state / VERSIONS / version
     own = version_in(directory)
     if version == own:
         return directory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from tests.backend.postgres_server import PostgresServer, programs
 from winnow.backend.app import create_app
 from winnow.backend.hosting import ModelHost
 from winnow.backend.remembering import Memory
@@ -73,6 +75,17 @@ def png(colour: str) -> bytes:
     buffer = BytesIO()
     Image.new("RGB", (4, 4), colour).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Return a PostgreSQL server; skips where it, or the driver, is not installed."""
+    pytest.importorskip("pg8000")
+    if programs() is None and os.environ.get("CI") != "true":
+        pytest.skip("PostgreSQL is not installed")
+    server = PostgresServer()
+    yield server
+    server.remove()
 
 
 @pytest.fixture

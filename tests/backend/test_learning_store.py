@@ -13,6 +13,7 @@ import pytest
 
 from winnow.backend import learning_store
 from winnow.backend.learning_store import FILE, START, Event, LearningStore, StoreError, start_event
+from winnow.backend.store_address import StoreAddress
 
 ADD_UNTIL_KILLED = """
 import sys
@@ -31,9 +32,18 @@ def annotated(key: str, project: int = 1, annotations: int = 1) -> Event:
     return Event(key, "ANNOTATION_CREATED", project, annotations)
 
 
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def address(request: pytest.FixtureRequest) -> StoreAddress | None:
+    """Return where the store is kept: each does what the other does."""
+    if request.param == "SQLite":
+        return None
+    server = request.getfixturevalue("postgres")
+    return StoreAddress.parse(server.address(server.new_database()))
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[LearningStore]:
-    opened = LearningStore(tmp_path)
+def store(tmp_path: Path, address: StoreAddress | None) -> Iterator[LearningStore]:
+    opened = LearningStore(tmp_path, address)
     yield opened
     opened.close()
 
@@ -102,7 +112,7 @@ def test_events_of_a_job_that_ended_in_vain_wait_again(store: LearningStore) -> 
 
 
 def test_old_used_events_are_forgotten_and_waiting_ones_never(
-    store: LearningStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: LearningStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(learning_store, "_USED_EVENTS_KEPT", 2)
     for number in range(5):
@@ -113,23 +123,60 @@ def test_old_used_events_are_forgotten_and_waiting_ones_never(
 
     store.end_job(job.id, "done")
 
-    with sqlite3.connect(tmp_path / FILE) as connection:
-        keys = [row[0] for row in connection.execute("SELECT key FROM events ORDER BY id")]
-    connection.close()
+    keys = [row[0] for row in store.database.read("SELECT key FROM events ORDER BY id")]
     assert keys == ["used 3", "used 4", "waiting 0", "waiting 1", "waiting 2", "waiting 3"]
 
 
-def test_versions_keep_their_report_and_lie_relative_to_the_state_folder(store: LearningStore, tmp_path: Path) -> None:
+def test_versions_keep_their_report_and_lie_relative_to_the_state_folder(
+    store: LearningStore, tmp_path: Path, address: StoreAddress | None
+) -> None:
     store.add_version("v1", tmp_path / "versions" / "v1", {"project": 1})
     store.add_version("v1", tmp_path / "versions" / "v1")
     store.close()
     moved = tmp_path.rename(tmp_path.with_name(f"{tmp_path.name} moved"))
 
-    found = LearningStore(moved)
+    found = LearningStore(moved, address)
 
     (version,) = found.versions()
     assert (version.folder, version.report) == (moved / "versions" / "v1", {"project": 1})
     found.close()
+
+
+def test_what_is_held_out_stays_so_and_counts_once(store: LearningStore) -> None:
+    units = [f"task {number}" for number in range(1_200)]
+    store.hold_out(1, units[:700])
+    store.hold_out(1, units[600:])
+    store.hold_out(2, units[:1])
+
+    assert (store.held_out(1), store.held_out(2)) == (set(units), {"task 0"})
+
+
+def test_rule_promotes_what_a_job_made_unless_somebody_promoted_another_meanwhile(store: LearningStore) -> None:
+    seen = store.promote("v1", "ada", "first").id
+    store.end_job(store.start_job(1).id, "done", version="v2", promote="no-worse", followed=seen)
+    store.end_job(store.start_job(1).id, "done", version="v3", promote="no-worse", followed=seen)
+
+    assert [(each.version, each.who) for each in store.promotions()] == [("v2", "automatic"), ("v1", "ada")]
+
+
+def test_job_that_was_taken_over_neither_ends_nor_adds_a_version(store: LearningStore, tmp_path: Path) -> None:
+    store.add_event(annotated("a"))
+    job = store.start_job(1)
+    store.interrupt_jobs("killed")
+
+    ended = store.end_job(job.id, "done", version="v1", promote="no-worse")
+
+    assert (ended, store.jobs()[0].state, store.promotions()) == (False, "interrupted", [])
+    assert (store.is_running(job.id), store.waiting()[0].annotations) == (False, 1)
+    with pytest.raises(StoreError, match="taken over"):
+        store.add_version("v1", tmp_path / "versions" / "v1", {}, job=job.id)
+
+
+def test_running_job_is_asked_to_be_cancelled(store: LearningStore) -> None:
+    before = store.ask_to_cancel()
+    job = store.start_job(1)
+
+    assert (before, store.ask_to_cancel(), store.jobs()[0].cancel) == (None, job.id, 1)
 
 
 def test_promotions_are_kept_with_who_and_why(store: LearningStore) -> None:
@@ -159,8 +206,8 @@ def test_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         LearningStore(tmp_path / "file" / "state")
 
 
-def test_two_processes_share_the_file(store: LearningStore, tmp_path: Path) -> None:
-    other = LearningStore(tmp_path)
+def test_two_processes_share_the_store(store: LearningStore, tmp_path: Path, address: StoreAddress | None) -> None:
+    other = LearningStore(tmp_path, address)
 
     other.add_event(start_event(1))
 
