@@ -114,6 +114,11 @@ class EmbeddingCache:
             self._used.add(table.shards[number].path)
         return known, vectors, thumbnails
 
+    def knows(self, keys: np.ndarray) -> np.ndarray:
+        """Return (n,) bool: which of (n, 32) uint8 keys were on disk at the last flush, damaged or not."""
+        shard, _ = self._table.find(keys)
+        return shard >= 0
+
     def put(self, key: bytes, vector: np.ndarray, thumbnail: np.ndarray) -> np.ndarray:
         """Keep a (d,) float32 vector and a (32, 32) uint8 thumbnail; return the vector as it will be read again.
 

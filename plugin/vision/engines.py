@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from ..home import winnow_home
-from .preprocessing import Input
+from .preprocessing import Input, Preprocessing
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from .backbones import Backbone
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +55,12 @@ class OnnxEngine:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         return self._session.run(None, {"images": images})[0]
+
+
+def engine_of(backbone: Backbone, preprocessing: Preprocessing) -> Engine:
+    """Return the fastest engine of this machine for a backbone, see `engine_for`."""
+    key = f"{backbone.architecture}-{backbone.weights_hash}"
+    return engine_for(backbone.network, preprocessing.input, key)
 
 
 def engine_for(network: nn.Module, fitted: Input, key: str) -> Engine:
