@@ -36,7 +36,6 @@ from .evaluation_parts import (
 from .findings import read_findings
 from .job_rates import timed
 from .measured_classifiers import with_measured
-from .predict import PredictParams, apply_classifier
 from .wording import counted, rounded
 
 _CONFUSIONS = 20
@@ -165,6 +164,8 @@ def evaluate_predictions(
         ClassifierError, DataError, MissingPartError: See `predict.apply_classifier`, where a classifier predicts first.
     """
     if params.classifier is not None or params.cluster:
+        from .predict import PredictParams, apply_classifier  # late: it loads torch, for which a form should not wait
+
         asked = PredictParams(params.classifier, params.prediction_field, cluster=params.cluster, store=params.store)
         apply_classifier(view, asked, progress)
         params = replace(params, classifier=None, cluster="", store="")  # what is measured lies in the field now

@@ -270,7 +270,7 @@ def test_what_is_no_cluster_is_named_in_time(images: Images, warm: Callable[...,
 
     pytest.importorskip("ray")
     with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+        listening.bind(("", 0))  # Ray takes this machine's own address in place of loopback's
         listening.listen()
         address = f"127.0.0.1:{listening.getsockname()[1]}"
 
