@@ -113,6 +113,17 @@ SliceBy = Annotated[
     list[str] | None,
     typer.Option("--slice-by", help="Field by whose values to measure as well, such as metadata.width; may repeat."),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option("--cluster", help="Ray cluster that computes: 'local', 'auto' or HOST:PORT; default: this machine."),
+]
+VectorStore = Annotated[
+    str | None,
+    typer.Option("--vector-store", help="Folder or URL (s3://...) that a cluster sees; default: WINNOW_VECTOR_STORE."),
+]
+EvaluatedClassifier = Annotated[
+    str | None, typer.Option("--classifier", help="Predict with this one first: a folder, name or version.")
+]
 OtherField = Annotated[str, typer.Option("--with", help="Field of the predictions to compare with.")]
 Precision = Annotated[
     float | None, typer.Option("--precision", min=0, max=1, help="Share of the decisions for a class that are right.")

@@ -19,6 +19,8 @@ def embed(
     no_similarity: opt.NoSimilarity = False,
     storage: opt.Storage = None,
     verify: opt.Verify = False,
+    cluster: opt.Cluster = None,
+    store: opt.VectorStore = None,
     group_slice: opt.GroupSlice = None,
     label_delimiter: opt.Delimiter = None,
     json: opt.Json = False,
@@ -31,6 +33,7 @@ def embed(
 
         given = given_options(backbone=backbone, image_size=image_size, batch_size=batch_size, storage=storage)
         given |= given_options(vector_field=vector_field, projection=projection, patches_field=patches)
+        given |= given_options(cluster=cluster, store=store)
         params = EmbedParams(**given, verify=verify, similarity=not no_similarity)
         return compute_embeddings(open_collection(target, label_delimiter, group_slice), params, progress)
 

@@ -62,6 +62,8 @@ def predict(
     patches: opt.PatchesField = None,
     logits: opt.Logits = False,
     batch_size: opt.BatchSize = None,
+    cluster: opt.Cluster = None,
+    store: opt.VectorStore = None,
     group_slice: opt.GroupSlice = None,
     label_delimiter: opt.Delimiter = None,
     json: opt.Json = False,
@@ -73,6 +75,7 @@ def predict(
         from ..plugin.workflows.predict import PredictParams, apply_classifier
 
         given = given_options(prediction_field=prediction_field, patches_field=patches, batch_size=batch_size)
+        given |= given_options(cluster=cluster, store=store)
         params = PredictParams(classifier=classifier, logits=logits, **given)
         report = apply_classifier(open_collection(target, label_delimiter, group_slice), params, progress)
         if output is not None:
@@ -88,6 +91,9 @@ def evaluate(
     label_field: opt.LabelField = None,
     split_field: opt.SplitField = None,
     slice_by: opt.SliceBy = None,
+    classifier: opt.EvaluatedClassifier = None,
+    cluster: opt.Cluster = None,
+    store: opt.VectorStore = None,
     group_slice: opt.GroupSlice = None,
     label_delimiter: opt.Delimiter = None,
     json: opt.Json = False,
@@ -99,6 +105,7 @@ def evaluate(
         from ..plugin.workflows.evaluate import EvaluateParams, evaluate_predictions
 
         given = given_options(prediction_field=prediction_field, label_field=label_field, split_field=split_field)
+        given |= given_options(classifier=classifier, cluster=cluster, store=store)
         params = EvaluateParams(slices=tuple(slice_by or ()), **given)
         return evaluate_predictions(open_collection(target, label_delimiter, group_slice), params, progress)
 

@@ -39,3 +39,4 @@ class ApplyClassifier(WorkflowOperator):
         if form.wants_more():
             form.switch("logits", "Logits", "Store what is thought of every class too: label issues can use it.")
             form.number("batch_size", "Batch size", "Images at a time; the result does not depend on it.", low=1)
+            form.cluster()

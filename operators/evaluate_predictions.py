@@ -35,6 +35,7 @@ class EvaluatePredictions(WorkflowOperator):
         form.choices("slices", slice_fields(form.view), "Also by", "Accuracy by the values of these, the worst first.")
         if form.wants_more():
             form.seed()
+            form.cluster()
 
     def finding(self, images: SampleCollection, params: Any) -> tuple[str, SampleCollection] | None:
         key = evaluation_key(params.prediction_field)

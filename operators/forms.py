@@ -9,6 +9,7 @@ from typing import Any
 import fiftyone as fo
 from fiftyone.operators import types
 
+from ..plugin.cluster.address import offered_clusters
 from ..plugin.datasets import jobs
 from ..plugin.datasets.model_outputs import output_fields
 from ..plugin.datasets.multi_labels import multi_label_fields
@@ -311,6 +312,13 @@ class Form:
         self.text("backbone", "Backbone", "lite0 (built in), a timm name, a classifier's folder; lite0+layers: closer.")
         self.number("image_size", "Image size", "Pixels a side; empty: what the backbone was trained with.", low=32)
         self.number("batch_size", "Batch size", "Images at a time; the result does not depend on it.", low=1)
+
+        self.cluster()
+
+    def cluster(self) -> None:
+        """Offer the clusters that the App may use, where there are any."""
+        if offered := offered_clusters():
+            self.choice("cluster", offered, "Cluster", "Who computes; empty: this machine, without a cluster.")
 
     def patches(self, question: str) -> bool:
         """Offer to look at the boxes of detections instead of whole images; return whether these are looked at."""

@@ -11,6 +11,7 @@ import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
+from ..plugin.cluster.address import check_allowed
 from ..plugin.datasets import jobs
 from ..plugin.datasets.views import every_image, one_slice
 from ..plugin.errors import WinnowError
@@ -136,6 +137,7 @@ class WorkflowOperator(WinnowOperator):
 
     def _run(self, ctx: Any, job_id: str, show: Progress) -> dict[str, Any]:
         _, workflow = self.workflow()
+        check_allowed(ctx.params.get("cluster") or "", ctx.params.get("store") or "")
         params = self.settings(ctx)
         job = jobs.running_job(ctx.dataset, self.operator_name, job_id, delegated=ctx.delegated, show=show)
         with job as progress:

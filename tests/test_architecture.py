@@ -52,7 +52,14 @@ def test_a_contract_that_the_code_breaks_is_noticed(tmp_path: Path) -> None:
     assert "winnow.plugin.datasets is not allowed to import fiftyone" in run.stdout
 
 
-WITHOUT_FIFTYONE = ["backend", "plugin.curation", "plugin.labeling", "plugin.training", "plugin.vision"]
+WITHOUT_FIFTYONE = [
+    "backend",
+    "plugin.cluster",
+    "plugin.curation",
+    "plugin.labeling",
+    "plugin.training",
+    "plugin.vision",
+]
 
 
 @pytest.mark.parametrize("package", WITHOUT_FIFTYONE)

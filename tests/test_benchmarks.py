@@ -185,3 +185,15 @@ def test_serving_benchmark_loses_no_request_whatever_is_wrong() -> None:
     targets = {target["name"]: target for target in json.loads(done.stdout.splitlines()[-1])["targets"]}
     for name in ("faults: failed requests", "faults: predictions lost", "swaps: answers of two versions"):
         assert targets[name]["met"], targets[name]
+
+
+def test_cluster_benchmark_loses_nothing_whoever_is_killed() -> None:
+    pytest.importorskip("ray")
+    command = [sys.executable, "-m", "benchmarks.cluster", "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    targets = json.loads(done.stdout.splitlines()[-1])["targets"]
+    assert len(targets) == 13
+    assert [target for target in targets if not target["met"] and "over" not in target["name"]] == []

@@ -32,7 +32,7 @@ TRAIN, TEST, COPIES = 40, 20, 6
 SIDE = 28
 FOLDERS = ("photos", "unlabelled", "november", "classifier", "older", "scans")
 # Programs that are not ours: their lines are left to them.
-OTHERS = ("pip", "fiftyone", "export", "curl", "git", "cd")
+OTHERS = ("pip", "fiftyone", "export", "curl", "git", "cd", "ray")
 
 
 def python_pages() -> list[Path]:

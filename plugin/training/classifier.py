@@ -25,7 +25,7 @@ from torch import nn
 from ..errors import ClassifierError, UnreadableImageError
 from ..failures import Failure
 from ..progress import Progress, silent
-from ..vision.backbones import hash_weights
+from ..vision.backbones import Backbone, hash_weights
 from ..vision.engines import Engine, engine_for
 from ..vision.pipeline import run_images
 from ..vision.preprocessing import Preprocessing
@@ -39,6 +39,7 @@ from .reference import Reference
 Item = TypeVar("Item")
 
 _FORMAT = 1
+_CACHED = "classifier"  # in names of engines, and of spaces of the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +122,18 @@ class Classifier:
         """Return the same classifier, of the same version, whose predictions bring the vectors of the same pass."""
         return replace(self, _engine=None, _gives_vectors=True)
 
+    def as_backbone(self) -> Backbone:
+        """Return the whole network, calibrated logits being its vectors: they are cached by content like any others."""
+        return Backbone(
+            name=f"{_CACHED}-{self.architecture}",
+            architecture=_CACHED,
+            network=self.network,
+            weights_hash=self._outputs_version,
+            width=len(self.classes),
+            input=self.preprocessing.input,
+            resizable=False,
+        )
+
     def predict(
         self,
         images: Sequence[str | Path | BinaryIO],
@@ -186,7 +199,7 @@ class Classifier:
 
     def _ready_engine(self) -> Engine:
         if self._engine is None:
-            kind = "classifier-vectors" if self._gives_vectors else "classifier"
+            kind = f"{_CACHED}-vectors" if self._gives_vectors else _CACHED
             key = f"{kind}-{self._outputs_version}"
             self._engine = engine_for(self.engine_network, self.preprocessing.input, key)
         return self._engine

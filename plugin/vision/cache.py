@@ -114,6 +114,11 @@ class EmbeddingCache:
             self._used.add(table.shards[number].path)
         return known, vectors, thumbnails
 
+    def knows(self, keys: np.ndarray) -> np.ndarray:
+        """Return (n,) bool: which of (n, 32) uint8 keys were on disk at the last flush, damaged or not."""
+        shard, _ = self._table.find(keys)
+        return shard >= 0
+
     def get_each(self, keys: Sequence[bytes]) -> list[tuple[np.ndarray, np.ndarray] | None]:
         """Return what `get` does of each key."""
         found = [self._fresh.get(key) for key in keys]

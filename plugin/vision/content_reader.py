@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import UnreadableImageError
 from .boxes import crop
+from .cache_keys import content_key
 from .decoder import read_file
 from .file_index import stamp_of
 from .preprocessing import Preprocessing
@@ -38,11 +39,6 @@ class Content:
     key: bytes = b""
     thumbnail: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
     vector: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
-
-
-def content_key(digest: bytes, box: np.ndarray | None) -> bytes:
-    """Return the 32 bytes that the cache knows a file's vector by, or the vector of a (4,) float64 box in it."""
-    return digest if box is None else hashlib.sha256(digest + box.astype("<f8").tobytes()).digest()
 
 
 class _File:

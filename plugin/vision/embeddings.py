@@ -16,9 +16,10 @@ from ..progress import Progress, silent
 from .ahead import chunks, work_ahead
 from .backbones import Backbone
 from .cache import EmbeddingCache, Storage
+from .cache_keys import content_key, space_of
 from .cache_store import cache_limit, embeddings_root, prune_cache
-from .content_reader import Content, ContentReader, content_key
-from .engines import engine_for, has_gpu
+from .content_reader import Content, ContentReader
+from .engines import DeviceEngine, Engine, engine_of, has_gpu
 from .file_index import FileIndex, stamp_of
 from .pipeline import Results, run_batches
 from .preprocessing import Preprocessing
@@ -69,6 +70,7 @@ def embed_images(
     storage: Storage = "float32",
     verify: bool = False,
     cache_root: Path | None = None,
+    engine: Engine | None = None,
     progress: Progress = silent,
 ) -> Embeddings:
     """Compute, or fetch from the cache, the vector of each image.
@@ -89,16 +91,16 @@ def embed_images(
             and in later ones.
         verify: Read every file, also those whose size, times and inode are as they were when it was last read.
         cache_root: Folder of the cache; None = below `winnow_home()`.
+        engine: Runs the network for this input; None = the machine's fastest, which takes time to make.
         progress: Told after each batch; raising from it keeps what was computed in the cache.
     """
     root = cache_root or embeddings_root()
     limit = cache_limit()
-    space = f"{backbone.architecture}-{backbone.weights_hash}-{preprocessing.hash()}"
-    cache = EmbeddingCache(root / (space if storage == "float32" else f"{space}-{storage}"), backbone.width, storage)
+    cache = EmbeddingCache(root / space_of(backbone, preprocessing, storage), backbone.width, storage)
     index = FileIndex(root / "files.sqlite")
     run = _Run(paths, boxes, backbone, preprocessing, cache, index, thumbnails=thumbnails, progress=progress)
     try:
-        run.fetch_and_compute(batch_size, verify=verify)
+        run.fetch_and_compute(batch_size, engine, verify=verify)
     finally:
         cache.flush()
         index.close()
@@ -155,15 +157,15 @@ class _Run:
         self.seconds = 0.0
         self._finished = 0
 
-    def fetch_and_compute(self, batch_size: int, *, verify: bool) -> None:
+    def fetch_and_compute(self, batch_size: int, engine: Engine | None, *, verify: bool) -> None:
         """Fill the rows: unchanged files by their index entry, the others by reading them."""
         unknown = iter(range(len(self._paths))) if verify else self._fetch_unchanged()
         first = next(unknown, None)
         if first is None:
             return  # an engine takes a while to make
-        rows = start_readers(chain([first], unknown), on_gpu=has_gpu())
-        key = f"{self._backbone.architecture}-{self._backbone.weights_hash}"
-        engine = engine_for(self._backbone.network, self._preprocessing.input, key)
+        on_gpu = has_gpu() if engine is None else isinstance(engine, DeviceEngine) and engine.on_gpu
+        rows = start_readers(chain([first], unknown), on_gpu=on_gpu)
+        engine = engine or engine_of(self._backbone, self._preprocessing)
         started = time.monotonic()
         apart = Apart(self._reader, self._preprocessing.input.size, self._recognize)
         told = self._finished

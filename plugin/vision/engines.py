@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 
 from ..home import winnow_home
-from .preprocessing import Input
+from .preprocessing import Input, Preprocessing
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from .backbones import Backbone
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +80,12 @@ def has_gpu() -> bool:
     import torch  # late: a form that only knows the jobs' settings should not wait for it
 
     return torch.cuda.is_available()
+
+
+def engine_of(backbone: Backbone, preprocessing: Preprocessing) -> Engine:
+    """Return the fastest engine of this machine for a backbone, see `engine_for`."""
+    key = f"{backbone.architecture}-{backbone.weights_hash}"
+    return engine_for(backbone.network, preprocessing.input, key)
 
 
 def engine_for(network: nn.Module, fitted: Input, key: str) -> Engine:

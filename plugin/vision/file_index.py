@@ -32,6 +32,12 @@ def stamp_of(path: str) -> bytes | None:
     )
 
 
+def is_settled(stamp: bytes, now: int) -> bool:
+    """Tell whether a file had not been written for a while at a time in nanoseconds: its times tell changes then."""
+    modified, changed = struct.unpack_from("<qq", stamp, 8)
+    return max(modified, changed) < now - _SETTLED_NS
+
+
 class FileIndex:
     """Path and stamp to SHA-256, in an SQLite file that processes may share. Paths themselves are not kept.
 
@@ -62,8 +68,7 @@ class FileIndex:
 
     def remember(self, path: str, stamp: bytes, digest: bytes) -> None:
         """Note what a file with this stamp, taken before it was read, held; written with `flush`."""
-        modified, changed = struct.unpack_from("<qq", stamp, 8)
-        if max(modified, changed) < time.time_ns() - _SETTLED_NS:
+        if is_settled(stamp, time.time_ns()):
             self._pending.append((_key(path), stamp, digest))
 
     def flush(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..cluster.params import ClusterParams
 from ..datasets.samples import read_samples
 from ..datasets.views import Collection, dataset_of
 from ..errors import DataError, WinnowError
@@ -30,7 +31,7 @@ from .wording import failure_lines
 
 
 @dataclass(frozen=True)
-class CurateParams:
+class CurateParams(ClusterParams):
     """Settings of `curate`.
 
     Attributes:
@@ -39,6 +40,7 @@ class CurateParams:
         preset: Of the training: "probe" or "quick".
         output: Folder of the classifier; None = below Winnow's home.
         seed: Of everything random.
+        cluster, store: Which machines embed and predict, see `ClusterParams`; the rest is done on this one.
     """
 
     label_field: str | None = None
@@ -164,7 +166,7 @@ def curate(
     watch = _Stopwatch()
     embedded = embed_collection(
         view,
-        VectorParams(),
+        VectorParams(cluster=params.cluster, store=params.store),
         label_field=None if several else params.label_field,
         split_field=params.split_field,
         progress=progress,
@@ -189,7 +191,8 @@ def curate(
             watch.lap("label_issues")
             training = train_on(view, embedded, _train_params(params), progress)
             watch.lap("training")
-            predictions = apply_classifier(view, PredictParams(training.classifier_dir), progress)
+            asked = PredictParams(training.classifier_dir, cluster=params.cluster, store=params.store)
+            predictions = apply_classifier(view, asked, progress)
             watch.lap("predictions")
             evaluation = _evaluate(view, training, predictions.prediction_field, several, params, untrusted)
             watch.lap("evaluation")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ..cluster.params import uses_cluster
 from ..datasets import runs
 from ..datasets.views import Collection
 from ..machine import available_cores
@@ -88,7 +89,7 @@ class Estimate:
 
 
 def estimate(job: str, view: Collection, params: Any) -> Estimate | None:
-    """Return how long a job will take on a view; None for a job whose time is not remembered.
+    """Return how long a job will take on a view; None for a job whose time is not remembered, or on a cluster.
 
     Args:
         job: Name of the job, such as "find_duplicates".
@@ -97,7 +98,7 @@ def estimate(job: str, view: Collection, params: Any) -> Estimate | None:
     """
     settings, images = settings_of(job, view, params), units_of(view, params)
     vectors = _vectors_of(job, params)
-    if settings is None and vectors is None:
+    if (settings is None and vectors is None) or uses_cluster(params):
         return None
     embedded = None if vectors is None else min(images, _embedded(view, vectors)) if images == view.count() else 0
     least, spread = _embedding(vectors, images - (embedded or 0))

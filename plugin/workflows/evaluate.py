@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..cluster.params import ClusterParams
 from ..datasets import runs
 from ..datasets.evaluations import evaluation_key, write_evaluation
 from ..datasets.model_outputs import ModelOutputs, read_outputs
@@ -41,7 +43,7 @@ _CONFUSIONS_TOLD = 5
 
 
 @dataclass(frozen=True)
-class EvaluateParams:
+class EvaluateParams(ClusterParams):
     """Settings of `evaluate_predictions`.
 
     Attributes:
@@ -50,6 +52,10 @@ class EvaluateParams:
         split_field: Field of the splits, or "tags"; None = detected.
         slices: Fields, or parts of fields such as `metadata.width`, by whose values to measure as well.
         seed: Of the resampling for intervals.
+        classifier: Folder, name or version of a classifier that is to predict first; None = predictions are taken as
+            they are, on this machine.
+        cluster, store: Which machines predict, see `ClusterParams`. With a cluster, the classifier in use predicts
+            first where none is named.
     """
 
     prediction_field: str = "prediction"
@@ -57,6 +63,7 @@ class EvaluateParams:
     split_field: str | None = None
     slices: tuple[str, ...] = ()
     seed: int = 0
+    classifier: Path | str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +161,14 @@ def evaluate_predictions(
     Raises:
         FieldError: No such prediction field, no labels, or nothing to slice by.
         DataError: See `datasets.samples.read_samples`.
+        ClassifierError, DataError, MissingPartError: See `predict.apply_classifier`, where a classifier predicts first.
     """
+    if params.classifier is not None or params.cluster:
+        from .predict import PredictParams, apply_classifier  # late: it loads torch, for which a form should not wait
+
+        asked = PredictParams(params.classifier, params.prediction_field, cluster=params.cluster, store=params.store)
+        apply_classifier(view, asked, progress)
+        params = replace(params, classifier=None, cluster="", store="")  # what is measured lies in the field now
     if (several := multi_label_field(view, params.label_field)) is not None:
         return evaluate_multi_label_predictions(view, several, params)
     samples = read_samples(view, params.label_field, params.split_field, need_labels=True)

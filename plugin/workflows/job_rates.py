@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from ..cluster.params import uses_cluster
 from ..datasets.patches import label_path, shown_patches
 from ..datasets.views import Collection, dataset_of
 from ..errors import ClassifierError
@@ -129,7 +130,7 @@ class _Clock:
 def settings_of(job: str, view: Collection, params: Any) -> Settings | None:
     """Return what the time of a job depends on; None where runs of these settings can't be told from others."""
     changed = getattr(params, "changes", AS_IT_IS) != AS_IT_IS or getattr(params, "recipe_file", None)
-    if job not in _MATTERS or changed:
+    if job not in _MATTERS or changed or uses_cluster(params):
         return None
     values = {name: functools.reduce(getattr, name.split("."), params) for name in _MATTERS[job]}
     if patches := shown_patches(view):

@@ -12,6 +12,8 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
+from ..cluster.params import ClusterParams
+from ..cluster.warming import warm_cache
 from ..datasets import runs
 from ..datasets.patches import Patches, read_patches
 from ..datasets.prediction_fields import Document, PatchAttributes, PredictionField, SampleField, prediction_document
@@ -21,7 +23,8 @@ from ..errors import DataError
 from ..failures import Failure
 from ..progress import Progress, silent
 from ..training.classifier import Classifier, load_classifier
-from ..training.inference import ImagePredictions, predict_in_chunks, uncertainty
+from ..training.inference import ImagePredictions, cached_in_chunks, predict_in_chunks, uncertainty
+from ..vision.boxes import box_faults
 from .classifiers import classifier_folder
 from .job_rates import timed
 from .pairs import relative_path
@@ -34,7 +37,7 @@ PATCHES_RUN = "winnow_patch_predictions"
 
 
 @dataclass(frozen=True)
-class PredictParams:
+class PredictParams(ClusterParams):
     """Settings of `apply_classifier`.
 
     Attributes:
@@ -46,6 +49,8 @@ class PredictParams:
         logits: Store them too: k numbers an image, from which label issues know what the classifier thinks of every
             class.
         batch_size: Images a forward pass.
+        cluster, store: Which machines compute, see `ClusterParams`; what they found is kept there, so that a job which
+            was killed goes on where it stopped.
     """
 
     classifier: Path | str | None = None
@@ -55,6 +60,7 @@ class PredictParams:
     batch_size: int = 32
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.batch_size < 1:
             raise DataError(f"batch_size must be at least 1, got {self.batch_size}")
 
@@ -142,6 +148,7 @@ def apply_classifier(
 
     Raises:
         ClassifierError: There is no such classifier.
+        DataError, MissingPartError: The cluster can't be used, see `cluster.warming.warm_cache`.
         DataError, FieldError: See `datasets.samples.read_samples`, `datasets.patches.read_patches` and
             `datasets.fields.write_labels`; raised before the work.
     """
@@ -163,9 +170,7 @@ def apply_classifier(
 
     save({"images": 0})  # what a stopped job leaves can be deleted with its run
     found = _Found(targets, classifier)
-    boxes = None if targets.patches is None else targets.patches.boxes
-    chunks = predict_in_chunks(classifier, targets.paths, boxes, batch_size=params.batch_size, progress=progress)
-    for chunk in chunks:
+    for chunk in _predicted(classifier, targets, params, progress):
         targets.field.write(chunk.rows, list(_documents(classifier, chunk, with_logits=params.logits)))
         found.add(chunk)
     report = found.report()
@@ -207,6 +212,27 @@ def _patches(view: Collection, patches_field: str, classifier: Classifier, param
         sample_ids=patches.sample_ids,
     )
     return _Targets(patches.ids, patches.paths, written, patches)
+
+
+def _predicted(
+    classifier: Classifier, targets: _Targets, params: PredictParams, progress: Progress
+) -> Iterator[ImagePredictions]:
+    """Yield predictions a chunk at a time, of this machine or, all of them having been made, of a cluster."""
+    boxes = None if targets.patches is None else targets.patches.boxes
+    if not params.cluster:
+        return predict_in_chunks(classifier, targets.paths, boxes, batch_size=params.batch_size, progress=progress)
+    usable = slice(None) if boxes is None else box_faults(boxes) == ""
+    warm_cache(
+        targets.paths[usable],
+        classifier.as_backbone(),
+        classifier.preprocessing,
+        params,
+        boxes=None if boxes is None else boxes[usable],
+        batch_size=params.batch_size,
+        step="predictions",
+        progress=progress,
+    )
+    return cached_in_chunks(classifier, targets.paths, boxes, batch_size=params.batch_size, progress=progress)
 
 
 def _documents(classifier: Classifier, chunk: ImagePredictions, *, with_logits: bool) -> Iterator[Document | None]:

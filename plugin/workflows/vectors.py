@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..cluster.warming import ClusterParams, warm_cache
 from ..datasets import runs
 from ..datasets.fields import write_values
 from ..datasets.samples import Samples, read_samples
@@ -30,7 +31,7 @@ _HEADERS_READ = 200
 
 
 @dataclass(frozen=True)
-class VectorParams:
+class VectorParams(ClusterParams):
     """How images become vectors.
 
     Attributes:
@@ -39,6 +40,7 @@ class VectorParams:
         batch_size: Images a forward pass.
         storage: How the cache keeps vectors: "float32", or "float16" for half the disk space.
         verify: Read every file again, also those that have not changed since they were last read.
+        cluster, store: Which machines compute the vectors, see `ClusterParams`.
     """
 
     backbone: str = "lite0"
@@ -48,6 +50,7 @@ class VectorParams:
     verify: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.storage not in ("float32", "float16"):
             raise DataError(f"storage must be float32 or float16, got '{self.storage}'")
         if self.batch_size < 1:
@@ -158,6 +161,18 @@ def embed_files(
     preprocessing = Preprocessing(decoding, _input(backbone, params, earlier, paths, boxes))
 
     def embed(preprocessing: Preprocessing) -> Embeddings:
+        if params.cluster:
+            warm_cache(
+                paths,
+                backbone,
+                preprocessing,
+                params,
+                boxes=boxes,
+                batch_size=params.batch_size,
+                storage=params.storage,
+                verify=params.verify,
+                progress=progress,
+            )
         return embed_images(
             ids,
             paths,
@@ -167,7 +182,7 @@ def embed_files(
             batch_size=params.batch_size,
             thumbnails=thumbnails,
             storage=params.storage,
-            verify=params.verify,
+            verify=params.verify and not params.cluster,  # workers have read every file
             progress=progress,
         )
 

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.small_classifier import CLASSES, small_classifier
 from winnow.plugin.errors import JobCancelled
 from winnow.plugin.training.classifier import Classifier
-from winnow.plugin.training.inference import ImagePredictions, predict_in_chunks, uncertainty
+from winnow.plugin.training.inference import ImagePredictions, cached_in_chunks, predict_in_chunks, uncertainty
 from winnow.plugin.vision.torch_engine import TorchEngine
 
 
@@ -166,3 +166,16 @@ def test_uncertainty_of_independent_classes_is_that_of_their_decisions() -> None
 
     np.testing.assert_allclose(entropy[:3], [0, 1, 0.5], atol=1e-6)
     np.testing.assert_allclose(margin, [1, 0, 0, 0.6], atol=1e-6)
+
+
+def test_what_a_cluster_left_in_the_cache_is_predicted_alike(classifier: Classifier, paths: list[str]) -> None:
+    boxes = np.array([(0, 0, 0.5, 0.5)] * 19 + [(2, 2, 0.5, 0.5)])
+    expected = list(predict_in_chunks(classifier, paths, boxes, chunk=6))
+
+    found = [list(cached_in_chunks(classifier, paths, boxes, chunk=6)) for _ in ("empty", "filled")]
+
+    for chunks in found:
+        assert [chunk.rows.tolist() for chunk in chunks] == [chunk.rows.tolist() for chunk in expected]
+        assert [chunk.reasons for chunk in chunks] == [chunk.reasons for chunk in expected]
+        np.testing.assert_allclose(whole(chunks, "logits"), whole(expected, "logits"), atol=1e-4)
+    np.testing.assert_array_equal(whole(found[0], "logits"), whole(found[1], "logits"))
