@@ -23,6 +23,7 @@ def curate(
     label_delimiter: opt.Delimiter = None,
     preset: opt.Preset = None,
     output: opt.Output = None,
+    neighbors: opt.Neighbors = None,
     seed: opt.Seed = None,
     open_app: opt.OpenApp = False,
     json: opt.Json = False,
@@ -34,6 +35,7 @@ def curate(
         from ..plugin.workflows.curate import CurateParams, curate
 
         given = given_options(label_field=label_field, split_field=split_field, preset=preset, output=output, seed=seed)
+        given |= given_options(neighbors=neighbors)
         return curate(open_collection(target, label_delimiter, group_slice), CurateParams(**given), progress)
 
     report = run_job(job, as_json=json, debug=debug)

@@ -16,6 +16,7 @@ from ..plugin.datasets.patches import label_path, patch_fields, shown_patches
 from ..plugin.datasets.predictions import prediction_fields
 from ..plugin.datasets.runs import list_runs
 from ..plugin.datasets.samples import label_fields
+from ..plugin.datasets.similarity_indexes import database_indexes, reachable_backends
 from ..plugin.datasets.split_names import NEVER_ASSUMED, read_splits, split_sources
 from ..plugin.datasets.views import check_images, image_slices, one_slice
 from ..plugin.errors import TargetError
@@ -311,6 +312,29 @@ class Form:
         self.text("backbone", "Backbone", "lite0 (built in), a timm name, a classifier's folder; lite0+layers: closer.")
         self.number("image_size", "Image size", "Pixels a side; empty: what the backbone was trained with.", low=32)
         self.number("batch_size", "Batch size", "Images at a time; the result does not depend on it.", low=1)
+
+    def neighbors(self) -> None:
+        """Offer the dataset's similarity indexes in a vector database, where there are any, to find neighbours with."""
+        if offered := database_indexes(self.view):
+            labels = {key: f"{key}: {backend}" for key, backend in offered.items()}
+            self.choice(
+                "neighbors",
+                ["", *offered],
+                "Neighbours from",
+                "A vector database proposes which images are near, for more vectors than this machine's memory holds.",
+                labels={"": "this machine", **labels},
+            )
+
+    def index(self) -> None:
+        """Offer to put the vectors into a vector database, of those that FiftyOne's settings give the address of."""
+        if offered := reachable_backends():
+            self.choice(
+                "index",
+                ["", *offered],
+                "Put the vectors into",
+                "A vector database, for more than FiftyOne's own index holds; other jobs find neighbours there.",
+                labels={"": "FiftyOne's own index"},
+            )
 
     def patches(self, question: str) -> bool:
         """Offer to look at the boxes of detections instead of whole images; return whether these are looked at."""

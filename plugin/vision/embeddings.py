@@ -26,6 +26,7 @@ from .engines import engine_for
 from .file_index import FileIndex, stamp_of
 from .pipeline import Prepared, run_images
 from .preprocessing import Preprocessing
+from .scratch import scratch_array
 from .speed import remember_speed
 from .thumbnails import SIDE, thumbnail
 
@@ -71,6 +72,7 @@ def embed_images(
     storage: Storage = "float32",
     verify: bool = False,
     cache_root: Path | None = None,
+    on_disk: bool = False,
     progress: Progress = silent,
 ) -> Embeddings:
     """Compute, or fetch from the cache, the vector of each image.
@@ -90,6 +92,7 @@ def embed_images(
             and in later ones.
         verify: Read every file, also those whose size, times and inode are as they were when it was last read.
         cache_root: Folder of the cache; None = below `winnow_home()`.
+        on_disk: Give the vectors in a file that vanishes with them, memory-mapped: they may be more than the memory.
         progress: Told after each batch; raising from it keeps what was computed in the cache.
     """
     root = cache_root or embeddings_root()
@@ -98,6 +101,8 @@ def embed_images(
     cache = EmbeddingCache(root / (space if storage == "float32" else f"{space}-{storage}"), backbone.width, storage)
     index = FileIndex(root / "files.sqlite")
     run = _Run(paths, boxes, backbone, preprocessing, cache, index, thumbnails=thumbnails, progress=progress)
+    if on_disk:
+        run.vectors = scratch_array(run.vectors.shape)
     try:
         run.fetch_and_compute(batch_size, verify=verify)
     finally:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..datasets.samples import read_samples
+from ..datasets.similarity_indexes import check_index
 from ..datasets.views import Collection, dataset_of
 from ..errors import DataError, WinnowError
 from ..failures import Failure
@@ -38,6 +39,8 @@ class CurateParams:
         split_field: Field of the splits, or "tags"; None = detected.
         preset: Of the training: "probe" or "quick".
         output: Folder of the classifier; None = below Winnow's home.
+        neighbors: Brain key of a similarity index in a vector database, for duplicates, leaks and label issues (of one
+            label an image); None = this machine finds neighbours itself.
         seed: Of everything random.
     """
 
@@ -45,6 +48,7 @@ class CurateParams:
     split_field: str | None = None
     preset: str = "quick"
     output: Path | str | None = None
+    neighbors: str | None = None
     seed: int = 0
 
 
@@ -157,10 +161,12 @@ def curate(
 
     Raises:
         DataError, FieldError: See `embed_collection`.
+        DataError, MissingPartError: The similarity index cannot be used, see `score_pairs`.
         DataError, ClassifierError: See `train.check_params`.
     """
     check_params(view, _train_params(params))
     several = field_of_several(view, params.label_field)
+    told = check_index(view, params.neighbors)
     watch = _Stopwatch()
     embedded = embed_collection(
         view,
@@ -171,7 +177,7 @@ def curate(
     )
     samples = embedded.samples
     watch.lap("embeddings")
-    pairs = score_pairs(view, embedded, None, progress)
+    pairs = score_pairs(view, embedded, None, progress, neighbors=params.neighbors)
     duplicates = report_duplicates(view, embedded, pairs, DuplicateParams())
     watch.lap("duplicates")
     leaks = (
@@ -207,7 +213,7 @@ def curate(
         evaluation=evaluation,
         no_classifier=reason,
         seconds=watch.seconds,
-        notes=samples.notes,
+        notes=(*samples.notes, *told),
     )
 
 
@@ -219,7 +225,9 @@ def _judge_labels(
     params: CurateParams,
     progress: Progress,
 ) -> LabelIssueReport | MultiLabelIssueReport:
-    issue_params = LabelIssueParams(label_field=params.label_field, seed=params.seed)
+    issue_params = LabelIssueParams(
+        label_field=params.label_field, neighbors=None if several else params.neighbors, seed=params.seed
+    )
     if several:
         return find_multi_label_issues(view, several, issue_params, progress)
     return report_label_issues(view, embedded, groups, issue_params, progress)
