@@ -23,7 +23,8 @@ from .vector_databases import VectorDatabase
 from .views import Collection
 
 OVER = 4
-_MORE = 4  # so many times as many are asked for where too few of an answer are of use
+_ENOUGH = 0.75  # share of what was asked for that has to be of use
+_MORE = 4  # so many times as many are asked for where less is
 _AT_ONCE = 32_768  # proposed rows, in at most 256 queries
 _A_STEP = 8_192  # rows
 _COMPARED = 64
@@ -158,7 +159,7 @@ class SimilarityNeighbors:
     def _of_use(
         self, database: VectorDatabase, queries: np.ndarray, own: np.ndarray, k: int, among: np.ndarray | None
     ) -> np.ndarray:
-        """Return (q, m) rows that may be neighbours, -1 = none; ask for more where most of an answer is of no use."""
+        """Return (q, m) rows that may be neighbours, -1 = none; ask for more where too few of an answer may."""
         wanted = self._over * k
         asked = wanted + 1  # the image itself is the nearest
         near: np.ndarray = np.full((len(queries), 0), -1, np.int64)
@@ -175,7 +176,7 @@ class SimilarityNeighbors:
             near[left, : answer.shape[1]] = answer
             if asked >= min(self._most, self._size):
                 break
-            left = left[(answer >= 0).sum(axis=1) < min(k, len(self._vectors) - 1)]
+            left = left[(answer >= 0).sum(axis=1) < _ENOUGH * wanted]
             asked *= _MORE
         return near
 

@@ -51,7 +51,7 @@ class VectorDatabase:
     def vectors_of(self, ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
         """Return those of some samples that have a vector, and their (m, d) vectors."""
         vectors, found, _ = self._index.get_embeddings(sample_ids=list(ids))
-        return [str(each) for each in found], np.asarray(vectors, np.float32).reshape(len(found), -1)
+        return [str(each) for each in found], _matrix(vectors)
 
     def nearest(self, queries: np.ndarray, k: int) -> list[list[str]]:
         """Return the samples nearest to each of (q, d) vectors, best first."""
@@ -93,8 +93,7 @@ class LanceDatabase(VectorDatabase):
     def vectors_of(self, ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
         """See `VectorDatabase`."""
         found = self._index.table.search().where(_one_of(ids)).select(["id", "vector"]).limit(len(ids)).to_arrow()
-        vectors = np.asarray(found["vector"].to_pylist(), np.float32)
-        return found["id"].to_pylist(), vectors.reshape(len(found), -1)
+        return found["id"].to_pylist(), _matrix(found["vector"].to_pylist())
 
     def nearest(self, queries: np.ndarray, k: int) -> list[list[str]]:
         """See `VectorDatabase`."""
@@ -194,6 +193,10 @@ def settings_for(backend: str, width: int) -> dict[str, Any]:
 
 def _as_bytes(ids: list[str]) -> np.ndarray:
     return np.array(ids, "S24")
+
+
+def _matrix(vectors: Any) -> np.ndarray:
+    return np.asarray(vectors, np.float32) if len(vectors) else np.empty((0, 0), np.float32)
 
 
 def _one_of(ids: Sequence[str]) -> str:
