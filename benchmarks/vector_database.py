@@ -26,7 +26,7 @@ from .report import Target, finish, peak_memory
 
 _NEIGHBORS = 8
 _SIZES, _QUICK_SIZES = (10_000, 50_000), (1_000,)
-_GARMENTS, _QUICK_GARMENTS = 2_000, 200
+_GARMENTS, _QUICK_GARMENTS = 2_000, 100
 _EVERY = 10
 _SHEETS = Path(__file__).parents[1] / "examples" / "fashion_mnist" / "train"
 _TILE = 28
@@ -83,7 +83,7 @@ def rows_in(backend: str, count: int) -> dict[str, float]:
     filled = time.perf_counter()
     found = SimilarityNeighbors(dataset, KEY, ids, vectors, rows).of_all(_NEIGHBORS)
     asked = time.perf_counter()
-    _, here = NeighborIndex(rows).search_itself(_NEIGHBORS)
+    NeighborIndex(rows).search_itself(_NEIGHBORS)
     compared = time.perf_counter()
     dataset.delete()
     return {

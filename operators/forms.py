@@ -16,7 +16,6 @@ from ..plugin.datasets.patches import label_path, patch_fields, shown_patches
 from ..plugin.datasets.predictions import prediction_fields
 from ..plugin.datasets.runs import list_runs
 from ..plugin.datasets.samples import label_fields
-from ..plugin.datasets.similarity_indexes import database_indexes, reachable_backends
 from ..plugin.datasets.split_names import NEVER_ASSUMED, read_splits, split_sources
 from ..plugin.datasets.views import check_images, image_slices, one_slice
 from ..plugin.errors import TargetError
@@ -315,6 +314,8 @@ class Form:
 
     def neighbors(self) -> None:
         """Offer the dataset's similarity indexes in a vector database, where there are any, to find neighbours with."""
+        from ..plugin.datasets.similarity_indexes import database_indexes  # which loads FAISS
+
         if offered := database_indexes(self.view):
             labels = {key: f"{key}: {backend}" for key, backend in offered.items()}
             self.choice(
@@ -327,6 +328,8 @@ class Form:
 
     def index(self) -> None:
         """Offer to put the vectors into a vector database, of those that FiftyOne's settings give the address of."""
+        from ..plugin.datasets.similarity_indexes import reachable_backends
+
         if offered := reachable_backends():
             self.choice(
                 "index",

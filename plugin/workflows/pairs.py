@@ -18,6 +18,7 @@ from ..curation.search import search
 from ..curation.steps import not_kept
 from ..datasets.decisions import read_decisions
 from ..datasets.samples import Samples
+from ..datasets.similarity_indexes import database_indexes
 from ..datasets.views import Collection, view_key
 from ..progress import Progress, silent
 from ..vision.backbones import Backbone
@@ -65,7 +66,9 @@ def score_pairs(
     )
     rows = exact.stand_ins(splits)
     # What a database has proposed is its own word: it is not to pass for what was found here.
-    space = embedded.space if neighbors is None else f"{embedded.space} {neighbors}"
+    space = embedded.space
+    if neighbors is not None:
+        space += f" {neighbors} {database_indexes(view).get(neighbors)}"
     vectors = _at(embedded.vectors, rows)
     pairs = score_images(
         samples.paths[rows],
