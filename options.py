@@ -52,6 +52,14 @@ ProjectionMethod = Annotated[
     str | None, typer.Option("--projection", help="Layout of the Embeddings panel: 'pca', 'tsne', 'umap' or 'none'.")
 ]
 NoSimilarity = Annotated[bool, typer.Option("--no-similarity", help="Leave out the App's sorting by similarity.")]
+Index = Annotated[
+    str | None,
+    typer.Option("--index", help="Put the vectors into this vector database: 'lancedb', 'pgvector', ..."),
+]
+Neighbors = Annotated[
+    str | None,
+    typer.Option("--neighbors", help="Similarity index in a vector database, by its brain key, that finds neighbours."),
+]
 Storage = Annotated[
     str | None,
     typer.Option("--storage", help="How the cache keeps vectors: 'float32' or 'float16' (half the space)."),

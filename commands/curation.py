@@ -17,6 +17,7 @@ def embed(
     vector_field: opt.VectorField = None,
     projection: opt.ProjectionMethod = None,
     no_similarity: opt.NoSimilarity = False,
+    index: opt.Index = None,
     storage: opt.Storage = None,
     verify: opt.Verify = False,
     cluster: opt.Cluster = None,
@@ -32,7 +33,7 @@ def embed(
         from ..plugin.workflows.embed import EmbedParams, compute_embeddings
 
         given = given_options(backbone=backbone, image_size=image_size, batch_size=batch_size, storage=storage)
-        given |= given_options(vector_field=vector_field, projection=projection, patches_field=patches)
+        given |= given_options(vector_field=vector_field, projection=projection, patches_field=patches, index=index)
         given |= given_options(cluster=cluster, store=store)
         params = EmbedParams(**given, verify=verify, similarity=not no_similarity)
         return compute_embeddings(open_collection(target, label_delimiter, group_slice), params, progress)
@@ -47,6 +48,7 @@ def duplicates(
     keep: opt.Keep = None,
     keep_path: opt.KeepPaths = None,
     label_field: opt.LabelField = None,
+    neighbors: opt.Neighbors = None,
     backbone: opt.Backbone = None,
     image_size: opt.ImageSize = None,
     group_slice: opt.GroupSlice = None,
@@ -60,6 +62,7 @@ def duplicates(
         from ..plugin.workflows.duplicates import DuplicateParams, find_duplicates
 
         given = given_options(threshold=threshold, label_field=label_field, keep=names_in(keep))
+        given |= given_options(neighbors=neighbors)
         params = DuplicateParams(
             vectors=vector_params(backbone, image_size), keep_paths=tuple(keep_path or ()), **given
         )
@@ -78,6 +81,7 @@ def leaks(
     group_by: opt.GroupBy = None,
     label_field: opt.LabelField = None,
     threshold: opt.Threshold = None,
+    neighbors: opt.Neighbors = None,
     backbone: opt.Backbone = None,
     image_size: opt.ImageSize = None,
     group_slice: opt.GroupSlice = None,
@@ -91,6 +95,7 @@ def leaks(
         from ..plugin.workflows.leaks import LeakParams, find_leaks
 
         given = given_options(split_field=split_field, label_field=label_field, threshold=threshold)
+        given |= given_options(neighbors=neighbors)
         params = LeakParams(vectors=vector_params(backbone, image_size), group_by=tuple(group_by or ()), **given)
         report = find_leaks(open_collection(target, label_delimiter, group_slice), params, progress)
         if pairs is not None:
@@ -141,6 +146,7 @@ def label_issues(
     fine_tune: opt.FineTune = False,
     patches: opt.PatchesField = None,
     label_field: opt.LabelField = None,
+    neighbors: opt.Neighbors = None,
     backbone: opt.Backbone = None,
     image_size: opt.ImageSize = None,
     group_slice: opt.GroupSlice = None,
@@ -158,6 +164,7 @@ def label_issues(
             label_field=label_field, seed=seed, sensitivity=sensitivity, measure_cleaning=measure_cleaning or None
         )
         given |= given_options(predictions_field=predictions, fine_tune=fine_tune or None, patches_field=patches)
+        given |= given_options(neighbors=neighbors)
         params = LabelIssueParams(vectors=vector_params(backbone, image_size), **given)
         collection = open_collection(target, label_delimiter, group_slice)
         if accept_above is None:

@@ -25,6 +25,7 @@ def curate(
     output: opt.Output = None,
     cluster: opt.Cluster = None,
     store: opt.VectorStore = None,
+    neighbors: opt.Neighbors = None,
     seed: opt.Seed = None,
     open_app: opt.OpenApp = False,
     json: opt.Json = False,
@@ -36,7 +37,7 @@ def curate(
         from ..plugin.workflows.curate import CurateParams, curate
 
         given = given_options(label_field=label_field, split_field=split_field, preset=preset, output=output, seed=seed)
-        given |= given_options(cluster=cluster, store=store)
+        given |= given_options(cluster=cluster, store=store, neighbors=neighbors)
         return curate(open_collection(target, label_delimiter, group_slice), CurateParams(**given), progress)
 
     report = run_job(job, as_json=json, debug=debug)

@@ -34,3 +34,4 @@ class ComputeEmbeddings(WorkflowOperator):
         form.text("vector_field", "Field for the vectors", "Empty: they stay in Winnow's cache only.")
         form.projection()
         form.switch("similarity", "Sort by similarity", "Register the vectors, so that the App can sort by them.")
+        form.index()

@@ -36,6 +36,7 @@ class FindDuplicates(WorkflowOperator):
             form.field_name("score_field", "Field for the score")
             form.field_name("role_field", "Field for keeper or copy")
             form.field_name("conflict_field", "Field for different labels within a group")
+            form.neighbors()
             form.embedding()
 
     def finding(self, images: SampleCollection, params: Any) -> tuple[str, SampleCollection]:

@@ -67,6 +67,7 @@ class FindLabelIssues(WorkflowOperator):
         if form.wants_more():
             if not of_patches:
                 form.predictions("predictions_field")
+                form.neighbors()
             form.field_name("quality_field", "Field for the label's quality")
             form.field_name("issue_field", "Field for the flag")
             form.field_name("suggestion_field", "Field for the suggested label")

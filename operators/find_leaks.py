@@ -35,6 +35,7 @@ class FindLeaks(WorkflowOperator):
             form.field_name("score_field", "Field for the score")
             form.field_name("kind_field", "Field for the kind of leak")
             form.field_name("group_field", "Field for the number of the leak")
+            form.neighbors()
             form.embedding()
 
     def finding(self, images: SampleCollection, params: Any) -> tuple[str, SampleCollection]:

@@ -320,6 +320,33 @@ class Form:
         if offered := offered_clusters():
             self.choice("cluster", offered, "Cluster", "Who computes; empty: this machine, without a cluster.")
 
+    def neighbors(self) -> None:
+        """Offer the dataset's similarity indexes in a vector database, where there are any, to find neighbours with."""
+        from ..plugin.datasets.similarity_indexes import database_indexes  # which loads FAISS
+
+        if offered := database_indexes(self.view):
+            labels = {key: f"{key}: {backend}" for key, backend in offered.items()}
+            self.choice(
+                "neighbors",
+                ["", *offered],
+                "Neighbours from",
+                "A vector database proposes which images are near, for more vectors than this machine's memory holds.",
+                labels={"": "this machine", **labels},
+            )
+
+    def index(self) -> None:
+        """Offer to put the vectors into a vector database, of those that FiftyOne's settings give the address of."""
+        from ..plugin.datasets.similarity_indexes import reachable_backends
+
+        if offered := reachable_backends():
+            self.choice(
+                "index",
+                ["", *offered],
+                "Put the vectors into",
+                "A vector database, for more than FiftyOne's own index holds; other jobs find neighbours there.",
+                labels={"": "FiftyOne's own index"},
+            )
+
     def patches(self, question: str) -> bool:
         """Offer to look at the boxes of detections instead of whole images; return whether these are looked at."""
         fields = patch_fields(self.view)

@@ -86,6 +86,19 @@ def test_incremental_benchmark_finds_the_copies_among_the_new_images() -> None:
     assert all(report[count]["recall"] >= 0.99 for count in ("500", "1,000", "4,000"))
 
 
+def test_vector_database_benchmark_finds_what_this_machine_finds() -> None:
+    pytest.importorskip("lancedb")
+    command = [sys.executable, "-m", "benchmarks.vector_database", "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert len(report["targets"]) == 4
+    assert all(target["met"] for target in report["targets"])
+    assert report["garments"]["lancedb"]["pairs"] >= 5
+
+
 def test_duplicates_benchmark_reports_each_edit_and_draws_what_is_flagged(tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.png"
     command = [sys.executable, "-m", "benchmarks.duplicates", "--quick", "--json", "--sheet", str(sheet)]

@@ -15,8 +15,8 @@ class ClusterParams:
 
     Attributes:
         cluster: "" = this machine; "local", "auto" or "host:port" of a Ray cluster, see `address.check_address`.
-        store: Folder or URL that all of its machines see, where vectors are kept; "" = what `WINNOW_VECTOR_STORE` names, else
-            the cache of embeddings.
+        store: Folder or URL that all of its machines see, where vectors are kept; "" = what `WINNOW_VECTOR_STORE`
+            names, else the cache of embeddings.
     """
 
     cluster: str = field(default=THIS_MACHINE, kw_only=True)

@@ -6,17 +6,19 @@ mirrored ones; the correlation in a canonical orientation finds those (see `orie
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 
 from ..progress import Progress, silent
 from .alignment import pixel_rows
-from .neighbors import NeighborIndex, nearest_of_some
+from .centred_rows import Rows
+from .nearest_rows import MakeNearest, RowsInMemory
 from .orientation import canonical_orientation, orient
 from .steps import Steps, not_kept
 
 CANDIDATES = 8  # neighbours of each kind
+_EMBEDDINGS = "embeddings"
 
 
 class Candidates:
@@ -25,14 +27,13 @@ class Candidates:
     Args:
         cosine_rows: (n, d) float32, of length 1.
         thumbnails: (n, 32, 32) uint8, grey.
+        make_nearest: What knows the neighbours of the cosine rows; those of the pixels are always compared here.
     """
 
-    def __init__(self, cosine_rows: np.ndarray, thumbnails: np.ndarray) -> None:
-        self._spaces = _spaces(cosine_rows, thumbnails)
-
-    @cached_property
-    def _indexes(self) -> dict[str, NeighborIndex]:
-        return {kind: NeighborIndex(rows) for kind, rows in self._spaces.items()}
+    def __init__(self, cosine_rows: Rows, thumbnails: np.ndarray, make_nearest: MakeNearest = RowsInMemory) -> None:
+        pixels = {kind: RowsInMemory(rows) for kind, rows in _pixel_spaces(thumbnails).items()}
+        self._count = len(thumbnails)
+        self._nearest = {_EMBEDDINGS: make_nearest(cosine_rows), **pixels}
 
     def among_themselves(
         self, splits: np.ndarray | None = None, progress: Progress = silent, steps: Steps = not_kept
@@ -46,47 +47,52 @@ class Candidates:
             steps: Each kind of neighbour is one.
         """
         found = [
-            steps(f"nearest {kind}", partial(self._neighbours_of, kind, splits, progress))[0] for kind in self._spaces
+            steps(f"nearest {kind}", partial(self._neighbours_of, kind, splits, progress, steps))[0]
+            for kind in self._nearest
         ]
         return np.unique(np.concatenate(found), axis=0)
 
-    def _neighbours_of(self, kind: str, splits: np.ndarray | None, progress: Progress) -> tuple[np.ndarray]:
-        rows, index = self._spaces[kind], self._indexes[kind]
-        _, neighbors = index.search_itself(CANDIDATES, step=f"nearest {kind}", progress=progress)
-        found = [_as_pairs(np.arange(len(rows)), neighbors)]
+    def _neighbours_of(
+        self, kind: str, splits: np.ndarray | None, progress: Progress, steps: Steps
+    ) -> tuple[np.ndarray]:
+        nearest = self._nearest[kind]
+        neighbors = nearest.of_all(CANDIDATES, step=f"nearest {kind}", progress=progress, steps=steps)
+        found = [_as_pairs(np.arange(self._count), neighbors)]
         for split in sorted(set(splits) - {""}) if splits is not None else ():
             own, other = np.flatnonzero(splits == split), np.flatnonzero((splits != split) & (splits != ""))
-            _, neighbors = NeighborIndex(rows[other]).search(rows[own], CANDIDATES)
-            found.append(_as_pairs(own, np.where(neighbors < 0, -1, other[neighbors]) if len(other) else neighbors))
+            found.append(_as_pairs(own, nearest.between(own, other, CANDIDATES)))
         return (np.unique(np.sort(np.concatenate(found), axis=1), axis=0),)
 
     def of_some(self, some: np.ndarray, splits: np.ndarray | None = None, progress: Progress = silent) -> np.ndarray:
         """Return the pairs of (k,) rows with all others, as `among_themselves` does, by comparing each with each."""
         found = []
-        for name, rows in self._spaces.items():
-            found.append(_as_pairs(some, nearest_of_some(rows, some, CANDIDATES)))
+        for name, nearest in self._nearest.items():
+            found.append(_as_pairs(some, nearest.of_some(some, CANDIDATES)))
             if splits is not None:
                 for split in sorted(set(splits[some]) - {""}):
                     own, other = some[splits[some] == split], (splits != split) & (splits != "")
-                    found.append(_as_pairs(own, nearest_of_some(rows, own, CANDIDATES, other)))
+                    found.append(_as_pairs(own, nearest.of_some(own, CANDIDATES, other)))
             progress(f"nearest {name}", len(some), len(some))
         return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
 
-    def of(self, cosine_rows: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
-        """Return (m, 2) int64 pairs of q other images with these: the query's row, this one's row; each once."""
+    def of(self, cosine_rows: np.ndarray, embeddings: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
+        """Return (m, 2) int64 pairs of q other images with these: the query's row, this one's row; each once.
+
+        Args:
+            cosine_rows: (q, d) float32, of length 1, around the centre of these images' own.
+            embeddings: (q, d) float32. The same as the backbone gave them.
+            thumbnails: (q, 32, 32) uint8.
+        """
         found = []
-        for kind, rows in _spaces(cosine_rows, thumbnails).items():
-            found.append(_as_pairs(np.arange(len(rows)), self._indexes[kind].search(rows, CANDIDATES)[1]))
+        for kind, rows in {_EMBEDDINGS: cosine_rows, **_pixel_spaces(thumbnails)}.items():
+            given = embeddings if kind == _EMBEDDINGS else rows
+            found.append(_as_pairs(np.arange(len(rows)), self._nearest[kind].of_queries(rows, given, CANDIDATES)))
         return np.unique(np.concatenate(found), axis=0)
 
 
-def _spaces(cosine_rows: np.ndarray, thumbnails: np.ndarray) -> dict[str, np.ndarray]:
+def _pixel_spaces(thumbnails: np.ndarray) -> dict[str, np.ndarray]:
     upright = orient(thumbnails, canonical_orientation(thumbnails))
-    return {
-        "embeddings": cosine_rows,
-        "thumbnails": pixel_rows(thumbnails),
-        "mirrored thumbnails": pixel_rows(upright),
-    }
+    return {"thumbnails": pixel_rows(thumbnails), "mirrored thumbnails": pixel_rows(upright)}
 
 
 def _as_pairs(rows: np.ndarray, neighbors: np.ndarray) -> np.ndarray:

@@ -14,12 +14,13 @@ import numpy as np
 
 from ..progress import Progress, silent
 from .calibration import GENERAL_CURVE, automatic_threshold, fit_curve, independence
+from .centred_rows import rows_around
 from .crowds import crowd_of_look_alikes
 from .evidence import Evidence, across_splits, gather_evidence, inner_products
 from .hubs import hub_pairs
 from .made_copies import Copies, recall_of
 from .proofs import Verify, add_proofs, tried_per_image
-from .search import Search, centred_rows, search
+from .search import Search, search
 
 
 class Kind(IntEnum):
@@ -122,7 +123,7 @@ def judge(
 ) -> DuplicatePairs:
     """Score what a search found among these images; arguments as for `find_duplicates`."""
     n, candidates, met = len(embeddings), found.candidates, found.met
-    rows = centred_rows(embeddings, found.centre)
+    rows = rows_around(embeddings, found.centre)
     crowd = crowd_of_look_alikes(found.evidence, n)
     evidence = found.evidence.with_crowd(crowd)
     curve = GENERAL_CURVE

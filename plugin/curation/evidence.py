@@ -13,6 +13,7 @@ import numpy as np
 
 from ..progress import Progress, silent
 from .alignment import SIDE, Agreement, align_coarsely, align_finely, orientation_agreement
+from .centred_rows import Rows
 from .orientation import UPRIGHT
 from .steps import Steps, not_kept
 
@@ -62,7 +63,7 @@ class Evidence:
 
 def gather_evidence(
     pairs: np.ndarray,
-    cosine_rows: np.ndarray,
+    cosine_rows: Rows,
     thumbnails: np.ndarray,
     splits: np.ndarray | None = None,
     progress: Progress = silent,
@@ -123,7 +124,7 @@ class _Promising:
 
 
 def _most_promising(
-    pairs: np.ndarray, cosine_rows: np.ndarray, thumbnails: np.ndarray, splits: np.ndarray | None
+    pairs: np.ndarray, cosine_rows: Rows, thumbnails: np.ndarray, splits: np.ndarray | None
 ) -> _Promising:
     """Choose the pairs that look best before they are aligned: six an image, and all identical ones."""
     content = _content_keys(thumbnails)
@@ -221,13 +222,15 @@ def _content_keys(thumbnails: np.ndarray) -> np.ndarray:
     return keys
 
 
-def _same_rows(rows: np.ndarray, pairs: np.ndarray, cosine: np.ndarray) -> np.ndarray:
+def _same_rows(rows: Rows, pairs: np.ndarray, cosine: np.ndarray) -> np.ndarray:
     """Return (p,) bool: the embeddings are the same; where all images are, the centred ones are zero."""
-    zero = np.asarray(~rows.any(axis=1))
+    zero = np.empty(len(rows), bool)
+    for start in range(0, len(rows), _AT_ONCE):
+        zero[start : start + _AT_ONCE] = ~rows[start : start + _AT_ONCE].any(axis=1)
     return (cosine >= _SAME_COSINE) | (zero[pairs[:, 0]] & zero[pairs[:, 1]])
 
 
-def inner_products(rows: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+def inner_products(rows: Rows, pairs: np.ndarray) -> np.ndarray:
     """Return (p,) inner products, in blocks: both sides of a million pairs would take gigabytes."""
     found = np.empty(len(pairs), np.float32)
     for start in range(0, len(pairs), _AT_ONCE):

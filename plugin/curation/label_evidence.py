@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from ..progress import Progress, silent
+from .nearest_rows import MakeNearest
 from .neighbors import NeighborIndex
 from .probe import Probe, unit_length
 
@@ -34,6 +35,8 @@ _BLOCK = 8_192
 # them by that much), and with many members each, where other probabilities are all different.
 _STEP_ROWS = 5_000
 _STEP_GAP, _STEP_SPREAD, _PER_STEP, _WIDE_SHARE = 0.002, 0.01, 10, 0.01
+_AT_ONCE = 1_024
+_STEP = "neighbour votes"
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +138,12 @@ class VoteEvidence:
 
 
 def nearest_images(
-    embeddings: np.ndarray, groups: np.ndarray | None = None, *, spare: int = 0, progress: Progress = silent
+    embeddings: np.ndarray,
+    groups: np.ndarray | None = None,
+    *,
+    spare: int = 0,
+    make_nearest: MakeNearest | None = None,
+    progress: Progress = silent,
 ) -> Nearest:
     """Find the 30 nearest other images of each image, by the cosine of whitened principal components.
 
@@ -143,18 +151,32 @@ def nearest_images(
         embeddings: (n, d).
         groups: (n,) int. Members of a group (numbers >= 0) do not vote on each other; -1 = alone.
         spare: Find so many more, where some may turn out to have no label.
+        make_nearest: What knows the neighbours of the whitened rows; None = they are compared here.
         progress: Told after each block.
     """
     white = whitened(embeddings)
     largest = 0 if groups is None else int(np.bincount(groups[groups >= 0], minlength=1).max(initial=0))
     wanted = min(NEIGHBORS + spare + largest, 4 * NEIGHBORS)
-    index = NeighborIndex(white, exact=True if len(white) <= _EXACT_UP_TO else None)
-    similarity, rows = index.search_itself(wanted, step="neighbour votes", progress=progress)
+    if make_nearest is None:
+        index = NeighborIndex(white, exact=True if len(white) <= _EXACT_UP_TO else None)
+        similarity, rows = index.search_itself(wanted, step=_STEP, progress=progress)
+    else:
+        rows = make_nearest(white).of_all(wanted, step=_STEP, progress=progress)
+        similarity = _similarity(white, rows)
     usual = similarity.mean(where=np.isfinite(similarity)) if similarity.size else 0.0
     weight = np.exp((similarity - usual) / _VOTE_SHARPNESS)  # 0 where an inexact search found no more
     if groups is not None:
         weight[(groups[rows] == groups[:, None]) & (groups[:, None] >= 0)] = 0
     return Nearest(rows, weight)
+
+
+def _similarity(rows: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
+    """Return the (n, v) float32 inner products of rows with their neighbours, minus infinity where there is none."""
+    found = np.full(neighbors.shape, -np.inf, np.float32)
+    for start in range(0, len(rows), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        found[part] = np.einsum("nd,nvd->nv", rows[part], rows[neighbors[part]])
+    return np.where(neighbors < 0, -np.inf, found).astype(np.float32)
 
 
 def whitened(embeddings: np.ndarray) -> np.ndarray:

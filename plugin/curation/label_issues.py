@@ -12,6 +12,7 @@ that disagrees with its evidence is then at most as likely wrong as right, and t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -27,6 +28,7 @@ from .label_evidence import (
     VoteEvidence,
     nearest_images,
 )
+from .nearest_rows import MakeNearest
 from .noise_channel import Kind, NoiseChannel, calibrate, fit_noise_channel, rows_to_fit, scaled
 from .probe import LEAST_LABELS, fit_probe
 
@@ -106,6 +108,7 @@ def find_label_issues(
     confirmed: np.ndarray | None = None,
     sensitivity: Sensitivity = "default",
     seed: int = 0,
+    nearest_of: Callable[[np.ndarray], MakeNearest] | None = None,
     progress: Progress = silent,
 ) -> LabelIssues:
     """Find probably wrong labels.
@@ -118,6 +121,8 @@ def find_label_issues(
         confirmed: (n,) bool. Labels that a person confirmed: never flagged, of quality 1, and learned from.
         sensitivity: Where to cut: "conservative" (few false flags), "default", "thorough" (few wrong labels missed).
         seed: Of the folds.
+        nearest_of: From (m,) int row numbers, those of the images that have a label, to what knows the neighbours of
+            their embeddings; None = they are compared here, as those of multi-label data always are.
         progress: Told while the evidence is made.
 
     Raises:
@@ -128,7 +133,7 @@ def find_label_issues(
     _check(labels, pred_probs, embeddings, confirmed, sensitivity)
     if labels.ndim == 2:
         return _multilabel(labels, pred_probs, embeddings, groups, sensitivity, seed, progress)
-    return _single_label(labels, pred_probs, embeddings, groups, confirmed, sensitivity, seed, progress)
+    return _single_label(labels, pred_probs, embeddings, groups, confirmed, sensitivity, seed, nearest_of, progress)
 
 
 def _single_label(
@@ -139,6 +144,7 @@ def _single_label(
     confirmed: np.ndarray | None,
     sensitivity: Sensitivity,
     seed: int,
+    nearest_of: Callable[[np.ndarray], MakeNearest] | None,
     progress: Progress,
 ) -> LabelIssues:
     rows = np.flatnonzero(labels >= 0)
@@ -153,7 +159,8 @@ def _single_label(
         own_groups = None if groups is None else np.asarray(groups)[rows]
         vectors = embeddings if every else embeddings[rows]
         probe = fit_probe(vectors, given, n_classes, groups=own_groups, seed=seed, progress=progress)
-        nearest = nearest_images(vectors, own_groups, progress=progress)
+        make_nearest = None if nearest_of is None else nearest_of(rows)
+        nearest = nearest_images(vectors, own_groups, make_nearest=make_nearest, progress=progress)
         evidence += [ProbeEvidence(probe, vectors), VoteEvidence(nearest, given, n_classes)]
     if pred_probs is not None:
         evidence.append(GivenEvidence(pred_probs if every else pred_probs[rows]))

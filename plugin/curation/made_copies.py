@@ -9,6 +9,7 @@ import numpy as np
 
 from .calibration import GENERAL_CURVE, Curve
 from .candidates import Candidates
+from .centred_rows import Rows
 from .crowds import crowd_of_look_alikes
 from .evidence import gather_evidence
 from .proofs import SETTLED, proof, tried_per_image
@@ -50,7 +51,7 @@ def meet_sources(
     copies: Copies,
     cosine_of_copies: np.ndarray,
     candidates: Candidates,
-    cosine_rows: np.ndarray,
+    cosine_rows: Rows,
     thumbnails: np.ndarray,
     crowd: np.ndarray,
     shot: np.ndarray,
@@ -67,7 +68,7 @@ def meet_sources(
         shot: (n,) int64. Images with the same number are copies beyond doubt. Of a thousand frames of one scene a copy
             meets any eight, seldom its own source; they are as right.
     """
-    pairs = candidates.of(cosine_of_copies, copies.thumbnails)
+    pairs = candidates.of(cosine_of_copies, copies.embeddings, copies.thumbnails)
     met, rows = np.unique(pairs[:, 1], return_inverse=True)
     together = np.stack([rows, len(met) + pairs[:, 0]], axis=1)
     found = gather_evidence(
@@ -92,9 +93,7 @@ def meet_sources(
     return Met(margin, proofs)
 
 
-def _among_closest(
-    pairs: np.ndarray, copies: np.ndarray, rows: np.ndarray, is_right: np.ndarray, count: int
-) -> np.ndarray:
+def _among_closest(pairs: np.ndarray, copies: np.ndarray, rows: Rows, is_right: np.ndarray, count: int) -> np.ndarray:
     """Return (count,) bool: a right image is one of those that a copy's keypoints would be compared with."""
     cosine = np.einsum("ij,ij->i", copies[pairs[:, 0]], rows[pairs[:, 1]])
     order = np.lexsort((pairs[:, 1], -np.round(cosine, 4), pairs[:, 0]))

@@ -14,9 +14,11 @@ import numpy as np
 from ..progress import Progress, silent
 from .alignment import SIDE
 from .candidates import Candidates
+from .centred_rows import rows_around
 from .crowds import copies_beyond_doubt, crowd_of_look_alikes
 from .evidence import Evidence, gather_evidence
 from .made_copies import Copies, Met, meet_sources
+from .nearest_rows import MakeNearest, RowsInMemory
 from .neighbors import unit_rows
 from .steps import Steps, not_kept
 from .units import join_units
@@ -62,6 +64,7 @@ def search(
     splits: np.ndarray | None = None,
     *,
     make_copies: Callable[[], Copies] | None = None,
+    make_nearest: MakeNearest = RowsInMemory,
     known: Search | None = None,
     new: np.ndarray | None = None,
     progress: Progress = silent,
@@ -70,10 +73,11 @@ def search(
     """Look for pairs that may be near-duplicates, and for what speaks for them.
 
     Args:
-        embeddings: (n, d) float32, finite.
+        embeddings: (n, d) float32, finite; where they are memory-mapped, only the rows that are needed are read.
         thumbnails: (n, 32, 32) uint8.
         splits: See `duplicates.find_duplicates`.
         make_copies: Makes copies of some of the images, where they are needed; None = there are none.
+        make_nearest: What knows the neighbours of the embeddings.
         known: What is known about those images that are not new.
         new: (k,) int64 rows that `known` knows nothing of. More than a fifth of all: everything is searched anew.
         progress: Told after each block.
@@ -85,11 +89,11 @@ def search(
     if thumbnails.shape != (len(embeddings), SIDE, SIDE):
         raise ValueError(f"thumbnails must have shape ({len(embeddings)}, {SIDE}, {SIDE}), got {thumbnails.shape}")
     if known is None or new is None or len(new) > _LARGEST_CHANGE * len(embeddings):
-        return _search_all(embeddings, thumbnails, splits, make_copies, progress, steps)
+        return _search_all(embeddings, thumbnails, splits, make_copies, make_nearest, progress, steps)
     if not len(new):
         return known
-    rows = centred_rows(embeddings, known.centre)
-    candidates = Candidates(rows, thumbnails).of_some(new, splits, progress)
+    rows = rows_around(embeddings, known.centre)
+    candidates = Candidates(rows, thumbnails, make_nearest).of_some(new, splits, progress)
     found = gather_evidence(candidates, rows, thumbnails, splits, progress)
     pairs = np.concatenate([known.evidence.pairs, found.pairs])
     order = np.lexsort(pairs.T[::-1])
@@ -98,22 +102,18 @@ def search(
     return Search(known.centre, together, evidence, known.met)
 
 
-def centred_rows(embeddings: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Return (n, d) float32 embeddings of length 1 around a (d,) centre."""
-    return unit_rows(embeddings - centre, centered=False)
-
-
 def _search_all(
     embeddings: np.ndarray,
     thumbnails: np.ndarray,
     splits: np.ndarray | None,
     make_copies: Callable[[], Copies] | None,
+    make_nearest: MakeNearest,
     progress: Progress,
     steps: Steps,
 ) -> Search:
-    rows = unit_rows(embeddings)
     centre = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32) if len(embeddings) else embeddings.sum(axis=0)
-    index = Candidates(rows, thumbnails)
+    rows = rows_around(embeddings, centre) if isinstance(embeddings, np.memmap) else unit_rows(embeddings)
+    index = Candidates(rows, thumbnails, make_nearest)
     candidates = index.among_themselves(splits, progress, steps)
     evidence = gather_evidence(candidates, rows, thumbnails, splits, progress, steps)
     copies = None if make_copies is None else make_copies()
@@ -121,5 +121,7 @@ def _search_all(
     if copies is not None and len(copies.source) >= _FEWEST_COPIES:
         crowd = crowd_of_look_alikes(evidence, len(rows))
         shot = join_units(len(rows), evidence.pairs[copies_beyond_doubt(evidence, crowd)])
-        met = meet_sources(copies, centred_rows(copies.embeddings, centre), index, rows, thumbnails, crowd, shot)
+        met = meet_sources(
+            copies, unit_rows(copies.embeddings - centre, centered=False), index, rows, thumbnails, crowd, shot
+        )
     return Search(centre, candidates, evidence, met)

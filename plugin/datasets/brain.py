@@ -146,12 +146,13 @@ def check_free(view: Collection, key: str) -> None:
         DataError: Somebody else's brain run has the name.
     """
     dataset = dataset_of(view)
-    if dataset.has_brain_run(key) and not _is_ours(dataset, key):
+    if dataset.has_brain_run(key) and not is_ours(dataset, key):
         raise DataError(
             f"the brain run '{key}' of '{dataset.name}' was not made by Winnow, so it is not overwritten. "
             f"Rename it first: dataset.rename_brain_run('{key}', 'NAME')."
         )
 
 
-def _is_ours(dataset: fo.Dataset, key: str) -> bool:
+def is_ours(dataset: fo.Dataset, key: str) -> bool:
+    """Whether a brain run was made by Winnow."""
     return hasattr(dataset.get_brain_info(key).config, _OURS)

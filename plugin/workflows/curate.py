@@ -12,6 +12,7 @@ import numpy as np
 
 from ..cluster.params import ClusterParams
 from ..datasets.samples import read_samples
+from ..datasets.similarity_indexes import check_index
 from ..datasets.views import Collection, dataset_of
 from ..errors import DataError, WinnowError
 from ..failures import Failure
@@ -39,6 +40,8 @@ class CurateParams(ClusterParams):
         split_field: Field of the splits, or "tags"; None = detected.
         preset: Of the training: "probe" or "quick".
         output: Folder of the classifier; None = below Winnow's home.
+        neighbors: Brain key of a similarity index in a vector database, for duplicates, leaks and label issues (of one
+            label an image); None = this machine finds neighbours itself.
         seed: Of everything random.
         cluster, store: Which machines embed and predict, see `ClusterParams`; the rest is done on this one.
     """
@@ -47,6 +50,7 @@ class CurateParams(ClusterParams):
     split_field: str | None = None
     preset: str = "quick"
     output: Path | str | None = None
+    neighbors: str | None = None
     seed: int = 0
 
 
@@ -159,10 +163,12 @@ def curate(
 
     Raises:
         DataError, FieldError: See `embed_collection`.
+        DataError, MissingPartError: The similarity index cannot be used, see `score_pairs`.
         DataError, ClassifierError: See `train.check_params`.
     """
     check_params(view, _train_params(params))
     several = field_of_several(view, params.label_field)
+    told = check_index(view, params.neighbors)
     watch = _Stopwatch()
     embedded = embed_collection(
         view,
@@ -173,7 +179,7 @@ def curate(
     )
     samples = embedded.samples
     watch.lap("embeddings")
-    pairs = score_pairs(view, embedded, None, progress)
+    pairs = score_pairs(view, embedded, None, progress, neighbors=params.neighbors)
     duplicates = report_duplicates(view, embedded, pairs, DuplicateParams())
     watch.lap("duplicates")
     leaks = (
@@ -210,7 +216,7 @@ def curate(
         evaluation=evaluation,
         no_classifier=reason,
         seconds=watch.seconds,
-        notes=samples.notes,
+        notes=(*samples.notes, *told),
     )
 
 
@@ -222,7 +228,9 @@ def _judge_labels(
     params: CurateParams,
     progress: Progress,
 ) -> LabelIssueReport | MultiLabelIssueReport:
-    issue_params = LabelIssueParams(label_field=params.label_field, seed=params.seed)
+    issue_params = LabelIssueParams(
+        label_field=params.label_field, neighbors=None if several else params.neighbors, seed=params.seed
+    )
     if several:
         return find_multi_label_issues(view, several, issue_params, progress)
     return report_label_issues(view, embedded, groups, issue_params, progress)

@@ -17,6 +17,7 @@ from ..datasets.fields import Kind as FieldKind
 from ..datasets.fields import check_value_field, write_values
 from ..datasets.group_views import DUPLICATES_VIEW, save_group_view
 from ..datasets.samples import Samples
+from ..datasets.similarity_indexes import check_index
 from ..datasets.views import Collection
 from ..failures import Failure
 from ..progress import Progress, silent
@@ -45,6 +46,8 @@ class DuplicateParams:
         label_field: Field of the labels, which should not differ within a group; None = detected.
         keep: Which member of a group is its keeper, see `keepers.POLICIES`; a later one decides between equals.
         keep_paths: Folders whose files are kept before all others, the first one first.
+        neighbors: Brain key of a similarity index in a vector database that proposes which images are near; None = this
+            machine compares them itself.
     """
 
     vectors: VectorParams = field(default_factory=VectorParams)
@@ -56,6 +59,7 @@ class DuplicateParams:
     label_field: str | None = None
     keep: tuple[str, ...] = DEFAULT_KEEP
     keep_paths: tuple[str, ...] = ()
+    neighbors: str | None = None
 
     def __post_init__(self) -> None:
         check_keep(self.keep)
@@ -158,10 +162,19 @@ def find_duplicates(
 
     Raises:
         DataError, FieldError: See `embed_collection`.
+        DataError, MissingPartError: The similarity index cannot be used, see `score_pairs`.
     """
     check_fields(view, params)
-    embedded = embed_collection(view, params.vectors, label_field=params.label_field, progress=progress)
-    return report_duplicates(view, embedded, score_pairs(view, embedded, params.threshold, progress), params)
+    notes = check_index(view, params.neighbors)
+    embedded = embed_collection(
+        view,
+        params.vectors,
+        label_field=params.label_field,
+        on_disk=params.neighbors is not None,
+        progress=progress,
+    )
+    pairs = score_pairs(view, embedded, params.threshold, progress, neighbors=params.neighbors)
+    return report_duplicates(view, embedded, pairs, params, notes)
 
 
 def check_fields(view: Collection, params: DuplicateParams) -> None:
@@ -175,9 +188,13 @@ def check_fields(view: Collection, params: DuplicateParams) -> None:
 
 
 def report_duplicates(
-    view: Collection, embedded: Embedded, pairs: DuplicatePairs, params: DuplicateParams
+    view: Collection,
+    embedded: Embedded,
+    pairs: DuplicatePairs,
+    params: DuplicateParams,
+    notes: tuple[str, ...] = (),
 ) -> DuplicateReport:
-    """Write what scored pairs say about duplicates."""
+    """Write what scored pairs say about duplicates; `notes` are passed on to the user."""
     samples = embedded.samples
     groups = group_duplicates(pairs, len(samples))
     keepers = choose_keepers(groups, samples, embedded.preprocessing, params.keep, params.keep_paths)
@@ -197,7 +214,8 @@ def report_duplicates(
         role_field=params.role_field,
         roles=(KEEPER, COPY),
     )
-    report = DuplicateReport(samples, pairs, groups, keepers, kept, embedded.failures, (note,) if note else ())
+    notes = (*notes, note) if note else notes
+    report = DuplicateReport(samples, pairs, groups, keepers, kept, embedded.failures, notes)
     flagged = pairs.flagged
     runs.save_run(
         view,

@@ -14,6 +14,7 @@ from ..datasets.fields import check_label_attribute, check_value_field, write_va
 from ..datasets.patch_values import write_patch_values
 from ..datasets.patches import Patches, label_path, read_patches
 from ..datasets.runs import add_fields
+from ..datasets.similarity_indexes import KEY, check_backend, register_in_database
 from ..datasets.views import Collection
 from ..errors import DataError
 from ..failures import Failure
@@ -21,7 +22,7 @@ from ..progress import Progress, silent
 from ..vision.preprocessing import Preprocessing
 from .job_rates import timed
 from .patch_vectors import PATCHES_RUN, WHOLE_IMAGES, chosen_patches, embed_boxes
-from .vectors import RUN, VectorParams, embed_collection
+from .vectors import RUN, Embedded, VectorParams, embed_collection
 from .wording import counted, failure_lines
 
 _MOST_SIMILAR = 160_000  # beyond it, the index would keep fewer than 50 numbers an image
@@ -37,12 +38,15 @@ class EmbedParams(VectorParams):
         vector_field: Field to write the vectors to (for patches: attribute of the detections); None = they stay in
             the cache.
         similarity: Let the App sort by similarity with these vectors.
+        index: Vector database that they are put into for that, by FiftyOne's name, such as "lancedb" or "pgvector";
+            other jobs can take neighbours from there. None = FiftyOne's own index.
         projection: How the Embeddings panel lays them out: "pca" (at once), "tsne" or "umap" (minutes); "none" = not.
     """
 
     patches_field: str = WHOLE_IMAGES
     vector_field: str | None = None
     similarity: bool = True
+    index: str | None = None
     projection: str = "pca"
 
     def __post_init__(self) -> None:
@@ -111,12 +115,17 @@ def compute_embeddings(
     Raises:
         DataError: Nothing can be read, the collection does not hold images, or a brain key is taken.
         FieldError: The vector field is taken, or the patches field holds no detections.
-        MissingPartError: The projection needs a package that is not installed.
+        DataError: The vector database does not answer, or is to take patches.
+        MissingPartError: The projection or the database needs a package that is not installed.
     """
     check_installed(params.projection)
     patches_field = chosen_patches(view, params.patches_field)
     keys = brain.BrainKeys(patches_field)
-    if params.similarity:
+    if params.index is not None:
+        if patches_field:
+            raise DataError("vectors of patches are not put into a vector database; leave out `index`.")
+        check_backend(view, params.index)
+    elif params.similarity:
         brain.check_free(view, keys.similarity)
     if params.projection != "none":
         brain.check_free(view, keys.points)
@@ -128,19 +137,20 @@ def compute_embeddings(
 def _embed_images(view: Collection, params: EmbedParams, keys: brain.BrainKeys, progress: Progress) -> EmbedReport:
     if params.vector_field:
         check_value_field(view, params.vector_field, kind="vector")
-    embedded = embed_collection(view, params, thumbnails=False, progress=progress)
+    embedded = embed_collection(view, params, thumbnails=False, on_disk=params.index is not None, progress=progress)
     ids = embedded.samples.ids
     if params.vector_field:
         write_values(view, params.vector_field, ids, embedded.vectors, kind="vector")
         add_fields(view, RUN, [params.vector_field])
     shown = _Shown(view, keys, ids, None, embedded.vectors)
+    registered = () if params.index is None else (_put_into_database(view, embedded, params, params.index, progress),)
     return EmbedReport(
         images=len(ids),
         computed=embedded.computed,
         width=embedded.backbone.width,
         preprocessing=embedded.preprocessing.to_dict(),
         failures=embedded.failures,
-        notes=(*_range_note(embedded.preprocessing), *_show_in_app(shown, params, progress)),
+        notes=(*_range_note(embedded.preprocessing), *registered, *_show_in_app(shown, params, progress)),
     )
 
 
@@ -186,7 +196,7 @@ def _range_note(preprocessing: Preprocessing) -> Iterator[str]:
 
 def _show_in_app(shown: _Shown, params: EmbedParams, progress: Progress) -> Iterator[str]:
     """Register the vectors with FiftyOne's brain, and say what the App can do with them now."""
-    if params.similarity:
+    if params.similarity and params.index is None:
         yield _register_similarity(shown, progress)
     if params.projection != "none":
         progress("points", 0, 1)
@@ -196,6 +206,26 @@ def _show_in_app(shown: _Shown, params: EmbedParams, progress: Progress) -> Iter
         yield f"Embeddings panel: choose `{shown.keys.points}`."
 
 
+def _put_into_database(
+    view: Collection, embedded: Embedded, params: EmbedParams, backend: str, progress: Progress
+) -> str:
+    """Put the vectors into a vector database, and say what can be done with them there."""
+    added, gone = register_in_database(
+        view,
+        backend,
+        embedded.samples.ids,
+        embedded.vectors,
+        embedded.space,
+        anew=params.verify,
+        progress=progress,
+    )
+    removed = f", {gone:,} of samples that are gone were removed" if gone else ""
+    return (
+        f"{counted(added, 'vector')} put into {backend}{removed}: choose `{KEY}` to sort by similarity; "
+        f"`--neighbors {KEY}` finds duplicates, leaks and label issues with it."
+    )
+
+
 def _register_similarity(shown: _Shown, progress: Progress) -> str:
     """Register the vectors, or leave it out where FiftyOne's index could hold too little of them; say which."""
     keys, count = shown.keys, len(shown.vectors)
@@ -203,7 +233,8 @@ def _register_similarity(shown: _Shown, progress: Progress) -> str:
         brain.forget(shown.view, keys.similarity)
         return (
             f"Sort by similarity is left out: FiftyOne's index is fit for {_MOST_SIMILAR:,} vectors, these are "
-            f"{count:,}. Run this job on a view to sort within it."
+            f"{count:,}. Run this job on a view to sort within it, or put them into a vector database: `winnow embed "
+            "TARGET --index lancedb` (or pgvector, ...)."
         )
     progress("similarity", 0, 1)
     kept = brain.register_similarity(shown.view, keys, shown.sample_ids, shown.vectors, shown.label_ids)

@@ -34,12 +34,12 @@ _ENOUGH = 32  # images, for a measurement that means something
 _RUNS_KEPT, _SETTINGS_KEPT = 5, 200
 # What a job's time depends on beside the number of images; a setting that is missing here changes little.
 _MATTERS: dict[str, tuple[str, ...]] = {
-    "compute_embeddings": ("backbone", "image_size", "projection", "patches_field"),
-    "find_duplicates": ("vectors.backbone", "vectors.image_size"),
-    "find_leaks": ("vectors.backbone", "vectors.image_size"),
+    "compute_embeddings": ("backbone", "image_size", "projection", "patches_field", "index"),
+    "find_duplicates": ("vectors.backbone", "vectors.image_size", "neighbors"),
+    "find_leaks": ("vectors.backbone", "vectors.image_size", "neighbors"),
     "split_dataset": ("vectors.backbone", "vectors.image_size"),
     "find_label_issues": (
-        "vectors.backbone", "vectors.image_size", "measure_cleaning", "fine_tune", "patches_field",
+        "vectors.backbone", "vectors.image_size", "measure_cleaning", "fine_tune", "patches_field", "neighbors",
     ),
     "train_classifier": ("preset", "patches_field"),
     "apply_classifier": ("classifier", "patches_field"),

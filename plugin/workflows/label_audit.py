@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..curation.class_names import NameClash, audit_class_names, merged_classes
 from ..curation.cleaning import CleaningWorth, price_cleaning
 from ..curation.label_issues import LabelIssues, Sensitivity, find_label_issues
 from ..curation.label_report import LabelReport, report_labels
+from ..curation.nearest_rows import MakeNearest
 from ..curation.outliers import Outliers, find_outliers
 from ..curation.verdicts import AMBIGUOUS, ODD, VERDICTS, verdicts
 from ..datasets.samples import Samples
@@ -90,6 +92,7 @@ def audit_labels(
     sensitivity: Sensitivity,
     measure_cleaning: bool,
     seed: int,
+    nearest_of: Callable[[np.ndarray], MakeNearest] | None = None,
     progress: Progress,
 ) -> tuple[LabelIssues, LabelAudit]:
     """Judge labels, those of classes whose names differ only in writing as one class, and what is found beside them.
@@ -104,6 +107,7 @@ def audit_labels(
         sensitivity: Where to cut, see `find_label_issues`.
         measure_cleaning: Measure what cleaning would be worth, too.
         seed: Of everything random.
+        nearest_of: What knows the images' neighbours, see `find_label_issues`.
         progress: Told along the way.
 
     Returns:
@@ -125,6 +129,7 @@ def audit_labels(
         confirmed=confirmed,
         sensitivity=sensitivity,
         seed=seed,
+        nearest_of=nearest_of,
         progress=progress,
     )
     issues = replace(issues, is_issue=issues.is_issue & ~unsure)

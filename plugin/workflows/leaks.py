@@ -17,6 +17,7 @@ from ..datasets import runs
 from ..datasets.fields import check_value_field, write_values
 from ..datasets.group_views import LEAKS_VIEW, save_group_view
 from ..datasets.samples import Samples
+from ..datasets.similarity_indexes import check_index
 from ..datasets.views import Collection
 from ..errors import DataError
 from ..failures import Failure
@@ -48,6 +49,8 @@ class LeakParams:
         group_field: Field for the number of an image's leak: images that leak into each other, over several steps too.
         label_field: Field of the labels, for what leakage adds to the accuracy; None = detected.
         threshold: Score in 0..1 from which a pair counts; None = automatic.
+        neighbors: Brain key of a similarity index in a vector database that proposes which images are near; None = this
+            machine compares them itself.
     """
 
     vectors: VectorParams = field(default_factory=VectorParams)
@@ -58,6 +61,7 @@ class LeakParams:
     group_field: str = "leak_group"
     label_field: str | None = None
     threshold: float | None = None
+    neighbors: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,24 +174,36 @@ def find_leaks(view: Collection, params: LeakParams = LeakParams(), progress: Pr
 
     Raises:
         DataError: The collection has no two splits.
+        DataError, MissingPartError: The similarity index cannot be used, see `score_pairs`.
         FieldError: See `embed_collection`; a field of `group_by` can't tell groups.
     """
     check_value_field(view, params.score_field, kind="float")
     check_value_field(view, params.kind_field, kind="str")
     check_value_field(view, params.group_field, kind="int")
     check_groups(view, params.group_by)
+    notes = check_index(view, params.neighbors)
     embedded = embed_collection(
-        view, params.vectors, label_field=params.label_field, split_field=params.split_field, progress=progress
+        view,
+        params.vectors,
+        label_field=params.label_field,
+        split_field=params.split_field,
+        on_disk=params.neighbors is not None,
+        progress=progress,
     )
     check_splits(embedded.samples)
-    pairs = score_pairs(view, embedded, params.threshold, progress)
-    return report_leaks(view, embedded, pairs, params, progress)
+    pairs = score_pairs(view, embedded, params.threshold, progress, neighbors=params.neighbors)
+    return report_leaks(view, embedded, pairs, params, progress, notes)
 
 
 def report_leaks(
-    view: Collection, embedded: Embedded, pairs: DuplicatePairs, params: LeakParams, progress: Progress = silent
+    view: Collection,
+    embedded: Embedded,
+    pairs: DuplicatePairs,
+    params: LeakParams,
+    progress: Progress = silent,
+    notes: tuple[str, ...] = (),
 ) -> LeakReport:
-    """Write what scored pairs and groups say about leaks."""
+    """Write what scored pairs and groups say about leaks; `notes` are passed on to the user."""
     samples = embedded.samples
     across = cross_split_pairs(pairs, samples.splits)
     groups = dict(zip(params.group_by, read_groups(view, samples, params.group_by), strict=True))
@@ -203,7 +219,7 @@ def report_leaks(
         report,
         price=price_of(embedded, leaked, progress=progress),
         proposals=tuple(name for name in proposed_groups(samples) if name not in groups),
-        notes=(note,) if note else (),
+        notes=(*notes, *([note] if note else [])),
     )
     flagged = across.flagged
     runs.save_run(

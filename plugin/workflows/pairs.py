@@ -13,10 +13,12 @@ import numpy as np
 from ..curation.duplicates import DuplicatePairs, judge
 from ..curation.exact import find_exact_copies
 from ..curation.made_copies import Copies
+from ..curation.nearest_rows import MakeNearest, RowsInMemory
 from ..curation.search import search
 from ..curation.steps import not_kept
 from ..datasets.decisions import read_decisions
 from ..datasets.samples import Samples
+from ..datasets.similarity_indexes import database_indexes
 from ..datasets.views import Collection, view_key
 from ..progress import Progress, silent
 from ..vision.backbones import Backbone
@@ -24,6 +26,8 @@ from ..vision.copies import embed_copies
 from ..vision.matching import features_of_files, match_images
 from ..vision.pixels import pixel_digests
 from ..vision.preprocessing import Preprocessing
+from ..vision.scratch import rows_of
+from .neighbor_sources import neighbors_from
 from .pair_memory import Matched, PairMemory, Remembered, RememberingVerifier
 from .vectors import Embedded
 
@@ -34,7 +38,12 @@ _COLUMNS = ("path_a", "path_b", "split_a", "split_b", "score", "flagged")
 
 
 def score_pairs(
-    view: Collection, embedded: Embedded, threshold: float | None, progress: Progress = silent
+    view: Collection,
+    embedded: Embedded,
+    threshold: float | None,
+    progress: Progress = silent,
+    *,
+    neighbors: str | None = None,
 ) -> DuplicatePairs:
     """Score a collection's pairs. Duplicates and leaks start from the same pairs, so that they never disagree.
 
@@ -43,6 +52,10 @@ def score_pairs(
         embedded: Its images.
         threshold: Score from which a pair counts; None = automatic.
         progress: Told along the way.
+        neighbors: Brain key of the similarity index that proposes near images; None = they are found here.
+
+    Raises:
+        DataError, MissingPartError: The index cannot be used, see `datasets.similarity_neighbors`.
     """
     samples = embedded.samples
     splits = samples.splits if samples.split_source is not None else None
@@ -52,10 +65,14 @@ def score_pairs(
         lambda rows: pixel_digests(samples.paths[rows], embedded.preprocessing),
     )
     rows = exact.stand_ins(splits)
-    space = f"{embedded.backbone.weights_hash} {embedded.preprocessing.hash()}"
+    # What a database has proposed is its own word: it is not to pass for what was found here.
+    space = embedded.space
+    if neighbors is not None:
+        space += f" {neighbors} {database_indexes(view).get(neighbors)}"
+    vectors = _at(embedded.vectors, rows)
     pairs = score_images(
         samples.paths[rows],
-        _at(embedded.vectors, rows),
+        vectors,
         _at(embedded.thumbnails, rows),
         None if splits is None else splits[rows],
         backbone=embedded.backbone,
@@ -63,6 +80,7 @@ def score_pairs(
         threshold=threshold,
         memory=PairMemory(view_key(view), space),
         digests=embedded.digests[rows],
+        make_nearest=neighbors_from(view, neighbors, samples.ids[rows], vectors),
         progress=progress,
     )
     pairs = exact.hand_on(pairs, splits)
@@ -71,7 +89,7 @@ def score_pairs(
 
 def _at(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Return these rows; the array itself where they are all, since a copy of a million vectors takes gigabytes."""
-    return array if len(rows) == len(array) else array[rows]
+    return array if len(rows) == len(array) else rows_of(array, rows)
 
 
 def score_images(
@@ -85,6 +103,7 @@ def score_images(
     threshold: float | None = None,
     memory: PairMemory | None = None,
     digests: np.ndarray | None = None,
+    make_nearest: MakeNearest = RowsInMemory,
     progress: Progress = silent,
 ) -> DuplicatePairs:
     """Score the pairs of n files, fitted to copies of some of them, and settled by keypoints where they are large.
@@ -99,6 +118,7 @@ def score_images(
         threshold: Score that counts as a near-duplicate; None = the automatic one.
         memory: What earlier searches found, which this one adds to; None = none.
         digests: (n, 32) uint8 of the files' bytes, by which the memory knows them; None = there is no memory.
+        make_nearest: What knows the neighbours of the vectors.
         progress: Told after each block.
     """
     features = features_of_files(paths, preprocessing)
@@ -124,6 +144,7 @@ def score_images(
         thumbnails,
         splits,
         make_copies=make_copies,
+        make_nearest=make_nearest,
         known=known.search,
         new=known.new,
         progress=progress,

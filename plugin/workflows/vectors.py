@@ -81,6 +81,11 @@ class Embedded:
     backbone: Backbone
     preprocessing: Preprocessing
 
+    @property
+    def space(self) -> str:
+        """What the vectors depend on beside the files."""
+        return f"{self.backbone.weights_hash} {self.preprocessing.hash()}"
+
 
 def embed_collection(
     view: Collection,
@@ -90,15 +95,20 @@ def embed_collection(
     split_field: str | None = None,
     need_labels: bool = False,
     thumbnails: bool = True,
+    on_disk: bool = False,
     progress: Progress = silent,
 ) -> Embedded:
     """Read a collection, embed it, mark the samples that could not be read, and remember how it was done.
+
+    `on_disk`: the vectors are memory-mapped, see `embed_images`.
 
     Raises:
         DataError, FieldError: See `datasets.samples.read_samples`; also where no image can be read.
     """
     samples = read_samples(view, label_field, split_field, need_labels=need_labels)
-    made = embed_files(view, RUN, samples.ids, samples.paths, params, thumbnails=thumbnails, progress=progress)
+    made = embed_files(
+        view, RUN, samples.ids, samples.paths, params, thumbnails=thumbnails, on_disk=on_disk, progress=progress
+    )
     failures = made.found.failures
     mark_failures(view, {failure.id: failure.reason for failure in failures})
     check_any(made.found.ids, failures, "images")
@@ -144,6 +154,7 @@ def embed_files(
     *,
     boxes: np.ndarray | None = None,
     thumbnails: bool = False,
+    on_disk: bool = False,
     progress: Progress = silent,
 ) -> Vectors:
     """Embed files, or boxes in them.
@@ -151,7 +162,7 @@ def embed_files(
     Args:
         view: Whose files they are.
         key: Run that remembers how it was done: a grown dataset is prepared as it was, so that it keeps its cache.
-        ids, paths, boxes, thumbnails, progress: See `vision.embeddings.embed_images`.
+        ids, paths, boxes, thumbnails, on_disk, progress: See `vision.embeddings.embed_images`.
         params: How images become vectors.
     """
     backbone = backbone_of(params.backbone)
@@ -183,6 +194,7 @@ def embed_files(
             thumbnails=thumbnails,
             storage=params.storage,
             verify=params.verify and not params.cluster,  # workers have read every file
+            on_disk=on_disk,
             progress=progress,
         )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.brain as fob
 import fiftyone.operators as foo
 import pytest
 from fiftyone.operators.executor import ExecutionContext, Executor
@@ -58,6 +59,22 @@ def test_splits_found_in_a_field_come_first(colours: fo.Dataset) -> None:
 
     assert form["split_field"]["type"]["values"] == ["split", "tags", "folders"]
     assert form["split_field_note"]["view"]["label"] == "Splits: train 30 · validation 12"
+
+
+def test_neighbours_are_offered_from_indexes_in_a_vector_database(
+    colours: fo.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("lancedb")
+    monkeypatch.setitem(fob.brain_config.similarity_backends["lancedb"], "uri", str(tmp_path))
+    before = form_of("find_duplicates", colours, more_settings=True)
+    fob.compute_similarity(colours, embeddings=False, brain_key="far", backend="lancedb")
+
+    form = form_of("find_duplicates", colours, more_settings=True)
+
+    assert "neighbors" not in before
+    assert form["neighbors"]["type"]["values"] == ["", "far"]
+    assert [each["label"] for each in form["neighbors"]["view"]["choices"]] == ["this machine", "far: lancedb"]
+    assert form_of("compute_embeddings", colours)["index"]["type"]["values"] == ["", "lancedb"]
 
 
 def test_number_of_images_follows_the_selection(colours: fo.Dataset) -> None:

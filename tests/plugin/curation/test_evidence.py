@@ -63,7 +63,7 @@ def test_a_mirrored_copy_is_a_candidate_and_is_told_apart(garments: Garments, mi
 def test_candidates_of_other_images_are_among_those_known(garments: Garments) -> None:
     rows = unit_rows(garments.embeddings)
 
-    pairs = Candidates(rows[10:], garments.thumbnails[10:]).of(rows[:10], garments.thumbnails[:10])
+    pairs = Candidates(rows[10:], garments.thumbnails[10:]).of(rows[:10], rows[:10], garments.thumbnails[:10])
 
     assert set(pairs[:, 0]) == set(range(10))
     assert pairs[:, 1].max() < len(rows) - 10

@@ -1,0 +1,45 @@
+"""Rows of length 1 around a centre: all of them in memory, or made from a file when they are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from .neighbors import unit_rows
+
+
+@dataclass(frozen=True, eq=False)
+class CentredRows:
+    """Rows of length 1 that are made when they are asked for, so that vectors in a file never lie in memory all.
+
+    Attributes:
+        vectors: (n, d) float32; may be memory-mapped.
+        centre: (d,) float32. What is subtracted from them.
+    """
+
+    vectors: np.ndarray
+    centre: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Return (m, d) float32 rows of length 1; an all-zero row stays zero.
+
+        Raises:
+            ValueError: A value that is not finite.
+        """
+        return unit_rows(np.asarray(self.vectors[rows]) - self.centre, centered=False)
+
+
+Rows: TypeAlias = np.ndarray | CentredRows
+"""(n, d) float32 rows of length 1: an array, or what makes them when they are asked for."""
+
+
+def rows_around(embeddings: np.ndarray, centre: np.ndarray) -> Rows:
+    """Return (n, d) embeddings as rows of length 1 around a (d,) centre: those in a file stay there."""
+    if isinstance(embeddings, np.memmap):
+        return CentredRows(embeddings, centre)
+    return unit_rows(embeddings - centre, centered=False)
