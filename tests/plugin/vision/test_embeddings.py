@@ -61,7 +61,7 @@ def test_each_image_has_its_row(embed: Embed, paths: list[str], tiny_vit: Backbo
 def by_processes(tiny_vit: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a process read, for an engine beside which processes may."""
     engine = TorchEngine(tiny_vit.network, tiny_vit.input, "cpu")
-    monkeypatch.setattr("winnow.plugin.vision.embeddings.engine_for", lambda *_: engine)
+    monkeypatch.setattr("winnow.plugin.vision.embeddings.engine_of", lambda *_: engine)
     monkeypatch.setenv("WINNOW_READERS", "1")
 
 

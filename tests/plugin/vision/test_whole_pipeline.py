@@ -77,7 +77,7 @@ def test_vectors_are_those_of_each_file_alone(
         for module in (ahead, pipeline):
             patch.setattr(module, "available_cores", lambda: cores)
         if on_torch:
-            patch.setattr("winnow.plugin.vision.embeddings.engine_for", lambda *_: alone)
+            patch.setattr("winnow.plugin.vision.embeddings.engine_of", lambda *_: alone)
         paths = write(Path(folder), images, rng)
         order = rng.permutation(len(paths))
 
