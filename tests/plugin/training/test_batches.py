@@ -65,8 +65,9 @@ def test_processes_share_each_batch(stripes: LabelledImages, preprocessing: Prep
 def test_processes_read_the_same_batches_as_threads(
     stripes: LabelledImages, preprocessing: Preprocessing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = training_set(stripes, 2)
-    data.paths[5] = str(tmp_path / "gone.png")
+    paths = stripes.paths.copy()
+    paths[5] = str(tmp_path / "gone.png")
+    data = replace(training_set(stripes, 2), paths=paths)
     expected = list(read_batches(data, preprocessing, RECIPE, start=0))
 
     monkeypatch.setenv("WINNOW_READERS", "1")
