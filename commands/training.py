@@ -7,7 +7,7 @@ from typing import Any
 from .. import options as opt
 from ..plugin.progress import Progress
 from ..plugin.training.processes import leading
-from ..terminal import Report, run_job
+from ..terminal import Report, run_job, shown_errors
 from .arguments import given_options, open_collection, root_of
 from .recipe_options import takes_recipe
 
@@ -49,7 +49,7 @@ def train(
         params = TrainParams(**given, changes=RecipeChanges(**changes), train_on_leaks=train_on_leaks)
         return train_classifier(open_collection(target, label_delimiter, group_slice), params, progress)
 
-    with leading() as leads:
+    with shown_errors(as_json=json, debug=debug), leading() as leads:
         if leads:
             run_job(job, as_json=json, debug=debug)
 
