@@ -22,7 +22,13 @@ Json = Annotated[bool, typer.Option("--json", help="End stdout with one line of 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 GroupSlice = Annotated[str | None, typer.Option("--slice", help="Slice of a grouped dataset.")]
 Delimiter = Annotated[str | None, typer.Option("--label-delimiter", help="What separates several labels in a table.")]
-LabelField = Annotated[str | None, typer.Option("--label-field", help="Classification field with the labels.")]
+LabelField = Annotated[
+    str | None,
+    typer.Option(
+        "--label-field",
+        help="Classification field with the labels. One whose labels have a confidence is not taken for it unasked.",
+    ),
+]
 SplitField = Annotated[str | None, typer.Option("--split-field", help="Field with the split, or 'tags'.")]
 PredictionField = Annotated[str | None, typer.Option("--prediction-field", help="Field of the predictions.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Same seed, same result.")]

@@ -16,7 +16,7 @@ from ..plugin.datasets.multi_labels import multi_label_fields
 from ..plugin.datasets.patches import label_path, patch_fields, shown_patches
 from ..plugin.datasets.predictions import prediction_fields
 from ..plugin.datasets.runs import list_runs
-from ..plugin.datasets.samples import label_fields
+from ..plugin.datasets.samples import classification_fields, label_fields
 from ..plugin.datasets.split_names import NEVER_ASSUMED, read_splits, split_sources
 from ..plugin.datasets.views import check_images, image_slices, one_slice
 from ..plugin.errors import TargetError
@@ -107,7 +107,7 @@ class Form:
         """Offer the fields of one label an image, then those of several, and say how many classes the chosen has."""
         name = "label_field"
         lists = multi_label_fields(self.view)
-        offered = [*label_fields(self.view), *lists]
+        offered = list(dict.fromkeys([*label_fields(self.view), *classification_fields(self.view)])) + lists
         if not offered:
             self.problem(
                 name + "_problem",

@@ -1,7 +1,8 @@
 """The code blocks of README.md and docs/, as the tests read them.
 
 A block is python, yaml, json, text (what a command prints; not checked) or, without a language, a shell. A python block
-that cannot be executed here stands below a comment that says why, `<!-- not run: REASON -->`.
+that does not run with the others of its page stands below a comment that says which test runs it, and why:
+`<!-- run by tests/FILE: REASON -->`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from winnow.plugin.datasets.group_views import DUPLICATES_VIEW, LABEL_ISSUES_VIEW, LEAKS_VIEW, PATCH_ISSUES_VIEW
 
@@ -20,7 +22,7 @@ LANGUAGES = ("", "python", "yaml", "json", "text")
 
 _SAVED_VIEWS = (DUPLICATES_VIEW, LEAKS_VIEW, LABEL_ISSUES_VIEW, PATCH_ISSUES_VIEW)
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-_EXEMPT = re.compile(r"<!-- not run: .+ -->\n*\Z")
+_RUN_BY = re.compile(r"<!-- run by (\S+): .+ -->\n*\Z")
 _INLINE = re.compile(r"`(winnow [a-z][^`\n]*(?:\n[^`\n]*)?)`")
 
 
@@ -33,14 +35,14 @@ class Block:
         line: Number of its first line of code.
         language: As written after the fence; empty = a shell.
         code: Its text.
-        runs: Whether it is to be executed: no comment above it says otherwise.
+        run_by: The test that executes it; empty = with the other blocks of its page.
     """
 
     page: str
     line: int
     language: str
     code: str
-    runs: bool
+    run_by: str
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -55,7 +57,7 @@ def blocks(page: Path) -> list[Block]:
             line=text[: match.start()].count("\n") + 2,
             language=match[2],
             code=match[3],
-            runs=not _EXEMPT.search(text[: match.start()]),
+            run_by=found[1] if (found := _RUN_BY.search(text[: match.start()])) else "",
         )
         for match in _FENCE.finditer(text)
     ]
@@ -64,6 +66,16 @@ def blocks(page: Path) -> list[Block]:
 def all_blocks(*languages: str) -> list[Block]:
     """Return the blocks of all pages in these languages."""
     return [block for page in PAGES for block in blocks(page) if block.language in languages]
+
+
+def run_by(test: Path) -> list[Block]:
+    """Return the blocks that a test is to execute."""
+    return [block for block in all_blocks("python") if block.run_by == test.relative_to(ROOT).as_posix()]
+
+
+def execute(block: Block, names: dict[str, Any]) -> None:
+    """Execute a block of Python; an error's traceback shows its place on the page."""
+    exec(compile("\n" * (block.line - 1) + block.code, ROOT / block.page, "exec"), names)
 
 
 def shell_commands(block: Block) -> Iterator[list[str]]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,18 @@ import yaml
 from PIL import Image
 
 import winnow
-from tests.doc_blocks import LANGUAGES, PAGES, ROOT, Block, all_blocks, blocks, inline_commands, shell_commands
+from tests.doc_blocks import (
+    LANGUAGES,
+    PAGES,
+    ROOT,
+    Block,
+    all_blocks,
+    blocks,
+    execute,
+    inline_commands,
+    run_by,
+    shell_commands,
+)
 from winnow.__main__ import app
 from winnow.plugin.training.recipe import read_recipe
 
@@ -36,7 +46,7 @@ OTHERS = ("pip", "fiftyone", "export", "curl", "git", "cd", "ray")
 
 
 def python_pages() -> list[Path]:
-    return [page for page in PAGES if any(each.language == "python" and each.runs for each in blocks(page))]
+    return [page for page in PAGES if any(each.language == "python" and not each.run_by for each in blocks(page))]
 
 
 @pytest.fixture(scope="module")
@@ -101,19 +111,34 @@ def test_python_of_a_page_runs_from_top_to_bottom(page: Path, dataset: fo.Datase
     names: dict[str, Any] = {"__name__": "page"}
 
     for block in blocks(page):
-        if block.language == "python" and block.runs:
-            lines = "\n" * (block.line - 1) + block.code
-            exec(compile(lines, page, "exec"), names)
+        if block.language == "python" and not block.run_by:
+            execute(block, names)
 
 
-def test_python_that_is_not_run_names_what_exists() -> None:
-    for block in all_blocks("python"):
-        for call in (node for node in ast.walk(ast.parse(block.code)) if isinstance(node, ast.Call)):
-            if (name := public_name(call)) is not None:
-                parameters = [each for each in call.args if not isinstance(each, ast.Starred)]
-                named = {each.arg: None for each in call.keywords if each.arg}
-                assert name in winnow.__all__, f"{block}: there is no winnow.{name}"
-                inspect.signature(getattr(winnow, name)).bind_partial(*parameters, **named)
+def test_python_of_the_loop_runs_while_somebody_labels(dataset: fo.Dataset) -> None:
+    import fiftyone as fo
+
+    wanted = dict(zip(*dataset.values(["id", "filepath"]), strict=True))
+    dataset.set_field("ground_truth", None).save("ground_truth")
+    dataset.delete_sample_field("split")  # nothing has been done with these images yet
+    names: dict[str, Any] = {"__name__": "page", "winnow": winnow, "dataset": dataset}
+    # The page of loops begins one, and README goes on with it.
+    for block in sorted(run_by(Path(__file__)), key=lambda block: block.page, reverse=True):
+        for part in re.split(r"^\.\.\.$", block.code, flags=re.MULTILINE):
+            execute(replace(block, code=part), names)
+            for view in (name for name in dataset.list_saved_views() if name.startswith("loop: label")):
+                asked = dataset.load_saved_view(view).values("id")
+                labels = {key: fo.Classification(label=Path(wanted[key]).parent.name) for key in asked}
+                dataset.set_values("ground_truth", labels, key_field="id")
+
+    rounds = winnow.run_loop(dataset, winnow.LoopParams()).summary()["rounds"]
+    assert [each["round"] for each in rounds] == [1, 2]
+
+
+def test_python_that_another_test_runs_is_run_by_it() -> None:
+    files = {block.run_by for block in all_blocks("python") if block.run_by}
+
+    assert all("run_by(Path(__file__))" in (ROOT / file).read_text("utf-8") for file in files)
 
 
 def test_yaml_is_a_recipe(tmp_path: Path) -> None:
@@ -214,10 +239,3 @@ def command_of(words: list[str]) -> tuple[Any, list[str]]:
         if getattr(command, "invoke_without_command", False):
             break
     return command, list(words)
-
-
-def public_name(call: ast.Call) -> str | None:
-    """Return the name of what a call calls, where it is an attribute of `winnow`."""
-    called = call.func
-    of_winnow = isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == "winnow"
-    return called.attr if of_winnow and isinstance(called, ast.Attribute) else None

@@ -12,7 +12,15 @@ from .fields import is_own
 from .split_names import read_splits, split_sources
 from .views import Collection, check_images, dataset_of, describe_field
 
-__all__ = ["DEFAULT_LABEL_FIELD", "Samples", "label_fields", "read_samples", "split_sources"]
+__all__ = [
+    "DEFAULT_LABEL_FIELD",
+    "Samples",
+    "chosen_label_field",
+    "classification_fields",
+    "label_fields",
+    "read_samples",
+    "split_sources",
+]
 
 DEFAULT_LABEL_FIELD = "ground_truth"
 
@@ -89,13 +97,27 @@ def read_samples(
 
 
 def label_fields(view: Collection) -> list[str]:
-    """Return the fields of `fo.Classification` that Winnow did not write, the default one first."""
+    """Return the fields of labels, one an image, the default one first.
+
+    They are those of `fo.Classification` that Winnow did not write, and whose first label has neither confidence nor
+    logits: what has is taken for a model's predictions, unless it is in the default field.
+    """
+    return [name for name in classification_fields(view) if name == DEFAULT_LABEL_FIELD or not _predicted(view, name)]
+
+
+def classification_fields(view: Collection) -> list[str]:
+    """Return the fields of `fo.Classification` that Winnow did not write, predictions too, the default one first."""
     fields = [
         name
         for name, field in view.get_field_schema().items()
         if getattr(field, "document_type", None) is fo.Classification and not is_own(view, name)
     ]
     return sorted(fields, key=lambda name: (name != DEFAULT_LABEL_FIELD, name))
+
+
+def _predicted(view: Collection, name: str) -> bool:
+    first = view.exists(name).limit(1).values([f"{name}.{part}" for part in ("confidence", "logits")])
+    return any(value is not None for values in first for value in values)
 
 
 def chosen_label_field(view: Collection, asked: str | None) -> str:
@@ -109,8 +131,8 @@ def chosen_label_field(view: Collection, asked: str | None) -> str:
 
 def _chosen_label_field(view: Collection, asked: str | None, needed: bool, notes: list[str]) -> str | None:
     """Return the field to read labels from; None where there is none and none is needed."""
-    name, fields = dataset_of(view).name, label_fields(view)
-    listed = f"Fields of Classification labels are: {', '.join(fields) or 'none'}."
+    name, known = dataset_of(view).name, classification_fields(view)
+    listed = f"Fields of Classification labels are: {', '.join(known) or 'none'}."
     if asked:
         field = view.get_field(asked)
         if field is None:
@@ -118,9 +140,15 @@ def _chosen_label_field(view: Collection, asked: str | None, needed: bool, notes
         if getattr(field, "document_type", None) is not fo.Classification:
             raise FieldError(f"field '{asked}' of '{name}' holds {describe_field(field)}, not Classification. {listed}")
         return asked
+    fields = label_fields(view)
     if len(fields) == 1 or DEFAULT_LABEL_FIELD in fields:
         return fields[0]
     if not fields:
+        if needed and known:
+            raise FieldError(
+                f"'{name}' has no field of labels: those of {', '.join(known)} have a confidence, as a model's "
+                "predictions have. If they are labels all the same, name the field as label field."
+            )
         if needed:
             raise FieldError(f"'{name}' has no field of Classification labels, {_labels_found(view)}")
         return None

@@ -91,8 +91,8 @@ def loop_label_field(view: Collection, settings: LoopSettings) -> str:
     if (several := field_of_several(view, settings.label_field)) is not None:
         return several
     asked = settings.label_field
-    if label_fields(view) and (asked is None or dataset.has_field(asked)):
-        return chosen_label_field(view, asked)
+    if asked is None and label_fields(view):
+        return chosen_label_field(view, None)
     name = asked or DEFAULT_LABEL_FIELD
     if dataset.has_field(name):
         return chosen_label_field(view, name)  # says what is wrong with it

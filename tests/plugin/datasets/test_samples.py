@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from winnow.plugin.datasets.fields import write_labels
-from winnow.plugin.datasets.samples import label_fields, read_samples
+from winnow.plugin.datasets.samples import classification_fields, label_fields, read_samples
 from winnow.plugin.datasets.views import one_slice
 from winnow.plugin.errors import DataError, FieldError
 
@@ -118,6 +118,32 @@ def test_a_prediction_of_ours_is_not_taken_for_labels(labelled: Callable[..., fo
 
     assert samples.label_field == "species"
     assert label_fields(made) == ["species"]
+
+
+def test_what_has_a_confidence_is_taken_for_predictions(labelled: Callable[..., fo.Dataset]) -> None:
+    made = labelled("cat", field="species")
+    made.set_values("a zoo model", [fo.Classification(label="dog", confidence=0.9)])
+
+    assert read_samples(made).label_field == "species"
+    assert classification_fields(made) == ["a zoo model", "species"]
+    assert read_samples(made, "a zoo model").classes == ("dog",)  # where it is asked for
+
+
+def test_predictions_alone_are_no_labels(dataset: MakeDataset) -> None:
+    made = dataset()
+    guess = fo.Classification(label="dog", logits=np.array([0.1, 2.0]))
+    made.add_samples([fo.Sample(filepath="/images/1.png"), fo.Sample(filepath="/images/2.png", guessed=guess)])
+
+    assert read_samples(made).label_field is None
+    with pytest.raises(FieldError, match=r"no field of labels: those of guessed have a confidence"):
+        read_samples(made, need_labels=True)
+
+
+def test_labels_in_the_default_field_may_have_a_confidence(labelled: Callable[..., fo.Dataset]) -> None:
+    made = labelled("cat")
+    made.set_values("ground_truth.confidence", [0.5])
+
+    assert read_samples(made).label_field == "ground_truth"
 
 
 def test_label_fields_lists_the_default_first(labelled: Callable[..., fo.Dataset]) -> None:

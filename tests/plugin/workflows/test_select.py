@@ -107,6 +107,17 @@ def test_labels_outside_the_view_are_learned_from(partly: fo.Dataset) -> None:
     assert set(report.ids) <= set(view.values("id"))
 
 
+def test_images_with_predictions_of_another_tool_alone_are_unlabelled(garments: MakeDataset) -> None:
+    made = garments()
+    made.set_values("guessed", [fo.Classification(label="dress", confidence=0.5)] * len(made))
+    made.delete_sample_field("ground_truth")
+
+    report = select_for_labeling(made, SelectParams(count=6))
+
+    assert report.summary()["labelled"] == 0
+    assert len(report.ids) == 6
+
+
 def test_a_folder_without_any_label_can_be_begun_with(garments: MakeDataset) -> None:
     dataset = garments("train/*/00?.png")
     dataset.delete_sample_field("ground_truth")
