@@ -93,7 +93,7 @@ class Form:
         self.view = one_slice(self.view, chosen)
         if not (patches and shown_patches(self.view)):
             check_images(self.view)
-        self.note("images", self._counted())
+        self.note("image_count", self._counted())
 
     def chosen(self, name: str) -> Any:
         """Return what was filled in, or the default."""
@@ -101,7 +101,7 @@ class Form:
 
     def duration(self, text: str) -> None:
         """Say beside the number of images how long the job will take."""
-        self.note("images", self._counted(), text)
+        self.note("image_count", self._counted(), text)
 
     def label_field(self) -> None:
         """Offer the fields of one label an image, then those of several, and say how many classes the chosen has."""

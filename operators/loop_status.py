@@ -59,7 +59,7 @@ class LoopStatus(WorkflowOperator):
 
     def fill(self, form: Form) -> None:
         known = list_loops(form.dataset)
-        form.note("images", counted(single_images(form.dataset).count(), "image"))
+        form.note("image_count", counted(single_images(form.dataset).count(), "image"))
         name = form.chosen("name")
         form.text(
             "name", "Loop", f"Loops of this dataset: {', '.join(known)}." if known else "A name for the new loop."

@@ -1,4 +1,4 @@
-// Built by "make app" from app/src. Sources: sha256 792ca1b9e0ce72b9a40e2558799341e7557d29af7de96b8f96ece22f0920b066
+// Built by "make app" from app/src. Sources: sha256 e466e622b38593c42e74ffc526155f62ac349b8997b3b7b82f86aebc57df7fc7
 (() => {
   var __defProp = Object.defineProperty;
   var __defNormalProp = (obj, key, value) => key in obj ? __defProp(obj, key, { enumerable: true, configurable: true, writable: true, value }) : obj[key] = value;
@@ -666,10 +666,6 @@
       this.said = words;
       this.changed();
     }
-    /** The items of this run that were called unsure. */
-    get unsure() {
-      return this.run?.items.filter((item) => item.mine?.decision === "unsure" && !item.skipped) ?? [];
-    }
     async ask(method, params) {
       try {
         const answer = await this.call(method, params);
@@ -816,11 +812,7 @@
     return /* @__PURE__ */ React.createElement("p", { className: "w-problem", role: "alert" }, run.error, " ", /* @__PURE__ */ React.createElement(Button, { onClick: () => run.load() }, "Try again"));
   }
   function Finished({ desk }) {
-    const count = desk.unsure.length;
-    return /* @__PURE__ */ React.createElement("p", { className: "w-finished", role: "status" }, "Everything here is decided.", count > 0 && /* @__PURE__ */ React.createElement(Button, { onClick: () => sendUnsure(desk) }, "Send ", counted(count, "unsure one"), " to Label Studio"));
-  }
-  function sendUnsure(desk) {
-    desk.ask("send", { ...desk.run.context, kind: desk.run.kind, keys: desk.unsure.map((item) => item.key) });
+    return /* @__PURE__ */ React.createElement("p", { className: "w-finished", role: "status" }, "Everything here is decided.");
   }
   function One({ desk, item }) {
     const { imageOf } = desk;
@@ -959,9 +951,9 @@
         maxLength: 100,
         spellCheck: false,
         onChange: (event) => desk.reviewer = event.target.value,
-        onKeyDown: (event) => event.key === "Enter" && event.currentTarget.closest(".winnow").focus()
+        onKeyDown: (event) => event.key === "Enter" && event.currentTarget.closest(".winnow").focus({ preventScroll: true })
       }
-    ), /* @__PURE__ */ React.createElement("span", { className: "w-muted" }, "is recorded with each decision")), about.note && /* @__PURE__ */ React.createElement("p", { className: "w-muted" }, about.note), /* @__PURE__ */ React.createElement("ul", { className: "w-queues" }, about.queues.map((queue, index) => /* @__PURE__ */ React.createElement(Queue, { key: queue.kind, desk, queue, index }))), /* @__PURE__ */ React.createElement(Button, { onClick: () => desk.begin() }, "Look again"));
+    ), /* @__PURE__ */ React.createElement("span", { className: "w-muted" }, "is recorded with each decision")), about.note && /* @__PURE__ */ React.createElement("p", { className: "w-muted" }, about.note), /* @__PURE__ */ React.createElement("ul", { className: "w-queues" }, about.queues.map((queue, index) => /* @__PURE__ */ React.createElement(Queue, { key: queue.kind, desk, queue, index }))), about.unsure > 0 && /* @__PURE__ */ React.createElement(Button, { onClick: () => desk.ask("send", { scope: desk.scope }) }, "Send ", counted(about.unsure, "unsure label"), " to Label Studio"), /* @__PURE__ */ React.createElement(Button, { onClick: () => desk.begin() }, "Look again"));
   }
   function Queue({ desk, queue, index }) {
     const { kind, title, waiting, decided, stale, run, note } = queue;
@@ -1307,7 +1299,7 @@
     const typed = ["INPUT", "SELECT", "TEXTAREA"].includes(target.tagName) && !["checkbox", "radio"].includes(target.type);
     if (typed) {
       if (key === "Escape") {
-        root.focus();
+        root.focus({ preventScroll: true });
       }
       return false;
     }

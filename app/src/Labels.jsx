@@ -29,19 +29,11 @@ export function LoadError({ run }) {
 }
 
 export function Finished({ desk }) {
-  const count = desk.unsure.length;
   return (
     <p className="w-finished" role="status">
       Everything here is decided.
-      {count > 0 && (
-        <Button onClick={() => sendUnsure(desk)}>Send {counted(count, "unsure one")} to Label Studio</Button>
-      )}
     </p>
   );
-}
-
-function sendUnsure(desk) {
-  desk.ask("send", { ...desk.run.context, kind: desk.run.kind, keys: desk.unsure.map((item) => item.key) });
 }
 
 function One({ desk, item }) {

@@ -129,7 +129,7 @@ function handle(desk, event, root) {
   const typed = ["INPUT", "SELECT", "TEXTAREA"].includes(target.tagName) && !["checkbox", "radio"].includes(target.type);
   if (typed) {
     if (key === "Escape") {
-      root.focus();
+      root.focus({ preventScroll: true });
     }
     return false;
   }

@@ -1,7 +1,7 @@
 // What waits, who reviews, and what to run first.
 import { Button } from "./Button.jsx";
 import { React } from "./react.js";
-import { figure } from "./words.js";
+import { counted, figure } from "./words.js";
 
 export function Start({ desk }) {
   const { about } = desk;
@@ -17,7 +17,7 @@ export function Start({ desk }) {
           maxLength={100}
           spellCheck={false}
           onChange={(event) => (desk.reviewer = event.target.value)}
-          onKeyDown={(event) => event.key === "Enter" && event.currentTarget.closest(".winnow").focus()}
+          onKeyDown={(event) => event.key === "Enter" && event.currentTarget.closest(".winnow").focus({ preventScroll: true })}
         />
         <span className="w-muted">is recorded with each decision</span>
       </label>
@@ -27,6 +27,11 @@ export function Start({ desk }) {
           <Queue key={queue.kind} desk={desk} queue={queue} index={index} />
         ))}
       </ul>
+      {about.unsure > 0 && (
+        <Button onClick={() => desk.ask("send", { scope: desk.scope })}>
+          Send {counted(about.unsure, "unsure label")} to Label Studio
+        </Button>
+      )}
       <Button onClick={() => desk.begin()}>Look again</Button>
     </main>
   );

@@ -277,11 +277,6 @@ export class Desk {
     this.changed();
   }
 
-  /** The items of this run that were called unsure. */
-  get unsure() {
-    return this.run?.items.filter((item) => item.mine?.decision === "unsure" && !item.skipped) ?? [];
-  }
-
   async ask(method, params) {
     try {
       const answer = await this.call(method, params);

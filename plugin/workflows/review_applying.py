@@ -96,12 +96,17 @@ def plan_groups(view: Collection, fields: GroupFields, application: Application)
 
 def plan_labels(view: Collection, label_field: str, application: Application) -> ApplicationPlan:
     """Return what is done with labels that a reviewer is unsure about: they can be tagged, for somebody else to see."""
-    standing = {"$expr": {"$eq": [f"${label_field}.decided_label", f"${label_field}.label"]}}
-    ids = single_images(view).match({f"{label_field}.{DECISION}": UNSURE, **standing}).values("id")
+    ids = unsure_samples(view, label_field)
     nothing = "nobody is unsure about a label" if not ids else None
     other = "decisions about labels are in effect already: only unsure ones can be tagged, for others to look at"
     refused = other if application.way != TAG else _refused(view, None, application) or nothing
-    return ApplicationPlan(application, Chosen(tuple(sorted(ids)), SELECTED), refused)
+    return ApplicationPlan(application, Chosen(tuple(ids), SELECTED), refused)
+
+
+def unsure_samples(view: Collection, label_field: str) -> list[str]:
+    """Return the samples of a view about whose label a person is unsure, whenever that was said, in ascending order."""
+    standing = {"$expr": {"$eq": [f"${label_field}.decided_label", f"${label_field}.label"]}}
+    return sorted(single_images(view).match({f"{label_field}.{DECISION}": UNSURE, **standing}).values("id"))
 
 
 def carry_out(view: Collection, plan: ApplicationPlan, fields: GroupFields | None, by: str) -> ActionReport:

@@ -82,7 +82,7 @@ def test_number_of_images_follows_the_selection(colours: fo.Dataset) -> None:
 
     form = form_of("find_duplicates", colours, selected=selected, view_target="SELECTED_SAMPLES")
 
-    assert form["images"]["view"]["label"] == "5 images"
+    assert form["image_count"]["view"]["label"] == "5 images"
     assert "SELECTED_SAMPLES" in form["view_target"]["type"]["values"]
 
 
@@ -104,7 +104,7 @@ def test_a_grouped_dataset_is_asked_for_its_slice(colours: fo.Dataset) -> None:
     grouped.delete()
 
     assert form["group_slice"]["type"]["values"] == ["left", "right"]
-    assert form["images"]["view"]["label"] == "2 images"
+    assert form["image_count"]["view"]["label"] == "2 images"
     assert result["summary"]["images"] == 2
 
 
@@ -169,8 +169,8 @@ def test_the_form_tells_how_long_it_takes(colours: fo.Dataset, monkeypatch: pyte
 
     form = form_of("compute_embeddings", colours)
 
-    assert form["images"]["view"]["label"] == "42 images"
-    assert form["images"]["view"]["description"] == "About 4 minutes for 42 images, by what this machine does."
+    assert form["image_count"]["view"]["label"] == "42 images"
+    assert form["image_count"]["view"]["description"] == "About 4 minutes for 42 images, by what this machine does."
 
 
 def test_boxes_of_detections_are_offered_and_a_view_of_patches_is_taken_as_such(colours: fo.Dataset) -> None:
@@ -183,7 +183,7 @@ def test_boxes_of_detections_are_offered_and_a_view_of_patches_is_taken_as_such(
     result = foo.execute_operator("@winnow/curation/compute_embeddings", view=view).result
     made.delete()
 
-    assert form["images"]["view"]["label"] == "6 patches"
+    assert form["image_count"]["view"]["label"] == "6 patches"
     assert form["patches_field"]["type"]["values"] == ["whole images", "boxes", "objects"]
     assert (result["summary"]["images"], result["summary"]["unit"]) == (4, "patch")
 

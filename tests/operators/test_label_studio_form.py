@@ -25,7 +25,7 @@ def form(colours: fo.Dataset) -> dict[str, Any]:
 
 def test_what_is_not_set_is_named_in_place_of_the_form(form: dict[str, Any]) -> None:
     assert form["label_studio"]["view"]["label"] == "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY not set"
-    assert form["label_studio"]["invalid"] and "images" in form and "limit" not in form
+    assert form["label_studio"]["invalid"] and "image_count" in form and "limit" not in form
 
 
 @pytest.fixture
@@ -38,3 +38,10 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_form_says_where_label_studio_is_and_shows_no_token(secrets: None, form: dict[str, Any]) -> None:
     assert form["label_studio"]["view"]["label"] == "Label Studio at http://studio.example:8080"
     assert "limit" in form and TOKEN not in str(form)
+
+
+def test_the_form_says_how_many_images_there_are_and_asks_how_they_are_delivered(
+    secrets: None, form: dict[str, Any], colours: fo.Dataset
+) -> None:
+    assert form["image_count"]["view"]["label"] == f"{len(colours)} images"
+    assert "upload" in form["images"]["type"]["values"]

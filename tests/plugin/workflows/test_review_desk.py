@@ -16,6 +16,7 @@ import pytest
 
 from tests.conftest import save_label_issues, write_image
 from winnow.plugin.datasets import label_reviews, runs
+from winnow.plugin.datasets.labeling_batches import STATE_FIELD
 from winnow.plugin.errors import DataError, FieldError
 from winnow.plugin.vision import file_index
 from winnow.plugin.vision.cache import EmbeddingCache
@@ -416,6 +417,18 @@ def test_unsure_labels_can_be_tagged_and_nothing_else(judged: fo.Dataset) -> Non
     desk.apply(judged, "labels", "tag", tag="ask")
 
     assert judged.match_tags("ask").values("id") == ids[:1]
+
+
+def test_unsure_labels_of_any_review_wait_until_they_are_out_for_labelling(judged: fo.Dataset) -> None:
+    ids = judged.values("id")
+    for reviewer, key in (("ann", ids[0]), ("bob", ids[1])):
+        desk.save(judged, "labels", [step(key, "unsure")], reviewer=reviewer)
+
+    assert desk.start(judged)["unsure"] == 2
+    assert desk.start(judged.select(ids[1:]))["unsure"] == 1
+    judged.add_sample_field(STATE_FIELD, fo.StringField)
+    judged.set_values(STATE_FIELD, {ids[0]: "out", ids[1]: "skipped"}, key_field="id")
+    assert desk.unsure(judged) == ids[1:2]
 
 
 # What can't be reviewed
