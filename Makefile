@@ -9,13 +9,14 @@ IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON = $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$each && break; done)
 
-.PHONY: help setup demo test lint docs compat label-studio app
+.PHONY: help setup demo test lint docs walk compat label-studio app
 
 help:
 	@echo "make demo   set up, then the main job on embedded images"
 	@echo "make test   set up, then all tests"
 	@echo "make lint   set up, then ruff, mypy and the import rules"
 	@echo "make docs   set up, then the documents as pages in site/, the reference included"
+	@echo "make walk   a walk through the demo in a browser, which takes the documents' pictures; needs Chromium; ten minutes"
 	@echo "make compat a quick set of tests with other versions of Python, FiftyOne and MongoDB; takes an hour and 30 GB"
 	@echo "make label-studio  a Label Studio of its own in $(LABEL_STUDIO), which the tests of that connection need"
 	@echo "make app    the review panel's bundle, app/dist, from app/src (needs Node 18 or later; only who changes it does)"
@@ -46,6 +47,10 @@ compat:
 # Warnings are errors: a link or an anchor that leads nowhere is one.
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# Not part of CI, whose tests walk the same ways on smaller datasets.
+walk: setup label-studio
+	OMP_NUM_THREADS=1 $(BIN)/python -m docs.walk docs/images
 
 # The bundle is committed, since FiftyOne downloads plugins as they lie in the repository.
 app:

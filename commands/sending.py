@@ -88,6 +88,9 @@ def send(
     everything: Annotated[
         bool, _option("--everything", panel=_CONTENT, help="Also what was not selected, and what is labelled.")
     ] = False,
+    unsure: Annotated[
+        bool, _option("--unsure", panel=_CONTENT, help="Only labels that somebody who reviewed them is unsure about.")
+    ] = False,
     again: Annotated[bool, _option("--again", panel=_CONTENT, help="Also what is out in another batch.")] = False,
     images: Annotated[
         str | None, _option("--images", panel=_IMAGES, help="'auto', 'local-files', 'upload' or 'url'.")
@@ -144,6 +147,7 @@ def send(
             new_project=new_project,
             multiple=multiple,
             everything=everything,
+            unsure=unsure,
             again=again,
             force_sampling=force_sampling,
             dry_run=dry_run,

@@ -71,11 +71,9 @@ class ReviewPanel(foo.Panel):
         return answer
 
     def send(self, ctx: Any) -> dict[str, Any]:
-        """Show unsure labels in the grid, and open the form that sends these to Label Studio."""
-        answer = _answered(lambda: _shown_unsure(ctx))
-        if not answer:
-            ctx.prompt(f"{self.plugin_name}/{_SEND}")
-        return answer
+        """Open the form that sends unsure labels to Label Studio."""
+        ctx.prompt(f"{self.plugin_name}/{_SEND}", params={"unsure": True})
+        return {}
 
     def show(self, ctx: Any) -> dict[str, Any]:
         """Show the samples behind items in the grid."""
@@ -124,13 +122,6 @@ def _started(ctx: Any) -> dict[str, Any]:
 
 def _shown(ctx: Any) -> dict[str, Any]:
     ids = _desk().samples_of(_view(ctx), ctx.params["kind"], ctx.params["keys"])
-    ctx.ops.set_view(ctx.dataset.select(ids))
-    return {}
-
-
-def _shown_unsure(ctx: Any) -> dict[str, Any]:
-    if not (ids := _desk().unsure(_view(ctx))):
-        raise WinnowError("there is no unsure label that is not out for labelling.")
     ctx.ops.set_view(ctx.dataset.select(ids))
     return {}
 

@@ -8,6 +8,8 @@ from fiftyone import ViewField
 from fiftyone.core.collections import SampleCollection
 
 from ..plugin.datasets.labeling_batches import STATE_FIELD, LabelingState
+from ..plugin.datasets.outgoing import unsure_samples
+from ..plugin.workflows.wording import counted
 from .forms import Form
 from .label_studio_operator import DOCUMENT_ROOT, LabelStudioOperator
 from .params import params_from
@@ -46,6 +48,9 @@ class SendToLabelStudio(LabelStudioOperator):
         form.choice("images", list(_IMAGES), "Images", "How annotators get to see them.", labels=_IMAGES)
         if form.chosen("images") != "upload":
             form.text("document_root", "Document root", f"That Label Studio serves files from; empty: {DOCUMENT_ROOT}.")
+        if unsure := unsure_samples(form.view, form.chosen("label_field")):
+            left = f"{counted(len(unsure), 'image')} of these, which reviews left open."
+            form.switch("unsure", "Only labels that somebody is unsure about", left)
         form.switch("dry_run", "Only tell what would be sent")
         if form.wants_more():
             self._more(form)

@@ -113,7 +113,7 @@ def answers(url: str) -> bool:
 def dismiss_advertisements(page: Page) -> None:
     """Click FiftyOne's advertisements away, which come late and lie over what is to be clicked."""
     advertisement = page.get_by_text("Dismiss", exact=True).first
-    page.add_locator_handler(advertisement, lambda: advertisement.click())
+    page.add_locator_handler(advertisement, lambda: advertisement.dispatch_event("click"))  # forms may lie over it
 
 
 def open_operator(page: Page, label: str) -> None:

@@ -240,6 +240,8 @@ def test_leak_is_judged_and_moved_to_another_split_after_confirmation(
     panel.get_by_role("button", name="Apply", exact=True).click()
     expect(panel.locator("[data-cy=applied]")).to_be_visible(timeout=PATIENCE_MS)
     expect(panel.locator("[data-cy=applied]")).not_to_contain_text("*")  # a sentence, not markdown
+    press(page, "Escape")  # the keys still work, though the button that was clicked is gone
+    expect(panel).not_to_have_attribute("data-screen", "apply")
 
     leaking.reload()
     assert leaking.values("split") == ["test"] * 5 + ["train"] * 3

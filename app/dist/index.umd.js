@@ -1,4 +1,4 @@
-// Built by "make app" from app/src. Sources: sha256 e466e622b38593c42e74ffc526155f62ac349b8997b3b7b82f86aebc57df7fc7
+// Built by "make app" from app/src. Sources: sha256 5caea3530d9486994cb656e882c51c8cb49518e130e5019ec99073e104a5cb71
 (() => {
   var __defProp = Object.defineProperty;
   var __defNormalProp = (obj, key, value) => key in obj ? __defProp(obj, key, { enumerable: true, configurable: true, writable: true, value }) : obj[key] = value;
@@ -953,7 +953,7 @@
         onChange: (event) => desk.reviewer = event.target.value,
         onKeyDown: (event) => event.key === "Enter" && event.currentTarget.closest(".winnow").focus({ preventScroll: true })
       }
-    ), /* @__PURE__ */ React.createElement("span", { className: "w-muted" }, "is recorded with each decision")), about.note && /* @__PURE__ */ React.createElement("p", { className: "w-muted" }, about.note), /* @__PURE__ */ React.createElement("ul", { className: "w-queues" }, about.queues.map((queue, index) => /* @__PURE__ */ React.createElement(Queue, { key: queue.kind, desk, queue, index }))), about.unsure > 0 && /* @__PURE__ */ React.createElement(Button, { onClick: () => desk.ask("send", { scope: desk.scope }) }, "Send ", counted(about.unsure, "unsure label"), " to Label Studio"), /* @__PURE__ */ React.createElement(Button, { onClick: () => desk.begin() }, "Look again"));
+    ), /* @__PURE__ */ React.createElement("span", { className: "w-muted" }, "is recorded with each decision")), about.note && /* @__PURE__ */ React.createElement("p", { className: "w-muted" }, about.note), /* @__PURE__ */ React.createElement("ul", { className: "w-queues" }, about.queues.map((queue, index) => /* @__PURE__ */ React.createElement(Queue, { key: queue.kind, desk, queue, index }))), about.unsure > 0 && /* @__PURE__ */ React.createElement(Button, { onClick: () => desk.ask("send", {}) }, "Send ", counted(about.unsure, "unsure label"), " to Label Studio"), /* @__PURE__ */ React.createElement(Button, { onClick: () => desk.begin() }, "Look again"));
   }
   function Queue({ desk, queue, index }) {
     const { kind, title, waiting, decided, stale, run, note } = queue;
@@ -1247,7 +1247,7 @@
         const form = screen === "apply" ? root.current.querySelector("main input") : null;
         (form ?? root.current).focus({ preventScroll: true });
       }
-    }, [screen, run, desk.filter, desk.help]);
+    }, [screen, run, desk.filter, desk.help, desk.plan?.done]);
     useFullHeight(root);
     const onKeyDown = (event) => {
       if (handle(desk, event, root.current)) {

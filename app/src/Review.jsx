@@ -68,7 +68,7 @@ function Screen({ desk }) {
       const form = screen === "apply" ? root.current.querySelector("main input") : null;
       (form ?? root.current).focus({ preventScroll: true });
     }
-  }, [screen, run, desk.filter, desk.help]);
+  }, [screen, run, desk.filter, desk.help, desk.plan?.done]); // what had the focus may be gone by then
   useFullHeight(root);
   const onKeyDown = (event) => {
     if (handle(desk, event, root.current)) {

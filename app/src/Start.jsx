@@ -28,7 +28,7 @@ export function Start({ desk }) {
         ))}
       </ul>
       {about.unsure > 0 && (
-        <Button onClick={() => desk.ask("send", { scope: desk.scope })}>
+        <Button onClick={() => desk.ask("send", {})}>
           Send {counted(about.unsure, "unsure label")} to Label Studio
         </Button>
       )}

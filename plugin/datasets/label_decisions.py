@@ -88,6 +88,11 @@ def decided_ids(view: Collection, label_field: str) -> list[str]:
     return sorted(_with_decision(view, label_field).values("id"))
 
 
+def unsure_ids(view: Collection, label_field: str) -> list[str]:
+    """Return the samples of a view about whose label, as it is now, a person is unsure, in ascending order."""
+    return sorted(key for key, decision in _decided(view, label_field).items() if decision == UNSURE)
+
+
 def count_unsure(view: Collection, label_field: str) -> int:
     """Return how many labels of the whole dataset a person is unsure about."""
     return list(_decided(every_image(view), label_field).values()).count(UNSURE)

@@ -10,9 +10,10 @@ import fiftyone as fo
 
 from ..errors import DataError, FieldError
 from .action_log import chunks
+from .label_decisions import unsure_ids
 from .labeling_batches import BATCH_FIELD, STATE_FIELD, LabelingState
 from .multi_labels import multi_label_fields
-from .samples import DEFAULT_LABEL_FIELD, label_fields
+from .samples import DEFAULT_LABEL_FIELD, chosen_label_field, label_fields
 from .views import Collection, check_images, dataset_of, describe_field, every_image
 
 RANK_FIELD = "selection_rank"
@@ -73,6 +74,22 @@ def outgoing_samples(
         notes.append(f"the best {limit:,} of {len(rows):,} samples go out")
         rows = rows[:limit]
     return OutgoingSamples([ids[row] for row in rows], [paths[row] for row in rows], elsewhere, tuple(notes))
+
+
+def unsure_samples(view: Collection, label_field: str | None) -> list[str]:
+    """Return the samples about whose label somebody is unsure, in whatever review, and that are not out for labelling.
+
+    Args:
+        view: The collection.
+        label_field: Of one label an image; None = the one that is chosen where none is named. Without such a field, or
+            with one of several labels, there are none.
+    """
+    try:
+        field = chosen_label_field(view, label_field)
+    except FieldError:
+        return []
+    waiting = view.match({STATE_FIELD: {"$ne": str(LabelingState.OUT)}}) if view.has_field(STATE_FIELD) else view
+    return unsure_ids(waiting, field)
 
 
 def living_samples(view: Collection, ids: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -14,7 +14,7 @@ import fiftyone as fo
 
 from ..datasets.documents import find_documents
 from ..datasets.group_marks import DECIDED_GROUP, KEEP, REMOVE
-from ..datasets.label_decisions import DECISION, UNSURE
+from ..datasets.label_decisions import unsure_ids
 from ..datasets.split_names import NEVER_ASSUMED
 from ..datasets.views import Collection, dataset_of, single_images
 from ..errors import DataError
@@ -96,17 +96,11 @@ def plan_groups(view: Collection, fields: GroupFields, application: Application)
 
 def plan_labels(view: Collection, label_field: str, application: Application) -> ApplicationPlan:
     """Return what is done with labels that a reviewer is unsure about: they can be tagged, for somebody else to see."""
-    ids = unsure_samples(view, label_field)
+    ids = unsure_ids(view, label_field)
     nothing = "nobody is unsure about a label" if not ids else None
     other = "decisions about labels are in effect already: only unsure ones can be tagged, for others to look at"
     refused = other if application.way != TAG else _refused(view, None, application) or nothing
     return ApplicationPlan(application, Chosen(tuple(ids), SELECTED), refused)
-
-
-def unsure_samples(view: Collection, label_field: str) -> list[str]:
-    """Return the samples of a view about whose label a person is unsure, whenever that was said, in ascending order."""
-    standing = {"$expr": {"$eq": [f"${label_field}.decided_label", f"${label_field}.label"]}}
-    return sorted(single_images(view).match({f"{label_field}.{DECISION}": UNSURE, **standing}).values("id"))
 
 
 def carry_out(view: Collection, plan: ApplicationPlan, fields: GroupFields | None, by: str) -> ActionReport:

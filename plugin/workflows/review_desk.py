@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ..datasets.labeling_batches import STATE_FIELD, LabelingState
-from ..datasets.multi_labels import multi_label_fields
+from ..datasets.outgoing import unsure_samples
 from ..datasets.samples import chosen_label_field
 from ..datasets.views import Collection, check_whole_images, dataset_of
 from ..errors import DataError, FieldError
-from .review_applying import Application, ApplicationPlan, carry_out, plan_groups, plan_labels, unsure_samples
+from .review_applying import Application, ApplicationPlan, carry_out, plan_groups, plan_labels
 from .review_group_queue import GroupQueue, copies_queue, leaks_queue
 from .review_groups import GroupFields
 from .review_label_queue import (
@@ -48,9 +47,9 @@ def start(view: Collection, prediction_field: str | None = None) -> Json:
     Returns:
         `dataset`, `reviewer` (the user of the operating system), `queues`, `classes`, `splits`, `cells` (of the
         confusion matrix off its diagonal, the largest first), `prediction_fields`, and `unsure`, the number of labels
-        that `unsure` returns. Of each queue `kind`, `title`,
-        the numbers `waiting` and `decided`, and, where there is one, `stale` (why its findings are older than the
-        dataset), `run` (the operator that has to run first) and `note`.
+        that somebody is unsure about, in whatever review, and that are not out for labelling. Of each queue `kind`,
+        `title`, the numbers `waiting` and `decided`, and, where there is one, `stale` (why its findings are older than
+        the dataset), `run` (the operator that has to run first) and `note`.
 
     Raises:
         DataError: The view shows patches, frames or clips.
@@ -67,20 +66,8 @@ def start(view: Collection, prediction_field: str | None = None) -> Json:
         "splits": known_splits(view, None),
         "cells": _cells(view, field),
         "prediction_fields": fields,
-        "unsure": len(unsure(view)),
+        "unsure": len(unsure_samples(view, issue_fields(view).labels)),
     }
-
-
-def unsure(view: Collection) -> list[str]:
-    """Return the samples about whose label somebody is unsure, in this review or before, and that are not out yet."""
-    field = _label_field(view)
-    if field is None or field in multi_label_fields(view):
-        return []
-    found = unsure_samples(view, field)
-    if not view.has_field(STATE_FIELD):
-        return found
-    out = set(view.match({STATE_FIELD: str(LabelingState.OUT)}).values("id"))
-    return [key for key in found if key not in out]
 
 
 def page(
@@ -253,16 +240,10 @@ def _find(
 
 
 def _classes(view: Collection) -> list[str]:
-    field = _label_field(view)
-    return [] if field is None else known_classes(view, field)
-
-
-def _label_field(view: Collection) -> str | None:
-    """Return the field of the labels that are reviewed; None where it is open which one is meant."""
     try:
-        return issue_fields(view).labels or chosen_label_field(view, None)
+        return known_classes(view, issue_fields(view).labels or chosen_label_field(view, None))
     except FieldError:
-        return None
+        return []
 
 
 def _cells(view: Collection, prediction_field: str | None) -> list[Json]:

@@ -13,7 +13,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from ..datasets.annotated_labels import holds_several
 from ..datasets.fields import set_own_values
+from ..datasets.label_decisions import unsure_ids
 from ..datasets.labeling_batches import (
     Batch,
     LabelingState,
@@ -295,11 +297,24 @@ def _samples(
             next(iter(params.pairs.values()), None)
             or returning_field(view, params.label_field, params.prediction_field)[0]
         )
+        if params.unsure:
+            view = _unsure(view, field)
         found = outgoing_samples(view, field, everything=params.everything, again=params.again, limit=params.limit)
         ids, paths, report.elsewhere = found.ids, found.paths, found.elsewhere
         report.notes += found.notes
     report.samples = len(ids)
     return ids, paths
+
+
+def _unsure(view: Collection, label_field: str) -> Collection:
+    if holds_several(view, label_field):
+        raise DataError(
+            f"of the several labels of an image in '{label_field}' it is not known which one somebody is unsure about. "
+            "Send a view without `unsure`."
+        )
+    if not (ids := unsure_ids(view, label_field)):
+        raise DataError(f"nobody is unsure about a label in '{label_field}' of the view.")
+    return view.select(ids)
 
 
 def _new_batch(

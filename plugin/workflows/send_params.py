@@ -45,6 +45,7 @@ class SendParams:
         batch: Name of the batch; None = the next number.
         limit: Send at most so many, the best ones.
         everything: Of a whole dataset, also what was not selected, and what is labelled.
+        unsure: Only what somebody is unsure about, who reviewed the label.
         again: Also what is out in another batch, as when its project was deleted.
         force_sampling: Make the project's order sequential even where it has annotations.
         dry_run: Change nothing; tell what would be done.
@@ -74,6 +75,7 @@ class SendParams:
     batch: str | None = None
     limit: int | None = None
     everything: bool = False
+    unsure: bool = False
     again: bool = False
     force_sampling: bool = False
     dry_run: bool = False

@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from typer.testing import CliRunner
 
-from tests.conftest import write_image
+from tests.conftest import save_label_issues, write_image
 from tests.label_studio.conftest import annotate
 from tests.label_studio.labeling_page import labeling_page, needs_chromium, open_task
 from tests.label_studio.server import RealLabelStudio
@@ -30,6 +30,8 @@ from winnow.plugin.errors import DataError
 from winnow.plugin.labeling.client import LabelStudioClient
 from winnow.plugin.labeling.image_delivery import DeliveryError
 from winnow.plugin.labeling.labeling_config import LabelingConfigError
+from winnow.plugin.labeling.task_identity import SAMPLE
+from winnow.plugin.workflows.review_labels import review_labels
 from winnow.plugin.workflows.send import send_to_label_studio
 from winnow.plugin.workflows.send_params import SendParams
 from winnow.plugin.workflows.send_report import SendReport
@@ -72,6 +74,22 @@ def send(client: LabelStudioClient, studio: RealLabelStudio) -> Send:
         return send_to_label_studio(view, SendParams(**given), client)
 
     return call
+
+
+def test_only_what_somebody_is_unsure_about_goes_out(
+    samples: MakeSamples, send: Send, client: LabelStudioClient
+) -> None:
+    made = samples(*(f"{number}.png" for number in range(5)))
+    made.set_values("ground_truth", [fo.Classification(label="cat")] * 5)
+    with pytest.raises(DataError, match="nobody is unsure about a label in 'ground_truth'"):
+        send(made, unsure=True)
+    ids = made.values("id")
+    save_label_issues(made, ids, [0.1] * 5, ["dog"] * 5, [0.9] * 5)
+    review_labels(made, "unsure", ids=ids[1:3])
+
+    report = send(made, unsure=True)
+
+    assert {task["data"][SAMPLE] for task in tasks_of(client, report)} == set(ids[1:3])
 
 
 def tasks_of(client: LabelStudioClient, report: SendReport) -> list[dict[str, Any]]:

@@ -428,7 +428,7 @@ def test_unsure_labels_of_any_review_wait_until_they_are_out_for_labelling(judge
     assert desk.start(judged.select(ids[1:]))["unsure"] == 1
     judged.add_sample_field(STATE_FIELD, fo.StringField)
     judged.set_values(STATE_FIELD, {ids[0]: "out", ids[1]: "skipped"}, key_field="id")
-    assert desk.unsure(judged) == ids[1:2]
+    assert desk.start(judged)["unsure"] == 1
 
 
 # What can't be reviewed
