@@ -15,7 +15,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,14 +24,17 @@ from benchmarks.isolation import isolate
 
 if TYPE_CHECKING:
     import fiftyone as fo
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page, ViewportSize
+
+    from winnow.plugin.labeling.client import LabelStudioClient
 
 
 ROOT = Path(__file__).parents[1]
 LABEL_STUDIO = ROOT / ".label-studio" / "bin" / "label-studio"
-SIZE = {"width": 1400, "height": 900}
+SIZE: ViewportSize = {"width": 1400, "height": 900}
 SETTLE_MS = 4_000
 PATIENCE_MS, LONG_MS = 60_000, 900_000  # for a screen, and for a job
+ANSWERS = 80
 PANELS = {  # name of the picture -> what the panel is called in the code, and in the App
     "menu": ("menu", "Winnow: menu"),
     "dataset-health": ("dataset_health", "Winnow: dataset health"),
@@ -152,6 +155,7 @@ def main(pictures: Path) -> None:
                 walk.picture("stuck")
                 raise
             walk.close()
+            put_to_work(dataset, client)
             learning = loop(dataset)
             for theme in ("light", "dark"):
                 look_at_panels(browser, url, dataset, learning, pictures, theme)
@@ -204,32 +208,22 @@ def decide_labels(walk: Walk) -> None:
     walk.picture("review-unsure")
 
 
-def send_and_bring_back(walk: Walk, client: object) -> None:
+def send_and_bring_back(walk: Walk, client: LabelStudioClient) -> None:
     """Send the unsure labels to Label Studio, have somebody answer there, and bring the answers back."""
-    from winnow.plugin.datasets.labeling_batches import list_batches
-    from winnow.plugin.labeling.client import LabelStudioClient
-    from winnow.plugin.labeling.task_identity import SAMPLE
-
     say("unsure labels go to Label Studio and come back")
-    assert isinstance(client, LabelStudioClient)
     walk.page.get_by_role("button", name=re.compile("unsure label")).click()
     form = walk.page.get_by_role("dialog").last
     form.get_by_text("Only labels that somebody is unsure about", exact=True).first.scroll_into_view_if_needed()
     walk.picture("send-form")
     walk.execute()
-    walk.picture("sent")
     walk.done()
-    (batch,) = list_batches(walk.dataset)
-    tasks = list(client.tasks(batch.project_id))
+    tasks = answer(client, walk.dataset, lambda sample: "sandal")
     check(len(tasks) == 2, f"two tasks are in Label Studio: {len(tasks)}")
-    for task in tasks:
-        result = {"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": ["sandal"]}}
-        client.call("POST", f"/api/tasks/{task['id']}/annotations/", json={"result": [result]})
     walk.open_form("Winnow: bring labels back from Label Studio")
     walk.execute()
     walk.done()
     walk.dataset.reload()
-    labels = {walk.dataset[task["data"][SAMPLE]].ground_truth.label for task in tasks}
+    labels = {walk.dataset[key].ground_truth.label for key in tasks}
     check(labels == {"sandal"}, f"both answers are in the dataset: {labels}")
 
 
@@ -251,6 +245,34 @@ def train_and_compare(walk: Walk) -> None:
     walk.execute()
     walk.picture("comparison")
     walk.done()
+
+
+def put_to_work(dataset: fo.Dataset, client: LabelStudioClient) -> None:
+    """Have annotators answer what the new classifier says of images, and look for drift."""
+    import winnow
+
+    say("annotators answer predictions")
+    shown = dataset.match({"split": "test"}).exists("fine_tuned").take(ANSWERS, seed=0)
+    winnow.send_to_label_studio(shown, winnow.SendParams(prediction_field="fine_tuned", new_project=True), client)
+    answer(client, dataset, lambda sample: str(sample.ground_truth.label))
+    winnow.pull_from_label_studio(dataset, winnow.PullParams(), client)
+    winnow.check_drift_of(dataset.match({"split": "test"}), winnow.DriftParams(classifier="fine-tuned"))
+
+
+def answer(client: LabelStudioClient, dataset: fo.Dataset, right: Callable[[fo.Sample], str]) -> list[str]:
+    """Annotate the tasks of the last batch, and return the samples that they are about."""
+    from winnow.plugin.datasets.labeling_batches import list_batches
+    from winnow.plugin.labeling.task_identity import SAMPLE
+
+    tasks = list(client.tasks(list_batches(dataset)[-1].project_id))
+    for task in tasks:
+        choices = {"choices": [right(dataset[task["data"][SAMPLE]])]}
+        result = {"from_name": "label", "to_name": "image", "type": "choices", "value": choices}
+        made = {"result": [result]}
+        if task["predictions"]:
+            made["parent_prediction"] = task["predictions"][0]["id"]
+        client.call("POST", f"/api/tasks/{task['id']}/annotations/", json=made)
+    return [task["data"][SAMPLE] for task in tasks]
 
 
 def loop(dataset: fo.Dataset) -> fo.Dataset:
