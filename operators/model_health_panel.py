@@ -77,14 +77,14 @@ class ModelHealthPanel(foo.Panel):
         from ..plugin.workflows.health_samples import missed_samples
 
         name = str(ctx.params["y"])
-        field, labels = _fields()
+        field, labels = _fields(ctx)
         _show(ctx, missed_samples(ctx.dataset, field, labels, name), f"'{name}' that was predicted otherwise")
 
     def show_overridden(self, ctx: Any) -> None:
         """Show the images of which annotators changed the prediction."""
         from ..plugin.workflows.health_samples import overridden_samples
 
-        _show(ctx, overridden_samples(ctx.dataset, *_fields()), "overridden image")
+        _show(ctx, overridden_samples(ctx.dataset, *_fields(ctx)), "overridden image")
 
     def show_novel(self, ctx: Any) -> None:
         """Show the images that are unlike anything trained on."""
@@ -177,11 +177,8 @@ def _shown(ctx: Any, *, compare: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     from ..plugin.workflows.model_health import HealthParams, model_health
 
     entries = _entries(ctx)
-    if not entries:
+    if (entry := _chosen(ctx, entries)) is None:
         return {}, {}
-    asked = ctx.panel.get_state("chosen")
-    in_use = next((entry for entry in entries if entry.promoted), entries[0])
-    entry = next((entry for entry in entries if str(entry.folder) == asked), in_use)
     base = {"classifiers": {str(each.folder): each.name for each in entries}, "chosen": str(entry.folder)}
     days = _WINDOWS[ctx.panel.get_state("days") or "all"]
     try:
@@ -238,11 +235,20 @@ def _entries(ctx: Any) -> list[ClassifierEntry]:
     return [] if ctx.dataset is None else [each for each in list_classifiers(ctx.dataset).entries if each.version]
 
 
-def _fields() -> tuple[str, str | None]:
+def _fields(ctx: Any) -> tuple[str, str | None]:
     """Return the fields of predictions and labels that the figures are made of."""
+    from ..plugin.datasets.answered_predictions import field_of_version
     from ..plugin.workflows.model_health import HealthParams
 
-    return HealthParams.prediction_field, HealthParams.label_field
+    entry = _chosen(ctx, _entries(ctx))
+    return field_of_version(ctx.dataset, (entry and entry.version) or ""), HealthParams.label_field
+
+
+def _chosen(ctx: Any, entries: list[ClassifierEntry]) -> ClassifierEntry | None:
+    """Return the classifier that was chosen, else the one in use, else the newest."""
+    asked = ctx.panel.get_state("chosen")
+    in_use = next((entry for entry in entries if entry.promoted), next(iter(entries), None))
+    return next((entry for entry in entries if str(entry.folder) == asked), in_use)
 
 
 def _show(ctx: Any, found: SampleCollection | None, what: str) -> None:

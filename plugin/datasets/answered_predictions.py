@@ -1,13 +1,14 @@
 """Reads what annotators answered to a classifier's predictions, where both came back into a dataset.
 
 The label says when it was given, and whether a prediction was in sight (`annotated_labels`); the prediction says of
-which version it is. An answer counts where it is younger than the training of that version: an older one may have been
-trained on.
+which version it is, and the batch that the image went out with, which version's predictions it had. An answer counts
+where it is younger than the training of that version: an older one may have been trained on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,11 +18,13 @@ import numpy as np
 from fiftyone import ViewField
 
 from ..curation.outcomes import NONE_OF_THEM, Outcomes
-from .model_outputs import check_predictions
+from .labeling_batches import BATCH_FIELD, list_batches
+from .model_outputs import check_predictions, output_fields
 from .samples import objects
 from .views import Collection, every_image
 
 _ATTRIBUTES = ("annotated_at", "blind")
+_USUAL = "prediction"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,13 @@ class AnsweredPredictions:
 
     outcomes: Outcomes
     too_old: int
+
+
+def field_of_version(view: Collection, version: str) -> str:
+    """Return the field with what a version predicted, `prediction` before others; `prediction` where there is none."""
+    names = sorted(output_fields(view, None), key=lambda name: name != _USUAL)
+    images = every_image(view)
+    return next((name for name in names if images.match({f"{name}.model_version": version}).limit(1).count()), _USUAL)
 
 
 def read_answered(
@@ -66,9 +76,11 @@ def read_answered(
     paths = [f"{label_field}{inner}.label", *(f"{label_field}.{name}" for name in _ATTRIBUTES)]
     paths += [f"{prediction_field}{inner}.{name}" for name in ("label", "confidence")]
     paths += [f"{prediction_field}.model_version"]
+    sent = {entry.name: entry.model_version for entry in list_batches(view)}
+    paths += [BATCH_FIELD] if view.has_field(BATCH_FIELD) else []
     answered = every_image(view).match(ViewField(f"{label_field}.annotated_at").exists())
     rows, too_old = [], 0
-    for label, at, blind, predicted, confidence, version in zip(*answered.values(paths), strict=True):
+    for label, at, blind, predicted, confidence, version, *batch in zip(*answered.values(paths), strict=True):
         moment = _in_utc(at)
         if label is None or confidence is None or version not in trained_at or (since and moment < since):
             continue
@@ -76,8 +88,14 @@ def read_answered(
         if trained is not None and moment <= trained:
             too_old += 1
             continue
-        rows.append((moment.timestamp(), version, label, predicted, confidence, blind is False))
+        in_sight = blind is False and _is_of(sent, batch, version)
+        rows.append((moment.timestamp(), version, label, predicted, confidence, in_sight))
     return AnsweredPredictions(_outcomes(rows, classes, several), too_old)
+
+
+def _is_of(sent: Mapping[str, str], batch: Sequence[str | None], version: str) -> bool:
+    """Tell whether what was in sight may be a version's: nothing says that the batch went out with another one's."""
+    return not batch or (sent.get(batch[0] or "") or version) == version
 
 
 def overridden(view: Collection, prediction_field: str, label_field: str) -> Collection:
@@ -85,6 +103,12 @@ def overridden(view: Collection, prediction_field: str, label_field: str) -> Col
     label = ViewField(f"{label_field}.label")
     seen = (ViewField(f"{label_field}.blind") == False) & ViewField(f"{prediction_field}.label").exists()  # noqa: E712
     changed = label.exists() & (label != ViewField(f"{prediction_field}.label"))
+    batches: defaultdict[str, list[str]] = defaultdict(list)
+    for entry in list_batches(view) if view.has_field(BATCH_FIELD) else ():
+        batches[entry.model_version].append(entry.name)
+    batches.pop("", None)  # it is not known what was in sight
+    for version, names in batches.items():
+        seen &= (ViewField(f"{prediction_field}.model_version") == version) | ~ViewField(BATCH_FIELD).is_in(names)
     return every_image(view).match(seen & changed).sort_by(f"{label_field}.annotated_at", reverse=True)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets.answered_predictions import read_answered
+from ..datasets.answered_predictions import field_of_version, read_answered
 from ..datasets.multi_labels import multi_label_field
 from ..datasets.samples import chosen_label_field
 from ..datasets.views import Collection, dataset_of
@@ -20,7 +20,7 @@ from .wording import counted
 
 
 def with_dataset(
-    health: Health, view: Collection, prediction_field: str, label_field: str | None, since: datetime | None
+    health: Health, view: Collection, prediction_field: str | None, label_field: str | None, since: datetime | None
 ) -> Health:
     """Return the health with what the dataset knows: answers where none are known yet, and drift.
 
@@ -33,6 +33,7 @@ def with_dataset(
     if health.versions:
         return health
     name = dataset_of(view).name
+    prediction_field = prediction_field or field_of_version(view, health.about.version)
     if not view.has_field(prediction_field):
         how = f"`winnow predict {name} --classifier {health.about.folder}`, before images are sent to annotators."
         return replace(health, missing=(*health.missing, Missing(f"Field `{prediction_field}` of '{name}'", how)))

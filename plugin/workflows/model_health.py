@@ -50,7 +50,7 @@ class HealthParams:
         classifier: Folder of the classifier.
         state: State folder of the backend that serves it; None = where `winnow serve` keeps it.
         days: How far back answers are looked at; None = all that is remembered.
-        prediction_field: Field of the dataset with the predictions.
+        prediction_field: Field of the dataset with the predictions; None = the one with what this version predicted.
         label_field: Field of the dataset with the labels that annotators gave; None = the only one, or `ground_truth`.
         compare: Hold what the backend remembers against the classifier's reference now, which takes some seconds.
         output: HTML file that is written; None = none is.
@@ -59,7 +59,7 @@ class HealthParams:
     classifier: Path | str
     state: Path | str | None = None
     days: int | None = None
-    prediction_field: str = "prediction"
+    prediction_field: str | None = None
     label_field: str | None = None
     compare: bool = True
     output: Path | str | None = None

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.healths import LATELY, answer, make_classifier, serve
+from winnow.plugin.datasets.answered_predictions import field_of_version
+from winnow.plugin.datasets.labeling_batches import Batch, LabelingState, mark_samples, save_batch
 from winnow.plugin.datasets.runs import save_run
 from winnow.plugin.errors import ClassifierError, DataError
 from winnow.plugin.labeling.served_store import Decision, ServedStore
 from winnow.plugin.training.versions import default_state
 from winnow.plugin.workflows.drift_record import RUN
+from winnow.plugin.workflows.health_samples import overridden_samples
 from winnow.plugin.workflows.model_health import HealthParams, model_health
 
 if TYPE_CHECKING:
@@ -146,6 +149,35 @@ def test_labels_that_came_back_into_a_dataset_answer_its_predictions(answered: f
     assert (health.overrides.value, health.overrides.of) == (pytest.approx(1 / 6), 6)
     assert (health.blind.value, health.blind.of) == (0.5, 2)
     assert health.answers_from == f"the labels of '{answered.name}' (`ground_truth`)"
+
+
+def test_predictions_of_the_classifier_are_found_in_whatever_field(answered: fo.Dataset, tmp_path: Path) -> None:
+    folder = make_classifier(tmp_path / "pets")
+    guesses = answered.values("prediction")
+    answered.set_values("mine", guesses)
+    answered.set_values("prediction.model_version", ["v0"] * 10)
+
+    health = model_health(answered, HealthParams(folder, state=tmp_path / "none")).health
+
+    assert [(each.version, each.answers) for each in health.versions] == [("v1", 8)]
+    assert overridden_samples(answered, field_of_version(answered, "v1"), None).count() == 1
+
+
+def test_what_went_out_with_predictions_of_another_version_was_not_in_sight(
+    answered: fo.Dataset, tmp_path: Path
+) -> None:
+    folder, ids = make_classifier(tmp_path / "pets"), answered.values("id")
+    for name, version, part in (("other", "v0", ids[:2]), ("own", "v1", ids[2:4])):
+        nothing = ({},) * len(part)
+        lists = {"hashes": ("",) * len(part), "task_ids": (0,) * len(part), "blind": (False,) * len(part)}
+        save_batch(answered, Batch(name, tuple(part), labels_before=nothing, fields={}, model_version=version, **lists))
+        mark_samples(answered, part, LabelingState.BACK, name)
+
+    health = model_health(answered, HealthParams(folder, state=tmp_path / "none")).health
+
+    assert (health.overrides.value, health.overrides.of) == (0, 4)  # of the first two, one was changed
+    assert health.versions[0].answers == 8  # which count all the same, as answers that nobody's prediction led
+    assert overridden_samples(answered, "prediction", None).count() == 0
 
 
 def test_answers_that_may_have_been_trained_on_do_not_count(answered: fo.Dataset, tmp_path: Path) -> None:
