@@ -1,4 +1,4 @@
-// Built by "make app" from app/src. Sources: sha256 5caea3530d9486994cb656e882c51c8cb49518e130e5019ec99073e104a5cb71
+// Built by "make app" from app/src. Sources: sha256 8d7802cc5eda6b9ded5bd738a02ecec56514343cdd727fc2b69afb4ae4a424b8
 (() => {
   var __defProp = Object.defineProperty;
   var __defNormalProp = (obj, key, value) => key in obj ? __defProp(obj, key, { enumerable: true, configurable: true, writable: true, value }) : obj[key] = value;
@@ -806,12 +806,12 @@
   // src/Labels.jsx
   function Labels({ desk }) {
     const { run } = desk;
-    return /* @__PURE__ */ React.createElement("main", { className: "w-review" }, run.error && /* @__PURE__ */ React.createElement(LoadError, { run }), run.items.length > 0 && (desk.grid ? /* @__PURE__ */ React.createElement(Grid, { desk }) : run.item && /* @__PURE__ */ React.createElement(One, { desk, item: run.item })), !run.item && !run.finished && !run.error && /* @__PURE__ */ React.createElement("p", { className: "w-muted" }, "Loading …"), run.finished && /* @__PURE__ */ React.createElement(Finished, { desk }), /* @__PURE__ */ React.createElement(Choices, { desk }), desk.filter && /* @__PURE__ */ React.createElement(ClassFilter, { desk }));
+    return /* @__PURE__ */ React.createElement("main", { className: "w-review" }, run.error && /* @__PURE__ */ React.createElement(LoadError, { run }), run.items.length > 0 && (desk.grid ? /* @__PURE__ */ React.createElement(Grid, { desk }) : run.item && /* @__PURE__ */ React.createElement(One, { desk, item: run.item })), !run.item && !run.finished && !run.error && /* @__PURE__ */ React.createElement("p", { className: "w-muted" }, "Loading …"), run.finished && /* @__PURE__ */ React.createElement(Finished, null), /* @__PURE__ */ React.createElement(Choices, { desk }), desk.filter && /* @__PURE__ */ React.createElement(ClassFilter, { desk }));
   }
   function LoadError({ run }) {
     return /* @__PURE__ */ React.createElement("p", { className: "w-problem", role: "alert" }, run.error, " ", /* @__PURE__ */ React.createElement(Button, { onClick: () => run.load() }, "Try again"));
   }
-  function Finished({ desk }) {
+  function Finished() {
     return /* @__PURE__ */ React.createElement("p", { className: "w-finished", role: "status" }, "Everything here is decided.");
   }
   function One({ desk, item }) {
@@ -852,7 +852,7 @@
   function Groups({ desk }) {
     const { run } = desk;
     const { item } = run;
-    return /* @__PURE__ */ React.createElement("main", { className: "w-review" }, run.error && /* @__PURE__ */ React.createElement(LoadError, { run }), item && /* @__PURE__ */ React.createElement(Group, { desk, item }), !item && !run.finished && !run.error && /* @__PURE__ */ React.createElement("p", { className: "w-muted" }, "Loading …"), run.finished && /* @__PURE__ */ React.createElement(Finished, { desk }), /* @__PURE__ */ React.createElement("footer", { className: "w-choices" }, /* @__PURE__ */ React.createElement(Button, { keyCap: "Enter", kind: "w-strong", disabled: !item, onClick: () => desk.decideGroup("mark") }, "As shown"), /* @__PURE__ */ React.createElement(Button, { keyCap: "D", disabled: !item, onClick: () => desk.decideGroup("apart") }, "Not duplicates"), /* @__PURE__ */ React.createElement(Button, { keyCap: "S", disabled: !item, onClick: () => desk.decideGroup("keep all") }, "Keep all"), /* @__PURE__ */ React.createElement(Button, { keyCap: "U", disabled: !item, onClick: () => desk.decideGroup("unsure") }, "Unsure"), /* @__PURE__ */ React.createElement(Button, { keyCap: "Z", disabled: !run.history.length, onClick: () => desk.undo() }, "Undo"), /* @__PURE__ */ React.createElement(Button, { keyCap: "P", onClick: () => desk.show("apply") }, "Apply …")));
+    return /* @__PURE__ */ React.createElement("main", { className: "w-review" }, run.error && /* @__PURE__ */ React.createElement(LoadError, { run }), item && /* @__PURE__ */ React.createElement(Group, { desk, item }), !item && !run.finished && !run.error && /* @__PURE__ */ React.createElement("p", { className: "w-muted" }, "Loading …"), run.finished && /* @__PURE__ */ React.createElement(Finished, null), /* @__PURE__ */ React.createElement("footer", { className: "w-choices" }, /* @__PURE__ */ React.createElement(Button, { keyCap: "Enter", kind: "w-strong", disabled: !item, onClick: () => desk.decideGroup("mark") }, "As shown"), /* @__PURE__ */ React.createElement(Button, { keyCap: "D", disabled: !item, onClick: () => desk.decideGroup("apart") }, "Not duplicates"), /* @__PURE__ */ React.createElement(Button, { keyCap: "S", disabled: !item, onClick: () => desk.decideGroup("keep all") }, "Keep all"), /* @__PURE__ */ React.createElement(Button, { keyCap: "U", disabled: !item, onClick: () => desk.decideGroup("unsure") }, "Unsure"), /* @__PURE__ */ React.createElement(Button, { keyCap: "Z", disabled: !run.history.length, onClick: () => desk.undo() }, "Undo"), /* @__PURE__ */ React.createElement(Button, { keyCap: "P", onClick: () => desk.show("apply") }, "Apply …")));
   }
   function Group({ desk, item }) {
     const marks = desk.marksOf(item);

@@ -15,7 +15,7 @@ export function Groups({ desk }) {
       {run.error && <LoadError run={run} />}
       {item && <Group desk={desk} item={item} />}
       {!item && !run.finished && !run.error && <p className="w-muted">Loading …</p>}
-      {run.finished && <Finished desk={desk} />}
+      {run.finished && <Finished />}
       <footer className="w-choices">
         <Button keyCap="Enter" kind="w-strong" disabled={!item} onClick={() => desk.decideGroup("mark")}>
           As shown

@@ -13,7 +13,7 @@ export function Labels({ desk }) {
       {run.error && <LoadError run={run} />}
       {run.items.length > 0 && (desk.grid ? <Grid desk={desk} /> : run.item && <One desk={desk} item={run.item} />)}
       {!run.item && !run.finished && !run.error && <p className="w-muted">Loading …</p>}
-      {run.finished && <Finished desk={desk} />}
+      {run.finished && <Finished />}
       <Choices desk={desk} />
       {desk.filter && <ClassFilter desk={desk} />}
     </main>
@@ -28,7 +28,7 @@ export function LoadError({ run }) {
   );
 }
 
-export function Finished({ desk }) {
+export function Finished() {
   return (
     <p className="w-finished" role="status">
       Everything here is decided.
