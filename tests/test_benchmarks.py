@@ -87,6 +87,17 @@ def test_incremental_benchmark_finds_the_copies_among_the_new_images() -> None:
     assert all(report[count]["recall"] >= 0.99 for count in ("500", "1,000", "4,000"))
 
 
+def test_grown_dataset_benchmark_finds_the_copies_among_the_new_files() -> None:
+    command = [sys.executable, "-m", "benchmarks.grown_dataset", "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert [report[run]["images"] for run in ("everything", "the new ones")] == [2_000, 2_050]
+    assert all(report[run]["recall"] >= 0.95 for run in ("everything", "the new ones"))
+
+
 def test_vector_database_benchmark_finds_what_this_machine_finds() -> None:
     pytest.importorskip("lancedb")
     command = [sys.executable, "-m", "benchmarks.vector_database", "--quick", "--json"]
