@@ -23,7 +23,7 @@ from .documents import CHUNK, Document, plain, read_documents, write_documents
 from .fields import is_own, mark_own, set_own_values
 from .label_decisions import Decision
 from .labeling_batches import BATCH_FIELD, STATE_FIELD, mark_samples
-from .relabelling import changed_meanwhile
+from .relabelling import changed_meanwhile, notes_on_missing
 from .runs import SavedRun
 from .views import Collection, dataset_of
 
@@ -160,8 +160,7 @@ def undo_bring_back(view: Collection, run: SavedRun) -> Done:
         write_documents(view, returning)
         back += len(returning)
     mark_undone(view, run.key)
-    note = f"{missing} samples are gone, or their label was changed or judged again since"
-    return Done(run.key, back, (note,) * (missing > 0))
+    return Done(run.key, back, notes_on_missing(missing))
 
 
 def _record(change: SampleChange) -> Document:

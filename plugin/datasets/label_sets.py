@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bson import ObjectId
-
 from .action_log import Done, chunks, mark_undone, read_records, record_action
-from .documents import CHUNK, Document, plain, read_documents, write_documents
-from .multi_label_decisions import decide_label_set, declare_decisions, earlier_label_set, same_label_set
-from .relabelling import changed_meanwhile, check_editable, decision_of
+from .documents import CHUNK, Document, plain
+from .label_kinds import SEVERAL_AN_IMAGE, Held, LabelChange, bring_back
+from .multi_label_decisions import decide_label_set
+from .relabelling import changed_meanwhile, check_editable, decision_of, notes_on_missing
 from .runs import SavedRun
-from .views import Collection, dataset_of
+from .views import Collection
 
 METHOD = "decide_label_sets"
 
@@ -42,60 +41,45 @@ def decide_label_sets(
     """
     check_editable(view, label_field)
     fields = sorted({field for after in findings.values() for field in after})
-    found = [str(key) for key, _ in _label_sets(view, label_field, sorted(cells))]
+    found = [str(key) for key, _ in SEVERAL_AN_IMAGE.read(view, label_field, sorted(cells))]
     if not found:
         return Done(None, 0)
 
-    declare_decisions(view, label_field)
+    SEVERAL_AN_IMAGE.declare(view, label_field)
     at = datetime.now(UTC).replace(microsecond=0)
     params = {"decision": decision, "label_field": label_field, "by": by, "at": at.isoformat()}
     records = (
         {
             "_id": key,
-            "was": held[label_field],
+            "was": held.label,
             "cells": sorted(cells[str(key)].items()),  # pairs, as a class may have a name that no key can have
-            "findings": {field: held.get(field) for field in findings.get(str(key), {})},
+            "findings": {field: held.findings[field] for field in findings.get(str(key), {})},
             "after": dict(findings.get(str(key), {})),
         }
-        for key, held in _label_sets(view, label_field, found, fields)
+        for key, held in SEVERAL_AN_IMAGE.read(view, label_field, found, fields)
     )
     run = record_action(view, METHOD, params, len(found), records)
     written = 0
     for chunk in chunks(read_records(view, run), CHUNK):
-        after = {each["_id"]: {label_field: _decided(each, params, run)} | each["after"] for each in chunk}
-        written += write_documents(view, after, {each["_id"]: {label_field: each["was"]} for each in chunk})
+        after = {each["_id"]: Held(_decided(each, params, run), each["after"]) for each in chunk}
+        written += SEVERAL_AN_IMAGE.write(view, label_field, after, {each["_id"]: each["was"] for each in chunk})
     return Done(run, written, changed_meanwhile(len(found) - written))
 
 
 def undo_label_sets(view: Collection, run: SavedRun) -> Done:
     """Bring back labels, decisions and findings of the samples whose labels nobody has changed or judged since."""
-    dataset, label_field = dataset_of(view), run.params["label_field"]
     back, missing = 0, 0
     for chunk in chunks(read_records(view, run.key), CHUNK):
-        held = dict(_label_sets(view, label_field, [str(record["_id"]) for record in chunk]))
-        returning: dict[ObjectId, Document] = {}
-        for record in chunk:
-            labels = held.get(record["_id"], {}).get(label_field)
-            if labels is None or not same_label_set(labels, plain(_decided(record, run.params, run.key))):
-                # As it was: the action was cut off before it.
-                missing += not (labels and same_label_set(labels, record["was"]))
-                continue
-            findings = {field: value for field, value in record["findings"].items() if dataset.has_field(field)}
-            returning[record["_id"]] = {label_field: earlier_label_set(labels, record["was"])} | findings
-        write_documents(view, returning)
-        back += len(returning)
+        changes = {
+            record["_id"]: LabelChange(record["was"], plain(_decided(record, run.params, run.key)), record["findings"])
+            for record in chunk
+        }
+        returned, changed = bring_back(view, run.params["label_field"], changes)
+        back, missing = back + returned, missing + changed
     mark_undone(view, run.key)
-    note = f"{missing} samples are gone, or their labels were changed or judged again since"
-    return Done(run.key, back, (note,) * (missing > 0))
+    return Done(run.key, back, notes_on_missing(missing))
 
 
 def _decided(record: Mapping[str, Any], params: Mapping[str, Any], run: str) -> Document:
     """Return the labels of a record as the action leaves them."""
     return decide_label_set(record["was"], dict(record["cells"]), decision_of(params, run))
-
-
-def _label_sets(
-    view: Collection, label_field: str, ids: Sequence[str], more: Iterable[str] = ()
-) -> Iterator[tuple[ObjectId, Document]]:
-    """Yield those samples that exist and are annotated, by id, each with its labels and the other fields."""
-    return read_documents(view, ids, [label_field, *more], {label_field: {"$ne": None}})

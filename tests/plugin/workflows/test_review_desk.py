@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import save_label_issues, write_image
-from winnow.plugin.datasets import label_reviews, runs
+from winnow.plugin.datasets import label_kinds, runs
 from winnow.plugin.datasets.labeling_batches import STATE_FIELD
 from winnow.plugin.errors import DataError, FieldError
 from winnow.plugin.vision import file_index
@@ -281,7 +281,7 @@ def test_undoing_one_reviewers_session_leaves_the_others_decisions(judged: fo.Da
     report = undo_action(judged, anns)
 
     assert report.samples == 1
-    assert report.notes == ("1 samples are gone, or their label was changed or judged again since",)
+    assert report.notes == ("samples that are gone, or whose label was changed or judged again since: 1",)
     assert judged.first().ground_truth.decided_by == "bob"
     assert judged.values("ground_truth.label")[1] == "cat"
 
@@ -363,7 +363,7 @@ def test_a_review_that_is_cut_off_can_be_undone_and_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(label_reviews, "write_documents", cut_off)  # recorded, but not done
+        patched.setattr(label_kinds, "write_documents", cut_off)  # recorded, but not done
         with pytest.raises(KeyboardInterrupt):
             desk.save(judged, "labels", [step(ids[1], "accept")], session=session)
     assert desk.page(judged, "labels")["waiting"] == 3

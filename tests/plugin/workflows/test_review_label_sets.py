@@ -11,7 +11,7 @@ import pytest
 
 from tests.label_sets import LABELS, labels_of, make_dataset, make_judged
 from tests.mosaics import planted, write_mosaics
-from winnow.plugin.datasets import label_sets
+from winnow.plugin.datasets import label_kinds
 from winnow.plugin.datasets.label_changes import ADD, REMOVE
 from winnow.plugin.errors import FieldError
 from winnow.plugin.workflows.actions import list_actions, undo_action
@@ -222,7 +222,7 @@ def test_undoing_leaves_labels_that_were_changed_since_and_says_so(judged: fo.Da
     report = undo_action(judged)
 
     assert labels_in(judged)[:3] == [{"owl"}, set(), {"fox"}]
-    assert report.notes == ("1 samples are gone, or their labels were changed or judged again since",)
+    assert report.notes == ("samples that are gone, or whose label was changed or judged again since: 1",)
 
 
 def test_what_a_person_added_to_a_label_meanwhile_stays(judged: fo.Dataset) -> None:
@@ -244,7 +244,7 @@ def test_a_crash_before_the_change_leaves_an_action_that_undoing_takes_back(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(label_sets, "write_documents", crash)
+        patched.setattr(label_kinds, "write_documents", crash)
         with pytest.raises(KeyboardInterrupt):
             review_labels(judged, "accept")
     report = undo_action(judged)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import save_label_issues, write_image
-from winnow.plugin.datasets import relabelling, runs
+from winnow.plugin.datasets import label_kinds, runs
 from winnow.plugin.errors import DataError, FieldError
 from winnow.plugin.workflows.actions import list_actions, undo_action
 from winnow.plugin.workflows.findings import LABEL_ISSUES_RUN
@@ -332,7 +332,7 @@ def test_undoing_leaves_labels_that_were_changed_since_and_says_so(judged: fo.Da
 
     assert labels_of(judged) == ["fox", "dog", "dog", "fox", None]
     assert report.samples == 2
-    assert report.notes == ("2 samples are gone, or their label was changed or judged again since",)
+    assert report.notes == ("samples that are gone, or whose label was changed or judged again since: 2",)
 
 
 def test_undoing_leaves_what_was_decided_again_since(judged: fo.Dataset) -> None:
@@ -365,7 +365,7 @@ def test_a_crash_before_the_change_leaves_an_action_that_undoing_takes_back(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(relabelling, "write_documents", crash)
+        patched.setattr(label_kinds, "write_documents", crash)
         with pytest.raises(KeyboardInterrupt):
             review_labels(judged, "accept")
     report = undo_action(judged)
