@@ -13,9 +13,10 @@ from pymongo import UpdateOne
 from .action_log import chunks
 from .documents import CHUNK, Document, plain, read_documents, write_documents
 from .group_views import renew_patches
-from .label_decisions import TOUCHED, declare_attributes
-from .multi_label_decisions import declare_decisions, earlier_label_set, same_label_set
+from .label_decisions import TOUCHED, UNSURE, declare_attributes, unsure_ids
+from .multi_label_decisions import declare_decisions, earlier_label_set, read_label_set_decisions, same_label_set
 from .multi_labels import multi_label_fields
+from .patch_decisions import unsure_patches
 from .patches import label_path, patch_fields
 from .views import Collection, dataset_of
 
@@ -79,6 +80,9 @@ class LabelKind(Protocol):
             before: Key -> the label as it was read: one that somebody else has changed since is passed over.
         """
 
+    def unsure(self, view: Collection, label_field: str) -> list[str]:
+        """Return those of a view about whose label, as it is now, a person is unsure, in ascending order."""
+
     def has_finding(self, view: Collection, label_field: str, name: str) -> bool:
         """Tell whether the dataset still has a field of findings."""
 
@@ -111,6 +115,9 @@ class _OneAnImage:
         values = {key: {label_field: held.label} | held.findings for key, held in after.items()}
         return write_documents(view, values, unchanged)
 
+    def unsure(self, view: Collection, label_field: str) -> list[str]:
+        return unsure_ids(view, label_field)
+
     def has_finding(self, view: Collection, label_field: str, name: str) -> bool:
         return bool(dataset_of(view).has_field(name))
 
@@ -128,6 +135,10 @@ class _OneAnImage:
 class _SeveralAnImage(_OneAnImage):
     def declare(self, view: Collection, label_field: str) -> None:
         declare_decisions(view, label_field)
+
+    def unsure(self, view: Collection, label_field: str) -> list[str]:
+        decided = read_label_set_decisions(view, label_field)
+        return sorted(key for key, of_sample in decided.items() if UNSURE in of_sample.values())
 
     def alike(self, label: Document, other: Document) -> bool:
         return same_label_set(label, other)
@@ -175,6 +186,9 @@ class _OfDetections(_OneAnImage):
             dataset_of(view)._bulk_write(changes, ids=sorted(samples))
             renew_patches(view)
         return len(changes)
+
+    def unsure(self, view: Collection, label_field: str) -> list[str]:
+        return unsure_patches(view, label_field)
 
     def has_finding(self, view: Collection, label_field: str, name: str) -> bool:
         return bool(dataset_of(view).has_field(f"{label_path(view, label_field)}.{name}"))

@@ -9,7 +9,7 @@ removed, the oldest first. All of this goes where the labels go, and leaves with
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import fiftyone as fo
@@ -36,7 +36,7 @@ def read_label_set_decisions(view: Collection, label_field: str) -> dict[str, di
     """
     found: dict[str, dict[str, str]] = {}
     for key, names, decisions in _decided(view, label_field):
-        valid = {each["label"]: each["decision"] for each in decisions if (each["label"] in names) == each["present"]}
+        valid = {each["label"]: each["decision"] for each in _standing(names, decisions)}
         if valid:
             found[key] = valid
     return found
@@ -54,6 +54,16 @@ def count_unsure_labels(view: Collection, label_field: str) -> int:
     """Return how many labels of the whole dataset a person is unsure about."""
     decided = read_label_set_decisions(every_image(view), label_field)
     return sum(list(of_sample.values()).count(UNSURE) for of_sample in decided.values())
+
+
+def names_of(labels: Mapping[str, Any]) -> frozenset[str]:
+    """Return the classes of an image's labels, as `fo.Classifications.to_dict` returns these."""
+    return frozenset(each["label"] for each in labels.get(_LABELS) or () if each.get("label"))
+
+
+def standing_decisions(labels: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the decisions about an image's labels that are not void, as these hold them, the latest last."""
+    return sorted(_standing(names_of(labels), labels.get(DECISIONS) or ()), key=lambda each: each["at"])
 
 
 def declare_decisions(view: Collection, label_field: str) -> None:
@@ -110,6 +120,10 @@ def earlier_label_set(held: Mapping[str, Any], was: Mapping[str, Any]) -> dict[s
     others = {name: value for name, value in held.items() if name not in TOUCHED}
     labels = {_LABELS: [now.get(label["_id"], label) for label in was[_LABELS]]} if _LABELS in was else {}
     return others | labels | {name: was[name] for name in TOUCHED if name in was}
+
+
+def _standing(names: Set[str], decisions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [each for each in decisions if (each["label"] in names) == each["present"]]
 
 
 def _names(labels: Mapping[str, Any]) -> list[str]:

@@ -10,9 +10,9 @@ import fiftyone as fo
 
 from ..errors import DataError, FieldError
 from .action_log import chunks
-from .label_decisions import unsure_ids
+from .label_kinds import kind_of
 from .labeling_batches import BATCH_FIELD, STATE_FIELD, LabelingState
-from .multi_labels import multi_label_fields
+from .multi_labels import multi_label_field, multi_label_fields
 from .samples import DEFAULT_LABEL_FIELD, chosen_label_field, label_fields
 from .views import Collection, check_images, dataset_of, describe_field, every_image
 
@@ -81,15 +81,15 @@ def unsure_samples(view: Collection, label_field: str | None) -> list[str]:
 
     Args:
         view: The collection.
-        label_field: Of one label an image; None = the one that is chosen where none is named. Without such a field, or
-            with one of several labels, there are none.
+        label_field: Of one label an image or several; None = the one that is chosen where none is named. Without such a
+            field there are none.
     """
     try:
-        field = chosen_label_field(view, label_field)
+        field = multi_label_field(view, label_field) or chosen_label_field(view, label_field)
     except FieldError:
         return []
     waiting = view.match({STATE_FIELD: {"$ne": str(LabelingState.OUT)}}) if view.has_field(STATE_FIELD) else view
-    return unsure_ids(waiting, field)
+    return kind_of(view, field).unsure(waiting, field)
 
 
 def living_samples(view: Collection, ids: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -27,9 +27,9 @@ def decided_patches(view: Collection, field: str, among: Iterable[str]) -> list[
     return sorted({key for key, _, _ in _decided(view, field)}.intersection(among))
 
 
-def count_unsure_patches(view: Collection, field: str) -> int:
-    """Return how many labels of the whole field a person is unsure about."""
-    return sum(is_valid and decision == UNSURE for _, decision, is_valid in _decided(view, field))
+def unsure_patches(view: Collection, field: str) -> list[str]:
+    """Return the label ids of the whole field about which a person is unsure, in ascending order."""
+    return sorted(key for key, decision, is_valid in _decided(view, field) if is_valid and decision == UNSURE)
 
 
 def _decided(view: Collection, field: str) -> list[tuple[str, str, bool]]:

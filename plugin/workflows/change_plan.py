@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +97,8 @@ def plan_changes(
             left_out[NO_SUGGESTION] += 1
         elif taken:
             labels[key] = {each.label: each.label in there for each in taken}
-            findings[key] = _after(decision, fields, found, taken)
+            unsure = {each.label for each in taken if decision == UNSURE}
+            findings[key] = findings_after(fields, found, taken, unsure)
             if decision == ACCEPT:
                 changing = [each for each in taken if labels[key][each.label] != (each.change == ADD)]
                 new += [(each.label, each.change) for each in changing]
@@ -107,16 +108,23 @@ def plan_changes(
     return ChangePlan(decision, label_field, labels, tuple(new), findings, (*chosen.notes, *notes))
 
 
-def _after(decision: str, fields: IssueFields, found: SampleChanges, taken: Sequence[LabelChange]) -> dict[str, Any]:
-    """Return what the fields of the findings hold of a sample of which some changes were decided about."""
-    rest = found.rest
-    if decision == UNSURE:
-        rest = min(rest, *(round(1 - each.confidence, 4) for each in taken))
+def findings_after(
+    fields: IssueFields, found: SampleChanges, taken: Sequence[LabelChange], unsure: Set[str]
+) -> dict[str, Any]:
+    """Return what the fields of the findings hold of a sample of which some changes were decided about.
+
+    Args:
+        fields: The fields.
+        found: What was suggested.
+        taken: The changes that were decided about.
+        unsure: Classes of those of them that a person is unsure about: their quality stays.
+    """
+    rest = min([found.rest, *(round(1 - each.confidence, 4) for each in taken if each.label in unsure)])
     left = SampleChanges(tuple(each for each in found.changes if each not in taken), rest)
     after: dict[str | None, Any] = {fields.issue: bool(left.changes), fields.suggestion: left.document()}
     if not left.changes:
         after[fields.verdict] = None
-    if decision in (ACCEPT, KEEP):
+    if any(each.label not in unsure for each in taken):
         after[fields.quality] = min([rest, *(round(1 - each.confidence, 4) for each in left.changes)])
     return {name: value for name, value in after.items() if name is not None}
 

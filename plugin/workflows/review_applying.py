@@ -14,7 +14,7 @@ import fiftyone as fo
 
 from ..datasets.documents import find_documents
 from ..datasets.group_marks import DECIDED_GROUP, KEEP, REMOVE
-from ..datasets.label_decisions import unsure_ids
+from ..datasets.label_kinds import kind_of
 from ..datasets.split_names import NEVER_ASSUMED
 from ..datasets.views import Collection, dataset_of, single_images
 from ..errors import DataError
@@ -96,7 +96,7 @@ def plan_groups(view: Collection, fields: GroupFields, application: Application)
 
 def plan_labels(view: Collection, label_field: str, application: Application) -> ApplicationPlan:
     """Return what is done with labels that a reviewer is unsure about: they can be tagged, for somebody else to see."""
-    ids = unsure_ids(view, label_field)
+    ids = kind_of(view, label_field).unsure(view, label_field)
     nothing = "nobody is unsure about a label" if not ids else None
     other = "decisions about labels are in effect already: only unsure ones can be tagged, for others to look at"
     refused = other if application.way != TAG else _refused(view, None, application) or nothing

@@ -21,20 +21,18 @@ from .review_label_queue import (
     confusion_cells,
     disputed_labels,
     flagged_labels,
-    known_classes,
     prediction_fields_of,
 )
+from .review_label_set_queue import LabelSetQueue
 from .review_plan import issue_fields
-from .review_queue import Json, QueueState, checked_count, known_splits, read_steps
-from .review_terms import GROUP_STEPS, LABEL_STEPS
+from .review_queue import Json, QueueState, checked_count, known_classes, known_splits, read_steps
 from .reviewer import user_name
 
 LABELS, DUPLICATES, LEAKS, PREDICTIONS = "labels", "duplicates", "leaks", "predictions"
 _TITLES = {LABELS: "Label issues", DUPLICATES: "Near-duplicates", LEAKS: "Leaks", PREDICTIONS: "Predictions"}
-_STEPS = {LABELS: LABEL_STEPS, DUPLICATES: GROUP_STEPS, LEAKS: GROUP_STEPS, PREDICTIONS: LABEL_STEPS}
 PAGE = 20
 
-Queue: TypeAlias = LabelQueue | GroupQueue
+Queue: TypeAlias = LabelQueue | LabelSetQueue | GroupQueue
 
 
 def start(view: Collection, prediction_field: str | None = None) -> Json:
@@ -49,7 +47,8 @@ def start(view: Collection, prediction_field: str | None = None) -> Json:
         confusion matrix off its diagonal, the largest first), `prediction_fields`, and `unsure`, the number of labels
         that somebody is unsure about, in whatever review, and that are not out for labelling. Of each queue `kind`,
         `title`, the numbers `waiting` and `decided`, and, where there is one, `stale` (why its findings are older than
-        the dataset), `run` (the operator that has to run first) and `note`.
+        the dataset), `run` (the operator that has to run first) and `note`; `several` says that its items are images
+        that may have several labels.
 
     Raises:
         DataError: The view shows patches, frames or clips.
@@ -116,8 +115,10 @@ def save(
         view: The collection.
         kind: The queue.
         steps: Each with the item's `key` and the `decision`: of labels "accept", "keep", "label" (with `label`, the
-            class) or "unsure"; of groups "mark" (with `marks`, sample id -> "keep" or "remove", of all its images),
-            "apart" (no duplicates of each other), "keep all" or "unsure". Optional: `seen`, as the item had it.
+            class) or "unsure"; of images that may have several labels "accept", "keep" and "unsure" about all suggested
+            changes, or "mark" (with `marks`, class -> one of these); of groups "mark" (with `marks`, sample id ->
+            "keep" or "remove", of all its images), "apart" (no duplicates of each other), "keep all" or "unsure".
+            Optional: `seen`, as the item had it.
         session: As an earlier call of the same review returned it; None = a new one begins.
         reviewer: Who decides; None = the user of the operating system.
         prediction_field: As in `start`.
@@ -131,7 +132,7 @@ def save(
     """
     queue = _queue(view, kind, prediction_field, None)
     by = (reviewer or "").strip() or user_name()
-    return queue.save(read_steps(steps, _STEPS[kind]), session, by).summary()
+    return queue.save(read_steps(steps, queue.WORDS), session, by).summary()
 
 
 def back(
@@ -214,6 +215,7 @@ def _state(view: Collection, kind: str, prediction_field: str | None) -> Json:
         "stale": state.stale,
         "run": state.run,
         "note": state.note,
+        "several": state.several,
     }
 
 

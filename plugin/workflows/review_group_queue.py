@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import fiftyone as fo
 
@@ -42,7 +42,7 @@ from .review_queue import (
     place_of,
 )
 from .review_sessions import check_session, open_session
-from .review_terms import APART, KEEP_ALL, MARK, UNSURE
+from .review_terms import APART, GROUP_STEPS, KEEP_ALL, MARK, UNSURE
 
 _ALL_ALIKE = {APART: CALLED_APART, UNSURE: CALLED_UNSURE, KEEP_ALL: KEEP}
 
@@ -55,6 +55,8 @@ class GroupQueue:
         view: The collection; groups wait of which an image is in it.
         fields: Where the groups are.
     """
+
+    WORDS: ClassVar = GROUP_STEPS
 
     view: Collection
     fields: GroupFields

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ..datasets import runs
 from ..datasets.documents import Document, read_documents
@@ -15,9 +15,10 @@ from ..datasets.model_outputs import output_fields
 from ..datasets.multi_labels import multi_label_fields
 from ..datasets.predictions import check_prediction_field
 from ..datasets.samples import chosen_label_field
-from ..datasets.views import Collection, dataset_of, every_image, single_images
+from ..datasets.views import Collection, dataset_of, single_images
 from ..errors import DataError
 from .findings import LABEL_ISSUES_RUN
+from .review_label_set_queue import LabelSetQueue
 from .review_neighbours import Neighbour, nearest_good_labels
 from .review_plan import IssueFields, issue_fields
 from .review_queue import (
@@ -25,17 +26,17 @@ from .review_queue import (
     QueueState,
     Saved,
     Step,
-    after,
     decision_json,
     grouped,
     in_words,
     is_settled_by_another,
-    place_of,
+    known_classes,
+    next_samples,
     splits_of,
     token,
 )
 from .review_sessions import check_session, open_session
-from .review_terms import ACCEPT, KEEP, OTHER
+from .review_terms import ACCEPT, KEEP, LABEL_STEPS, OTHER
 from .review_terms import UNSURE as CALL_UNSURE
 
 _STORED = {ACCEPT: ACCEPTED, KEEP: KEPT, OTHER: CORRECTED, CALL_UNSURE: UNSURE}
@@ -58,6 +59,8 @@ class LabelQueue:
         findings: Fields of the last search for label issues.
         are_predictions: Whether the suggestions are a model's predictions.
     """
+
+    WORDS: ClassVar = LABEL_STEPS
 
     view: Collection
     label_field: str
@@ -82,12 +85,8 @@ class LabelQueue:
         """Return the next items after a place, as `review_desk.page` does."""
         images = single_images(self.view)
         condition = self.shown_again if again else self.waits
-        chosen = images.match({"$and": [condition, after(place, self.order, descending=self.descending)]})
-        ordered = chosen.sort_by([(self.order, -1 if self.descending else 1), ("id", 1)]).limit(count)
-        ids, values = ordered.values(["id", self.order])
-        following = place_of(values[-1], ids[-1]) if len(ids) == count else None
-        waiting = images.match(self.waits).count()
-        return {"items": self.items(ids), "next": following, "waiting": waiting}
+        ids, following = next_samples(images, condition, self.order, place, count, descending=self.descending)
+        return {"items": self.items(ids), "next": following, "waiting": images.match(self.waits).count()}
 
     def items(self, ids: Sequence[str]) -> list[Json]:
         """Return what a reviewer is shown of labels, in the order of their samples' ids given; those gone are not."""
@@ -187,7 +186,7 @@ class LabelQueue:
         return {name: value for name, value in after_it.items() if name is not None}
 
 
-def flagged_labels(view: Collection) -> LabelQueue | QueueState:
+def flagged_labels(view: Collection) -> LabelQueue | LabelSetQueue | QueueState:
     """Return the queue of the labels that the last search for label issues flagged; a state where there can't be one.
 
     Raises:
@@ -197,7 +196,7 @@ def flagged_labels(view: Collection) -> LabelQueue | QueueState:
     if findings.labels is None or findings.issue is None or findings.quality is None:
         return QueueState(run="find_label_issues", note="label issues were not looked for yet")
     if findings.labels in multi_label_fields(view):
-        return QueueState(note=_several(findings.labels))
+        return LabelSetQueue(view, findings.labels, findings)
     flagged = {findings.issue: True}
     again = {"$or": [flagged, {f"{findings.labels}.{DECISION}": {"$ne": None}}]}
     return LabelQueue(view, findings.labels, findings.suggestion, findings.quality, False, flagged, again, findings)
@@ -263,24 +262,9 @@ def prediction_fields_of(view: Collection) -> list[str]:
     return [name for name in output_fields(view, None) if name not in multi_label_fields(dataset)]
 
 
-def known_classes(view: Collection, label_field: str) -> list[str]:
-    """Return the classes that a label may be changed to: those that occur, and those that the dataset lists."""
-    dataset = dataset_of(view)
-    listed = [*dataset.classes.get(label_field, ()), *dataset.default_classes]
-    found = every_image(view).distinct(f"{label_field}.label")
-    return sorted({str(name) for name in [*found, *listed] if name})
-
-
 def _disputed(label: str, predicted: str) -> Json:
     both = {label: {"$ne": None}, predicted: {"$ne": None}}
     return {"$and": [both, {"$expr": {"$ne": [f"${label}", f"${predicted}"]}}]}
-
-
-def _several(field: str) -> str:
-    return (
-        f"the images of '{field}' may have several labels each, which are not reviewed here: select some in the grid "
-        "and use the operator for reviewing label issues"
-    )
 
 
 def _standing(label: Document) -> str | None:

@@ -11,7 +11,7 @@ from ..datasets.label_decisions import ACCEPTED, KEPT, count_unsure
 from ..datasets.label_decisions import UNSURE as MARKED_UNSURE
 from ..datasets.label_sets import decide_label_sets
 from ..datasets.multi_label_decisions import count_unsure_labels
-from ..datasets.patch_decisions import count_unsure_patches
+from ..datasets.patch_decisions import unsure_patches
 from ..datasets.patch_relabelling import decide_patches
 from ..datasets.patches import label_path
 from ..datasets.relabelling import decide_labels
@@ -118,7 +118,7 @@ def findings_after(view: Collection, decision: str) -> dict[str, Any]:
 
 def _what_follows(view: Collection, plan: ReviewPlan | ChangePlan) -> tuple[str, ...]:
     if plan.decision == UNSURE and isinstance(plan, ReviewPlan) and plan.unit == "patch":
-        count = count_unsure_patches(view, plan.label_field)
+        count = len(unsure_patches(view, plan.label_field))
         unsure = counted(count, "label is unsure", "labels are unsure")
         return (f"{unsure} in all: filter by `{label_path(view, plan.label_field)}.decision` to see them",)
     if plan.decision == UNSURE:

@@ -10,8 +10,10 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
-from ..datasets.documents import read_documents, read_paths
-from ..datasets.label_decisions import ABOUT, CONFIRMING, DECISION
+from ..datasets.documents import Document, read_documents, read_paths
+from ..datasets.label_decisions import ABOUT, CONFIRMING, DECISION, UNSURE
+from ..datasets.multi_label_decisions import names_of, standing_decisions
+from ..datasets.multi_labels import multi_label_fields
 from ..datasets.runs import SavedRun, list_runs
 from ..datasets.views import Collection, dataset_of
 from ..vision.cached_vectors import cached_directions
@@ -124,11 +126,24 @@ def _good_labels(
 ) -> dict[str, tuple[str, str]]:
     """Return sample id -> path and label of those whose label is not flagged, or was confirmed."""
     fields = [label_field, "filepath", *([issue_field] if issue_field else [])]
+    several = label_field in multi_label_fields(view)
+    labelled = {label_field if several else f"{label_field}.label": {"$ne": None}}
     good: dict[str, tuple[str, str]] = {}
-    for key, held in read_documents(view, ids, fields, {f"{label_field}.label": {"$ne": None}}):
-        label = held[label_field]
-        confirmed = label.get(DECISION) in CONFIRMING and label.get(ABOUT) == label["label"]
-        unsure = label.get(DECISION) is not None and label.get(ABOUT) == label["label"] and not confirmed
-        if confirmed or not (unsure or (issue_field and held.get(issue_field))):
-            good[str(key)] = (held["filepath"], label["label"])
+    for key, held in read_documents(view, ids, fields, labelled):
+        name, decisions = (_of_several if several else _of_one)(held[label_field])
+        confirmed = bool(decisions) and decisions <= set(CONFIRMING)
+        if confirmed or not (decisions or (issue_field and held.get(issue_field))):
+            good[str(key)] = (held["filepath"], name)
     return good
+
+
+def _of_one(label: Document) -> tuple[str, set[str]]:
+    """Return how a label is shown, and what was decided about it as it is now."""
+    stands = label.get(DECISION) is not None and label.get(ABOUT) == label["label"]
+    return label["label"], {label[DECISION]} if stands else set()
+
+
+def _of_several(labels: Document) -> tuple[str, set[str]]:
+    """Return the same of the labels of an image that may have several: one that is confirmed vouches for no other."""
+    decided = {each["decision"] for each in standing_decisions(labels)}
+    return ", ".join(sorted(names_of(labels))) or "none", decided & {UNSURE}

@@ -18,8 +18,9 @@ from bson import ObjectId
 from bson.errors import InvalidId
 
 from ..curation.splits import standard_split
+from ..datasets.multi_labels import multi_label_fields
 from ..datasets.split_names import NEVER_ASSUMED, TAGS, read_splits, split_sources
-from ..datasets.views import Collection, every_image
+from ..datasets.views import Collection, dataset_of, every_image
 from ..errors import DataError, FieldError
 
 MOST_ITEMS = 100
@@ -36,6 +37,7 @@ class QueueState:
         stale: Why the findings are older than the dataset, or None.
         run: Name of the operator that has to run first, or None.
         note: What else a reviewer should know, or None.
+        several: Whether an item is an image that may have several labels.
     """
 
     waiting: int = 0
@@ -43,6 +45,7 @@ class QueueState:
     stale: str | None = None
     run: str | None = None
     note: str | None = None
+    several: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class Step:
         key: The item.
         decision: One of the words of its queue.
         label: The class, where that is decided.
-        marks: Sample id -> "keep" or "remove", where that is decided.
+        marks: Where that is decided: of a group sample id -> "keep" or "remove"; of several labels class -> "accept"
+            (what is suggested; of another class the contrary of what is there), "keep" or "unsure".
         seen: The item's `seen` when it was shown; None = it was not said.
     """
 
@@ -134,6 +138,25 @@ def read_place(place: str) -> tuple[float | None, ObjectId]:
         raise DataError(f"'{place}' is no place in a review. Begin at the start, without one.") from cause
 
 
+def next_samples(
+    view: Collection, condition: Json, field: str, place: str | None, count: int, *, descending: bool = False
+) -> tuple[list[str], str | None]:
+    """Return the ids of the next samples after a place, and the place after them; None = the end.
+
+    Args:
+        view: The images.
+        condition: MongoDB's condition for those that are meant.
+        field: The order, as in `after`.
+        place: The place; None = the start.
+        count: At most so many.
+        descending: Whether the largest value comes first.
+    """
+    chosen = view.match({"$and": [condition, after(place, field, descending=descending)]})
+    ordered = chosen.sort_by([(field, -1 if descending else 1), ("id", 1)]).limit(count)
+    ids, values = ordered.values(["id", field])
+    return ids, place_of(values[-1], ids[-1]) if len(ids) == count else None
+
+
 def checked_count(count: int) -> int:
     """Return the number of items of a page.
 
@@ -182,6 +205,15 @@ def splits_of(view: Collection, ids: Iterable[str], source: str | None) -> dict[
         return {}
     found = zip(chosen.values("id"), splits, strict=True)
     return {key: str(split) for key, split in found if split}
+
+
+def known_classes(view: Collection, label_field: str) -> list[str]:
+    """Return the classes that a label may be changed to: those that occur, and those that the dataset lists."""
+    dataset = dataset_of(view)
+    listed = [*dataset.classes.get(label_field, ()), *dataset.default_classes]
+    several = label_field in multi_label_fields(dataset)
+    found = every_image(view).distinct(f"{label_field}.classifications.label" if several else f"{label_field}.label")
+    return sorted({str(name) for name in [*found, *listed] if name})
 
 
 def known_splits(view: Collection, source: str | None) -> list[str]:

@@ -13,6 +13,8 @@ LABEL_STEPS = (ACCEPT, KEEP, OTHER, UNSURE)
 # What is decided about groups one by one; MARK: which images to keep and which to remove.
 MARK, APART, KEEP_ALL = "mark", "apart", "keep all"
 GROUP_STEPS = (MARK, APART, KEEP_ALL, UNSURE)
+# What is decided about images with several labels one by one; MARK: about each of the suggested changes its own.
+LABEL_SET_STEPS = (ACCEPT, KEEP, UNSURE, MARK)
 
 _KINDS_TOLD = 5
 

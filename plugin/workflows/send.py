@@ -13,9 +13,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ..datasets.annotated_labels import holds_several
 from ..datasets.fields import set_own_values
-from ..datasets.label_decisions import unsure_ids
+from ..datasets.label_kinds import kind_of
 from ..datasets.labeling_batches import (
     Batch,
     LabelingState,
@@ -307,12 +306,7 @@ def _samples(
 
 
 def _unsure(view: Collection, label_field: str) -> Collection:
-    if holds_several(view, label_field):
-        raise DataError(
-            f"of the several labels of an image in '{label_field}' it is not known which one somebody is unsure about. "
-            "Send a view without `unsure`."
-        )
-    if not (ids := unsure_ids(view, label_field)):
+    if not (ids := kind_of(view, label_field).unsure(view, label_field)):
         raise DataError(f"nobody is unsure about a label in '{label_field}' of the view.")
     return view.select(ids)
 

@@ -26,7 +26,6 @@ from winnow.plugin.vision.file_index import FileIndex, stamp_of
 from winnow.plugin.vision.preprocessing import Input, Preprocessing
 from winnow.plugin.workflows import review_desk as desk
 from winnow.plugin.workflows.actions import list_actions, undo_action
-from winnow.plugin.workflows.findings import LABEL_ISSUES_RUN
 from winnow.plugin.workflows.vectors import RUN
 
 LABELS = ("cat", "cat", "dog", "dog", "狐", None)
@@ -465,15 +464,6 @@ def test_labels_of_a_read_only_field_are_left_alone(judged: fo.Dataset) -> None:
         desk.save(judged, "labels", [step(judged.first().id, "keep")])
 
     assert list_actions(judged).actions == ()
-
-
-def test_several_labels_an_image_are_not_reviewed_here(judged: fo.Dataset) -> None:
-    judged.add_sample_field("things", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classifications)
-    runs.update_run(judged, LABEL_ISSUES_RUN, summary={"label_field": "things"})
-
-    assert "several labels each" in queue_of(judged, "labels")["note"]
-    with pytest.raises(DataError, match="several labels each"):
-        desk.page(judged, "labels")
 
 
 def test_a_view_of_patches_is_refused(judged: fo.Dataset) -> None:
