@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests import test_browser
 from tests.conftest import save_label_issues, write_image
+from tests.label_sets import make_judged
 from tests.test_browser import CHROMIUM, FLAGS, PATIENCE_MS, answers, dismiss_advertisements, wait_until
 from winnow.plugin.datasets.fields import write_values
 from winnow.plugin.datasets.runs import save_run
@@ -151,6 +152,52 @@ def test_ten_labels_are_decided_from_the_keyboard_one_is_undone_and_a_reload_goe
     expect(panel.locator("[data-cy=queue-labels]")).to_contain_text("5 waiting", timeout=PATIENCE_MS)
     open_queue(page, panel, "labels")
     expect(panel.locator("[data-key]")).to_have_attribute("data-key", flagged.values("id")[9], timeout=PATIENCE_MS)
+
+
+def test_a_second_decision_is_about_what_the_first_one_was_about(
+    flagged: fo.Dataset, opened: Callable[..., tuple[Page, Locator]]
+) -> None:
+    page, panel = opened(flagged)
+    open_queue(page, panel, "labels")
+
+    press(page, "a k")
+    expect_saved(panel)
+    press(page, "ArrowLeft ArrowLeft k")  # the first one is kept after all
+    expect_saved(panel)
+    press(page, "ArrowLeft a")  # and the second one is accepted
+    expect_saved(panel)
+
+    assert decided(flagged)[:3] == [("cat", "kept", "ada"), ("dog", "accepted", "ada"), ("cat", None, None)]
+
+
+@pytest.fixture
+def judged_sets(tmp_path: Path) -> Iterator[fo.Dataset]:
+    """Return images with several labels, see `make_judged`."""
+    dataset = make_judged(tmp_path)
+    yield dataset
+    dataset.delete()
+
+
+def test_changes_of_images_with_several_labels_are_made_from_the_keyboard(
+    judged_sets: fo.Dataset, opened: Callable[..., tuple[Page, Locator]], tmp_path: Path
+) -> None:
+    page, panel = opened(judged_sets)
+
+    open_queue(page, panel, "labels")
+    press(page, "Enter 2 / o")  # the first one as it is suggested; of the second dog stays, and an "o..." comes
+    expect(panel.get_by_role("dialog")).to_contain_text("fox", timeout=PATIENCE_MS)
+    press(page, "Escape")
+    page.screenshot(path=tmp_path / "changes.png")
+    press(page, "Enter u")
+    page.screenshot(path=tmp_path / "decided.png")
+    expect_saved(panel)
+    expect(panel.get_by_text("Everything here is decided")).to_be_visible(timeout=PATIENCE_MS)
+
+    judged_sets.reload()
+    names = [sorted(found or ()) for found in judged_sets.values("things.classifications.label")]
+    assert names[:3] == [["cat", "dog", "fox"], ["cat"], ["fox"]]
+    decisions = [[each["decision"] for each in found] for found in judged_sets.values("things.decisions")[:3]]
+    assert decisions == [["kept", "accepted"], ["accepted"], ["unsure"]]
 
 
 def test_label_of_a_selection_is_set_at_once(

@@ -1,4 +1,4 @@
-// Built by "make app" from app/src. Sources: sha256 8d7802cc5eda6b9ded5bd738a02ecec56514343cdd727fc2b69afb4ae4a424b8
+// Built by "make app" from app/src. Sources: sha256 d799d854d506bfff542696421e70b56d4b6cd42842cc9f8e150fb133847e5c44
 (() => {
   var __defProp = Object.defineProperty;
   var __defNormalProp = (obj, key, value) => key in obj ? __defProp(obj, key, { enumerable: true, configurable: true, writable: true, value }) : obj[key] = value;
@@ -95,6 +95,38 @@
   }
   function kilobytes(bytes) {
     return bytes < 1e6 ? `${figure(Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  }
+  var namesOf = (item) => (item.labels ? item.labels.join(", ") : item.label) || "nothing";
+  var WORDS = { mark: "as marked" };
+
+  // src/LabelSet.jsx
+  var DIGITS = 9;
+  var WORDS2 = { add: ["Add", "Leave out"], remove: ["Remove", "Keep"] };
+  function changesOf(desk, item) {
+    const suggested = item.changes.map((change) => change.label);
+    const asked = Object.keys(desk.marksOf(item)).filter((label) => !suggested.includes(label));
+    const own = asked.map((label) => ({ label, change: item.labels.includes(label) ? "remove" : "add", confidence: null }));
+    return [...item.changes, ...own];
+  }
+  function Changes({ desk, item }) {
+    const marks = desk.marksOf(item);
+    return /* @__PURE__ */ React.createElement("ul", { className: "w-changes", "aria-label": "Changes" }, changesOf(desk, item).map(({ label, change, confidence }, index) => /* @__PURE__ */ React.createElement("li", { key: label, className: marks[label] === "accept" ? "" : "w-faded", "data-mark": marks[label] }, /* @__PURE__ */ React.createElement(
+      Button,
+      {
+        keyCap: index < DIGITS ? index + 1 : null,
+        "aria-pressed": marks[label] === "accept",
+        onClick: () => desk.toggleChange(label)
+      },
+      WORDS2[change][marks[label] === "accept" ? 0 : 1],
+      " ",
+      /* @__PURE__ */ React.createElement("b", { className: "w-suggested" }, label)
+    ), confidence !== null && /* @__PURE__ */ React.createElement("small", null, percent(confidence), " sure"))));
+  }
+  function SetChoices({ desk }) {
+    const { run, meant } = desk;
+    const marks = run.item ? desk.marksOf(run.item) : {};
+    const some = Object.keys(marks).length > 0;
+    return /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement(Button, { keyCap: "Enter", kind: "w-strong", disabled: !some || desk.grid, onClick: () => desk.decideSet() }, "As shown"), /* @__PURE__ */ React.createElement(Button, { keyCap: "A", disabled: !meant.length, onClick: () => desk.decide("accept") }, "Accept all"), /* @__PURE__ */ React.createElement(Button, { keyCap: "K", disabled: !meant.length, onClick: () => desk.decide("keep") }, "Keep the labels"), /* @__PURE__ */ React.createElement(Button, { keyCap: "U", disabled: !meant.length, onClick: () => desk.decide("unsure") }, "Unsure"), /* @__PURE__ */ React.createElement(Button, { keyCap: "/", disabled: !run.item || desk.grid, onClick: () => desk.toggle("filter") }, "Another class"));
   }
 
   // src/Cells.jsx
@@ -197,10 +229,12 @@
       this.changed();
       const { op, kind, context, steps, keys } = operation;
       const session = operation.session ?? this.sessions[kind] ?? null;
-      let answer;
+      let answer = {};
       try {
         const { reviewer } = this;
-        answer = await this.call(op, { ...context, kind, session, ...op === "save" ? { reviewer, steps } : { keys } });
+        if (op === "save" || session) {
+          answer = await this.call(op, { ...context, kind, session, ...op === "save" ? { reviewer, steps } : { keys } });
+        }
       } catch (failure) {
         answer = { away: String(failure?.message ?? failure) };
       }
@@ -275,8 +309,8 @@
   var PAUSE_MS2 = 6e4;
   var RATE_OVER = 30;
   var Run = class {
-    constructor({ kind, context, cell, page, imageOf, changed, pageSize }) {
-      Object.assign(this, { kind, context, cell, page, imageOf, changed, pageSize });
+    constructor({ kind, family, context, cell, page, imageOf, changed, pageSize }) {
+      Object.assign(this, { kind, family, context, cell, page, imageOf, changed, pageSize });
       this.items = [];
       this.at = 0;
       this.next = null;
@@ -426,10 +460,15 @@
 
   // src/desk.js
   var REVIEWER = "winnow.review.reviewer";
-  var DIGITS = 9;
+  var DIGITS2 = 9;
   var PAGE_SIZES = { labels: 40, predictions: 40, duplicates: 12, leaks: 12 };
   var DECISIONS = { accept: "accepted", keep: "kept", label: "labelled", unsure: "unsure" };
-  var isGrouped = (kind) => kind === "duplicates" || kind === "leaks";
+  function familyOf({ kind, several }) {
+    if (kind === "duplicates" || kind === "leaks") {
+      return "groups";
+    }
+    return several ? "sets" : "labels";
+  }
   var Desk = class {
     constructor(call, imageOf) {
       __publicField(this, "subscribe", (listener) => {
@@ -487,7 +526,7 @@
         }
         this.about = { ...answer, prediction_field: options.prediction_field };
         this.cellAt = Math.min(this.cellAt, Math.max(answer.cells.length - 1, 0));
-        this.favourites = this.favourites.length ? this.favourites : answer.classes.slice(0, DIGITS);
+        this.favourites = this.favourites.length ? this.favourites : answer.classes.slice(0, DIGITS2);
       } catch (failure) {
         this.error = String(failure?.message ?? failure);
       }
@@ -521,7 +560,7 @@
       if (queue.kind === "predictions") {
         this.show("cells");
       } else {
-        this.walk(queue.kind, {});
+        this.walk(queue, {});
       }
     }
     get predictionField() {
@@ -534,13 +573,15 @@
     }
     openCell({ given, predicted } = this.about.cells[this.cellAt] ?? {}) {
       if (given !== void 0) {
-        this.walk("predictions", { cell: { given, predicted }, prediction_field: this.predictionField });
+        this.walk({ kind: "predictions" }, { cell: { given, predicted }, prediction_field: this.predictionField });
       }
     }
-    walk(kind, { cell, ...fields }) {
+    walk(queue, { cell, ...fields }) {
+      const { kind } = queue;
       this.grid = false;
       this.run = new Run({
         kind,
+        family: familyOf(queue),
         context: { scope: this.scope, ...fields },
         cell,
         page: (params) => this.call("page", params),
@@ -579,14 +620,22 @@
     /** Decide about what is meant by one of the contract's words, with the class of "label". */
     decide(decision, label = null) {
       const items = this.meant;
-      const able = decision === "accept" ? items.filter((item) => item.suggested) : items;
+      const able = decision === "accept" ? items.filter((item) => item.suggested || item.changes?.length) : items;
       if (!able.length) {
         this.tell(items.length ? "Nothing is suggested here: keep it, or choose a class." : null);
         return;
       }
-      this.settle(able, (item) => ({ decision, label: decision === "accept" ? item.suggested : label }));
+      this.settle(able, (item) => ({ decision, label: decision === "accept" ? item.suggested ?? null : label }));
       const what = label === null ? DECISIONS[decision] : `labelled ${label}`;
       this.tell(able.length > 1 ? `${able.length} images: ${what}.` : null);
+    }
+    /** Make those of the suggested changes of the current image's labels that are marked so, and keep the rest. */
+    decideSet() {
+      const marks = this.run.item && this.marksOf(this.run.item);
+      if (marks && Object.keys(marks).length) {
+        this.settle([this.run.item], () => ({ decision: "mark", marks }));
+        this.tell(null);
+      }
     }
     /** Decide about the current group: "mark" as shown, "apart", "keep all" or "unsure". */
     decideGroup(decision) {
@@ -603,12 +652,30 @@
       this.tell(null);
     }
     settle(items, decisionOf) {
+      const again = items.filter((item) => item.mine).map((item) => item.key);
+      if (again.length) {
+        this.outbox.back(this.run.kind, this.run.context, again);
+      }
       const steps = items.map((item) => ({ key: item.key, seen: item.seen, ...present(decisionOf(item)) }));
       this.run.decide(items, decisionOf);
+      for (const item of items.filter((each) => each.changes)) {
+        item.drafted = null;
+      }
       this.outbox.save(this.run.kind, this.run.context, steps);
     }
     marksOf(item) {
-      return item.drafted ?? item.mine?.marks ?? item.marks ?? item.proposed;
+      const all = item.mine?.decision ?? "accept";
+      const changes = Object.fromEntries((item.changes ?? []).map(({ label }) => [label, all]));
+      return item.drafted ?? item.mine?.marks ?? item.marks ?? item.proposed ?? changes;
+    }
+    /** Mark a change of the current image's labels to be made, or not; one that nothing suggests is dropped then. */
+    toggleChange(label) {
+      const { item } = this.run;
+      const { [label]: mark, ...others } = this.marksOf(item);
+      const suggested = item.changes.some((change) => change.label === label);
+      const turned = mark === "accept" ? "keep" : "accept";
+      item.drafted = mark === "accept" && !suggested ? others : { ...others, [label]: turned };
+      this.changed();
     }
     toggleMember(index) {
       const item = this.run.item;
@@ -651,8 +718,12 @@
     }
     pick(label) {
       this.filter = false;
+      if (this.run.family === "sets") {
+        this.toggleChange(label);
+        return;
+      }
       if (!this.favourites.includes(label)) {
-        this.favourites = [...this.favourites.slice(0, DIGITS - 1), label];
+        this.favourites = [...this.favourites.slice(0, DIGITS2 - 1), label];
       }
       this.decide("label", label);
     }
@@ -791,14 +862,17 @@
           onMouseDown: (event) => event.preventDefault(),
           onClick: (event) => onClick(event, from + index)
         },
-        /* @__PURE__ */ React.createElement(Picture, { path: item.image, label: `Image labelled ${item.label}`, imageOf: desk.imageOf }),
+        /* @__PURE__ */ React.createElement(Picture, { path: item.image, label: `Image labelled ${namesOf(item)}`, imageOf: desk.imageOf }),
         /* @__PURE__ */ React.createElement("figcaption", null, captionOf(item))
       ))
     );
   }
   function captionOf(item) {
     if (item.mine) {
-      return item.mine.label ? `→ ${item.mine.label}` : item.mine.decision;
+      return item.mine.label ? `→ ${item.mine.label}` : WORDS[item.mine.decision] ?? item.mine.decision;
+    }
+    if (item.changes) {
+      return item.changes.map(({ label, change }) => `${change === "add" ? "+" : "−"} ${label}`).join(", ");
     }
     return item.suggested ? `${item.label} → ${item.suggested}` : item.label;
   }
@@ -814,9 +888,12 @@
   function Finished() {
     return /* @__PURE__ */ React.createElement("p", { className: "w-finished", role: "status" }, "Everything here is decided.");
   }
+  function Suggestion({ item, kind }) {
+    return /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("dt", null, kind === "predictions" ? "Predicted" : "Suggested"), /* @__PURE__ */ React.createElement("dd", { className: "w-suggested" }, item.suggested ?? "nothing", item.confidence !== null && item.suggested && /* @__PURE__ */ React.createElement("small", null, " ", percent(item.confidence), " sure")));
+  }
   function One({ desk, item }) {
     const { imageOf } = desk;
-    return /* @__PURE__ */ React.createElement("div", { className: "w-one" }, /* @__PURE__ */ React.createElement("figure", { className: "w-large", "data-key": item.key }, /* @__PURE__ */ React.createElement(Picture, { path: item.image, label: `Image labelled ${item.label}`, imageOf })), /* @__PURE__ */ React.createElement("section", { "aria-label": "What is known" }, /* @__PURE__ */ React.createElement("dl", { className: "w-facts" }, /* @__PURE__ */ React.createElement("dt", null, "Label"), /* @__PURE__ */ React.createElement("dd", { className: "w-given" }, item.label ?? "none"), /* @__PURE__ */ React.createElement("dt", null, desk.run.kind === "predictions" ? "Predicted" : "Suggested"), /* @__PURE__ */ React.createElement("dd", { className: "w-suggested" }, item.suggested ?? "nothing", item.confidence !== null && item.suggested && /* @__PURE__ */ React.createElement("small", null, " ", percent(item.confidence), " sure")), item.verdict && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("dt", null, "Verdict"), /* @__PURE__ */ React.createElement("dd", null, item.verdict)), item.split && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("dt", null, "Split"), /* @__PURE__ */ React.createElement("dd", null, item.split))), /* @__PURE__ */ React.createElement(Decided, { item }), item.neighbours.length > 0 && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("h3", null, "Nearest images with a good label"), /* @__PURE__ */ React.createElement("ul", { className: "w-neighbours" }, item.neighbours.map((each) => /* @__PURE__ */ React.createElement("li", { key: each.id }, /* @__PURE__ */ React.createElement(Picture, { path: each.image, label: `Neighbour labelled ${each.label}`, imageOf }), /* @__PURE__ */ React.createElement("span", { className: each.label === item.suggested ? "w-suggested" : each.label === item.label ? "w-given" : "" }, each.label)))))));
+    return /* @__PURE__ */ React.createElement("div", { className: "w-one" }, /* @__PURE__ */ React.createElement("figure", { className: "w-large", "data-key": item.key }, /* @__PURE__ */ React.createElement(Picture, { path: item.image, label: `Image labelled ${namesOf(item)}`, imageOf })), /* @__PURE__ */ React.createElement("section", { "aria-label": "What is known" }, /* @__PURE__ */ React.createElement("dl", { className: "w-facts" }, /* @__PURE__ */ React.createElement("dt", null, item.labels ? "Labels" : "Label"), /* @__PURE__ */ React.createElement("dd", { className: "w-given" }, item.labels ? item.labels.join(", ") || "none" : item.label ?? "none"), item.changes ? null : /* @__PURE__ */ React.createElement(Suggestion, { item, kind: desk.run.kind }), item.verdict && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("dt", null, "Verdict"), /* @__PURE__ */ React.createElement("dd", null, item.verdict)), item.split && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("dt", null, "Split"), /* @__PURE__ */ React.createElement("dd", null, item.split))), item.changes && /* @__PURE__ */ React.createElement(Changes, { desk, item }), /* @__PURE__ */ React.createElement(Decided, { item }), item.neighbours.length > 0 && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("h3", null, "Nearest images with a good label"), /* @__PURE__ */ React.createElement("ul", { className: "w-neighbours" }, item.neighbours.map((each) => /* @__PURE__ */ React.createElement("li", { key: each.id }, /* @__PURE__ */ React.createElement(Picture, { path: each.image, label: `Neighbour labelled ${each.label}`, imageOf }), /* @__PURE__ */ React.createElement("span", { className: each.label === item.suggested ? "w-suggested" : each.label === item.label ? "w-given" : "" }, each.label)))))));
   }
   function Decided({ item }) {
     if (item.skipped) {
@@ -824,31 +901,41 @@
     }
     if (item.mine) {
       const label = item.mine.label && item.mine.decision === "label" ? `: ${item.mine.label}` : "";
-      return /* @__PURE__ */ React.createElement("p", { className: "w-done" }, "decided: ", item.mine.decision, label);
+      return /* @__PURE__ */ React.createElement("p", { className: "w-done" }, "decided: ", WORDS[item.mine.decision] ?? item.mine.decision, label);
     }
     const { decision, by, at } = typeof item.decision === "object" ? item.decision ?? {} : item;
-    return decision ? /* @__PURE__ */ React.createElement("p", { className: "w-done" }, decision, by && ` by ${by}`, at && `, ${String(at).slice(0, 16).replace("T", " ")}`) : null;
+    return decision ? /* @__PURE__ */ React.createElement("p", { className: "w-done" }, WORDS[decision] ?? decision, by && ` by ${by}`, at && `, ${String(at).slice(0, 16).replace("T", " ")}`) : null;
   }
   function Choices({ desk }) {
-    const { run, favourites, meant } = desk;
+    const { run, meant } = desk;
     const count = meant.length;
-    const one = count === 1 ? meant[0] : null;
+    const sets2 = run.family === "sets";
+    return /* @__PURE__ */ React.createElement("footer", { className: "w-choices" }, count > 1 && /* @__PURE__ */ React.createElement("strong", null, counted(count, "image"), " selected:"), sets2 ? /* @__PURE__ */ React.createElement(SetChoices, { desk }) : /* @__PURE__ */ React.createElement(LabelChoices, { desk }), /* @__PURE__ */ React.createElement(Button, { keyCap: "Z", disabled: !run.history.length, onClick: () => desk.undo() }, "Undo"), /* @__PURE__ */ React.createElement(Button, { keyCap: "G", "aria-pressed": desk.grid, onClick: () => desk.toggle("grid") }, "Grid"), !sets2 && /* @__PURE__ */ React.createElement(Classes, { desk }));
+  }
+  function LabelChoices({ desk }) {
+    const { meant } = desk;
+    const one = meant.length === 1 ? meant[0] : null;
     const suggested = one?.suggested;
-    return /* @__PURE__ */ React.createElement("footer", { className: "w-choices" }, count > 1 && /* @__PURE__ */ React.createElement("strong", null, counted(count, "image"), " selected:"), /* @__PURE__ */ React.createElement(Button, { keyCap: "A", kind: "w-strong", disabled: !count || one && !suggested, onClick: () => desk.decide("accept") }, "Accept ", suggested ?? "suggestions"), /* @__PURE__ */ React.createElement(Button, { keyCap: "K", disabled: !count, onClick: () => desk.decide("keep") }, "Keep ", one?.label ?? "labels"), /* @__PURE__ */ React.createElement(Button, { keyCap: "U", disabled: !count, onClick: () => desk.decide("unsure") }, "Unsure"), /* @__PURE__ */ React.createElement(Button, { keyCap: "Z", disabled: !run.history.length, onClick: () => desk.undo() }, "Undo"), /* @__PURE__ */ React.createElement(Button, { keyCap: "G", "aria-pressed": desk.grid, onClick: () => desk.toggle("grid") }, "Grid"), /* @__PURE__ */ React.createElement("span", { className: "w-classes" }, favourites.map((name, index) => /* @__PURE__ */ React.createElement(
+    const none = !meant.length;
+    return /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement(Button, { keyCap: "A", kind: "w-strong", disabled: none || one && !suggested, onClick: () => desk.decide("accept") }, "Accept ", suggested ?? "suggestions"), /* @__PURE__ */ React.createElement(Button, { keyCap: "K", disabled: none, onClick: () => desk.decide("keep") }, "Keep ", one?.label ?? "labels"), /* @__PURE__ */ React.createElement(Button, { keyCap: "U", disabled: none, onClick: () => desk.decide("unsure") }, "Unsure"));
+  }
+  function Classes({ desk }) {
+    const none = !desk.meant.length;
+    return /* @__PURE__ */ React.createElement("span", { className: "w-classes" }, desk.favourites.map((name, index) => /* @__PURE__ */ React.createElement(
       Button,
       {
         key: name,
         keyCap: index + 1,
-        disabled: !count,
+        disabled: none,
         onClick: () => desk.pick(name),
         "aria-label": `Set class ${name}`
       },
       name
-    )), /* @__PURE__ */ React.createElement(Button, { keyCap: "/", disabled: !count, onClick: () => desk.toggle("filter") }, "Another class")));
+    )), /* @__PURE__ */ React.createElement(Button, { keyCap: "/", disabled: none, onClick: () => desk.toggle("filter") }, "Another class"));
   }
 
   // src/Groups.jsx
-  var DIGITS2 = 9;
+  var DIGITS3 = 9;
   function Groups({ desk }) {
     const { run } = desk;
     const { item } = run;
@@ -861,7 +948,7 @@
       {
         key: member.id,
         member,
-        digit: index < DIGITS2 ? index + 1 : null,
+        digit: index < DIGITS3 ? index + 1 : null,
         mark: marks[member.id] ?? "keep",
         toggle: () => desk.toggleMember(index),
         imageOf: desk.imageOf
@@ -903,6 +990,14 @@
     ["/", "choose another class", (desk) => desk.meant.length && desk.toggle("filter")],
     ["g", "grid, and back", (desk) => desk.toggle("grid")]
   ];
+  var sets = [
+    ["Enter", "decide as shown", (desk) => desk.decideSet()],
+    ["a", "accept all suggestions", (desk) => desk.decide("accept")],
+    ["k", "keep the labels as they are", (desk) => desk.decide("keep")],
+    ["u", "unsure", (desk) => desk.decide("unsure")],
+    ["/", "add or remove another class", (desk) => desk.run.item && desk.toggle("filter")],
+    ["g", "grid, and back", (desk) => desk.toggle("grid")]
+  ];
   var groups = [
     ["Enter", "decide as shown", (desk) => desk.decideGroup("mark")],
     ["d", "not duplicates", (desk) => desk.decideGroup("apart")],
@@ -921,15 +1016,17 @@
     ["Enter", "review that cell", (desk) => desk.openCell()]
   ];
   var start = [["1 … 4", "open that queue", null]];
-  function keysOf(screen, grouped, isGrid) {
+  var digits = {
+    labels: "set the class with that number",
+    sets: "make that change, or not",
+    groups: "keep or remove that image"
+  };
+  function keysOf(screen, family, isGrid) {
     if (screen !== "review") {
       return [...{ cells, start }[screen] ?? [], ...everywhere];
     }
-    if (grouped) {
-      return [...groups, ["1 … 9", "keep or remove that image", null], ...moves, ...everywhere];
-    }
-    const digits = ["1 … 9", "set the class with that number", null];
-    return [...labels, digits, ...moves, ...isGrid ? grid : [], ...everywhere];
+    const own = { labels, sets, groups }[family];
+    return [...own, ["1 … 9", digits[family], null], ...moves, ...isGrid ? grid : [], ...everywhere];
   }
   function press(desk, key, list) {
     const name = key.length === 1 ? key.toLowerCase() : key;
@@ -1130,6 +1227,9 @@
 }
 .w-choices .w-button { padding: 3px 8px; }
 .w-classes { display: flex; flex-wrap: wrap; gap: 6px; flex-basis: 100%; }
+.w-changes { display: flex; flex-direction: column; gap: 6px; margin: 0; padding: 0; list-style: none; }
+.w-changes li { display: flex; align-items: center; gap: 8px; }
+.w-changes small { color: var(--w-muted); }
 .w-finished { display: flex; align-items: center; gap: 12px; color: var(--w-good); }
 
 .w-grid { display: grid; gap: 8px; align-content: start; flex: 1; min-height: 160px; overflow: auto; padding: 3px; }
@@ -1241,7 +1341,7 @@
     useSyncExternalStore(desk.subscribe, desk.snapshot);
     const root = useRef(null);
     const { screen, run } = desk;
-    const isList = screen === "review" && !isGrouped(run.kind);
+    const isList = screen === "review" && run.family !== "groups";
     useEffect(() => {
       if (!desk.filter) {
         const form = screen === "apply" ? root.current.querySelector("main input") : null;
@@ -1292,7 +1392,7 @@
     }, [root]);
   }
   function keysFor(desk) {
-    return keysOf(desk.screen, desk.run && isGrouped(desk.run.kind), desk.grid);
+    return keysOf(desk.screen, desk.run?.family, desk.grid);
   }
   function handle(desk, event, root) {
     const { key, target } = event;
@@ -1334,8 +1434,14 @@
     return press(desk, key, keysFor(desk));
   }
   function digit(desk, index) {
-    if (isGrouped(desk.run.kind)) {
+    const { family, item } = desk.run;
+    if (family === "groups") {
       desk.toggleMember(index);
+    } else if (family === "sets") {
+      const change = item && !desk.grid && changesOf(desk, item)[index];
+      if (change) {
+        desk.toggleChange(change.label);
+      }
     } else if (desk.favourites[index] !== void 0 && desk.meant.length) {
       desk.pick(desk.favourites[index]);
     }

@@ -2,6 +2,7 @@
 import { Picture } from "./Picture.jsx";
 import { React, useEffect, useRef, useState } from "./react.js";
 import { isOpen } from "./run.js";
+import { namesOf, WORDS } from "./words.js";
 
 const SHOWN = 60;
 const TILE = 148; // pixels, as in the style sheet, its gap included
@@ -49,7 +50,7 @@ export function Grid({ desk }) {
           onMouseDown={(event) => event.preventDefault()}
           onClick={(event) => onClick(event, from + index)}
         >
-          <Picture path={item.image} label={`Image labelled ${item.label}`} imageOf={desk.imageOf} />
+          <Picture path={item.image} label={`Image labelled ${namesOf(item)}`} imageOf={desk.imageOf} />
           <figcaption>{captionOf(item)}</figcaption>
         </figure>
       ))}
@@ -59,7 +60,10 @@ export function Grid({ desk }) {
 
 function captionOf(item) {
   if (item.mine) {
-    return item.mine.label ? `→ ${item.mine.label}` : item.mine.decision;
+    return item.mine.label ? `→ ${item.mine.label}` : WORDS[item.mine.decision] ?? item.mine.decision;
+  }
+  if (item.changes) {
+    return item.changes.map(({ label, change }) => `${change === "add" ? "+" : "−"} ${label}`).join(", ");
   }
   return item.suggested ? `${item.label} → ${item.suggested}` : item.label;
 }

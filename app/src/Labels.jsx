@@ -2,9 +2,10 @@
 import { Button } from "./Button.jsx";
 import { ClassFilter } from "./ClassFilter.jsx";
 import { Grid } from "./Grid.jsx";
+import { Changes, SetChoices } from "./LabelSet.jsx";
 import { Picture } from "./Picture.jsx";
 import { React } from "./react.js";
-import { counted, percent } from "./words.js";
+import { counted, namesOf, percent, WORDS } from "./words.js";
 
 export function Labels({ desk }) {
   const { run } = desk;
@@ -36,22 +37,30 @@ export function Finished() {
   );
 }
 
+function Suggestion({ item, kind }) {
+  return (
+    <>
+      <dt>{kind === "predictions" ? "Predicted" : "Suggested"}</dt>
+      <dd className="w-suggested">
+        {item.suggested ?? "nothing"}
+        {item.confidence !== null && item.suggested && <small> {percent(item.confidence)} sure</small>}
+      </dd>
+    </>
+  );
+}
+
 function One({ desk, item }) {
   const { imageOf } = desk;
   return (
     <div className="w-one">
       <figure className="w-large" data-key={item.key}>
-        <Picture path={item.image} label={`Image labelled ${item.label}`} imageOf={imageOf} />
+        <Picture path={item.image} label={`Image labelled ${namesOf(item)}`} imageOf={imageOf} />
       </figure>
       <section aria-label="What is known">
         <dl className="w-facts">
-          <dt>Label</dt>
-          <dd className="w-given">{item.label ?? "none"}</dd>
-          <dt>{desk.run.kind === "predictions" ? "Predicted" : "Suggested"}</dt>
-          <dd className="w-suggested">
-            {item.suggested ?? "nothing"}
-            {item.confidence !== null && item.suggested && <small> {percent(item.confidence)} sure</small>}
-          </dd>
+          <dt>{item.labels ? "Labels" : "Label"}</dt>
+          <dd className="w-given">{item.labels ? item.labels.join(", ") || "none" : (item.label ?? "none")}</dd>
+          {item.changes ? null : <Suggestion item={item} kind={desk.run.kind} />}
           {item.verdict && (
             <>
               <dt>Verdict</dt>
@@ -65,6 +74,7 @@ function One({ desk, item }) {
             </>
           )}
         </dl>
+        {item.changes && <Changes desk={desk} item={item} />}
         <Decided item={item} />
         {item.neighbours.length > 0 && (
           <>
@@ -95,7 +105,7 @@ export function Decided({ item }) {
     const label = item.mine.label && item.mine.decision === "label" ? `: ${item.mine.label}` : "";
     return (
       <p className="w-done">
-        decided: {item.mine.decision}
+        decided: {WORDS[item.mine.decision] ?? item.mine.decision}
         {label}
       </p>
     );
@@ -103,7 +113,7 @@ export function Decided({ item }) {
   const { decision, by, at } = typeof item.decision === "object" ? (item.decision ?? {}) : item;
   return decision ? (
     <p className="w-done">
-      {decision}
+      {WORDS[decision] ?? decision}
       {by && ` by ${by}`}
       {at && `, ${String(at).slice(0, 16).replace("T", " ")}`}
     </p>
@@ -111,44 +121,62 @@ export function Decided({ item }) {
 }
 
 function Choices({ desk }) {
-  const { run, favourites, meant } = desk;
+  const { run, meant } = desk;
   const count = meant.length;
-  const one = count === 1 ? meant[0] : null;
-  const suggested = one?.suggested;
+  const sets = run.family === "sets";
   return (
     <footer className="w-choices">
       {count > 1 && <strong>{counted(count, "image")} selected:</strong>}
-      <Button keyCap="A" kind="w-strong" disabled={!count || (one && !suggested)} onClick={() => desk.decide("accept")}>
-        Accept {suggested ?? "suggestions"}
-      </Button>
-      <Button keyCap="K" disabled={!count} onClick={() => desk.decide("keep")}>
-        Keep {one?.label ?? "labels"}
-      </Button>
-      <Button keyCap="U" disabled={!count} onClick={() => desk.decide("unsure")}>
-        Unsure
-      </Button>
+      {sets ? <SetChoices desk={desk} /> : <LabelChoices desk={desk} />}
       <Button keyCap="Z" disabled={!run.history.length} onClick={() => desk.undo()}>
         Undo
       </Button>
       <Button keyCap="G" aria-pressed={desk.grid} onClick={() => desk.toggle("grid")}>
         Grid
       </Button>
-      <span className="w-classes">
-        {favourites.map((name, index) => (
-          <Button
-            key={name}
-            keyCap={index + 1}
-            disabled={!count}
-            onClick={() => desk.pick(name)}
-            aria-label={`Set class ${name}`}
-          >
-            {name}
-          </Button>
-        ))}
-        <Button keyCap="/" disabled={!count} onClick={() => desk.toggle("filter")}>
-          Another class
-        </Button>
-      </span>
+      {!sets && <Classes desk={desk} />}
     </footer>
+  );
+}
+
+function LabelChoices({ desk }) {
+  const { meant } = desk;
+  const one = meant.length === 1 ? meant[0] : null;
+  const suggested = one?.suggested;
+  const none = !meant.length;
+  return (
+    <>
+      <Button keyCap="A" kind="w-strong" disabled={none || (one && !suggested)} onClick={() => desk.decide("accept")}>
+        Accept {suggested ?? "suggestions"}
+      </Button>
+      <Button keyCap="K" disabled={none} onClick={() => desk.decide("keep")}>
+        Keep {one?.label ?? "labels"}
+      </Button>
+      <Button keyCap="U" disabled={none} onClick={() => desk.decide("unsure")}>
+        Unsure
+      </Button>
+    </>
+  );
+}
+
+function Classes({ desk }) {
+  const none = !desk.meant.length;
+  return (
+    <span className="w-classes">
+      {desk.favourites.map((name, index) => (
+        <Button
+          key={name}
+          keyCap={index + 1}
+          disabled={none}
+          onClick={() => desk.pick(name)}
+          aria-label={`Set class ${name}`}
+        >
+          {name}
+        </Button>
+      ))}
+      <Button keyCap="/" disabled={none} onClick={() => desk.toggle("filter")}>
+        Another class
+      </Button>
+    </span>
   );
 }

@@ -1,8 +1,9 @@
 // The panel's component: it joins the desk to the App, hands keys on, and shows the screen that the desk is at.
 import { Apply } from "./Apply.jsx";
 import { Button } from "./Button.jsx";
+import { changesOf } from "./LabelSet.jsx";
 import { Cells } from "./Cells.jsx";
-import { Desk, isGrouped } from "./desk.js";
+import { Desk } from "./desk.js";
 import { Groups } from "./Groups.jsx";
 import { Help } from "./Help.jsx";
 import { keysOf, press } from "./keys.js";
@@ -62,7 +63,7 @@ function Screen({ desk }) {
   useSyncExternalStore(desk.subscribe, desk.snapshot);
   const root = useRef(null);
   const { screen, run } = desk;
-  const isList = screen === "review" && !isGrouped(run.kind);
+  const isList = screen === "review" && run.family !== "groups";
   useEffect(() => {
     if (!desk.filter) {
       const form = screen === "apply" ? root.current.querySelector("main input") : null;
@@ -120,7 +121,7 @@ function useFullHeight(root) {
 }
 
 function keysFor(desk) {
-  return keysOf(desk.screen, desk.run && isGrouped(desk.run.kind), desk.grid);
+  return keysOf(desk.screen, desk.run?.family, desk.grid);
 }
 
 /** Act on a key; return whether it was one of ours. */
@@ -165,8 +166,14 @@ function handle(desk, event, root) {
 }
 
 function digit(desk, index) {
-  if (isGrouped(desk.run.kind)) {
+  const { family, item } = desk.run;
+  if (family === "groups") {
     desk.toggleMember(index);
+  } else if (family === "sets") {
+    const change = item && !desk.grid && changesOf(desk, item)[index];
+    if (change) {
+      desk.toggleChange(change.label);
+    }
   } else if (desk.favourites[index] !== undefined && desk.meant.length) {
     desk.pick(desk.favourites[index]);
   }

@@ -7,7 +7,13 @@ const DIGITS = 9;
 const PAGE_SIZES = { labels: 40, predictions: 40, duplicates: 12, leaks: 12 };
 const DECISIONS = { accept: "accepted", keep: "kept", label: "labelled", unsure: "unsure" };
 
-export const isGrouped = (kind) => kind === "duplicates" || kind === "leaks";
+/** What is decided about in a queue: "groups" of images, "sets" of labels of an image, or single "labels". */
+export function familyOf({ kind, several }) {
+  if (kind === "duplicates" || kind === "leaks") {
+    return "groups";
+  }
+  return several ? "sets" : "labels";
+}
 
 /** `call(method, params)` returns a promise of what the panel's Python method returns. */
 export class Desk {
@@ -111,7 +117,7 @@ export class Desk {
     if (queue.kind === "predictions") {
       this.show("cells");
     } else {
-      this.walk(queue.kind, {});
+      this.walk(queue, {});
     }
   }
 
@@ -127,14 +133,16 @@ export class Desk {
 
   openCell({ given, predicted } = this.about.cells[this.cellAt] ?? {}) {
     if (given !== undefined) {
-      this.walk("predictions", { cell: { given, predicted }, prediction_field: this.predictionField });
+      this.walk({ kind: "predictions" }, { cell: { given, predicted }, prediction_field: this.predictionField });
     }
   }
 
-  walk(kind, { cell, ...fields }) {
+  walk(queue, { cell, ...fields }) {
+    const { kind } = queue;
     this.grid = false;
     this.run = new Run({
       kind,
+      family: familyOf(queue),
       context: { scope: this.scope, ...fields },
       cell,
       page: (params) => this.call("page", params),
@@ -178,14 +186,23 @@ export class Desk {
   /** Decide about what is meant by one of the contract's words, with the class of "label". */
   decide(decision, label = null) {
     const items = this.meant;
-    const able = decision === "accept" ? items.filter((item) => item.suggested) : items;
+    const able = decision === "accept" ? items.filter((item) => item.suggested || item.changes?.length) : items;
     if (!able.length) {
       this.tell(items.length ? "Nothing is suggested here: keep it, or choose a class." : null);
       return;
     }
-    this.settle(able, (item) => ({ decision, label: decision === "accept" ? item.suggested : label }));
+    this.settle(able, (item) => ({ decision, label: decision === "accept" ? (item.suggested ?? null) : label }));
     const what = label === null ? DECISIONS[decision] : `labelled ${label}`;
     this.tell(able.length > 1 ? `${able.length} images: ${what}.` : null);
+  }
+
+  /** Make those of the suggested changes of the current image's labels that are marked so, and keep the rest. */
+  decideSet() {
+    const marks = this.run.item && this.marksOf(this.run.item);
+    if (marks && Object.keys(marks).length) {
+      this.settle([this.run.item], () => ({ decision: "mark", marks }));
+      this.tell(null);
+    }
   }
 
   /** Decide about the current group: "mark" as shown, "apart", "keep all" or "unsure". */
@@ -204,13 +221,33 @@ export class Desk {
   }
 
   settle(items, decisionOf) {
+    // A second decision is about what was shown before the first, which the server has made of it by now.
+    const again = items.filter((item) => item.mine).map((item) => item.key);
+    if (again.length) {
+      this.outbox.back(this.run.kind, this.run.context, again);
+    }
     const steps = items.map((item) => ({ key: item.key, seen: item.seen, ...present(decisionOf(item)) }));
     this.run.decide(items, decisionOf);
+    for (const item of items.filter((each) => each.changes)) {
+      item.drafted = null; // what counts is in `mine` now
+    }
     this.outbox.save(this.run.kind, this.run.context, steps);
   }
 
   marksOf(item) {
-    return item.drafted ?? item.mine?.marks ?? item.marks ?? item.proposed;
+    const all = item.mine?.decision ?? "accept";
+    const changes = Object.fromEntries((item.changes ?? []).map(({ label }) => [label, all]));
+    return item.drafted ?? item.mine?.marks ?? item.marks ?? item.proposed ?? changes;
+  }
+
+  /** Mark a change of the current image's labels to be made, or not; one that nothing suggests is dropped then. */
+  toggleChange(label) {
+    const { item } = this.run;
+    const { [label]: mark, ...others } = this.marksOf(item);
+    const suggested = item.changes.some((change) => change.label === label);
+    const turned = mark === "accept" ? "keep" : "accept";
+    item.drafted = mark === "accept" && !suggested ? others : { ...others, [label]: turned };
+    this.changed();
   }
 
   toggleMember(index) {
@@ -259,6 +296,10 @@ export class Desk {
 
   pick(label) {
     this.filter = false;
+    if (this.run.family === "sets") {
+      this.toggleChange(label);
+      return;
+    }
     if (!this.favourites.includes(label)) {
       this.favourites = [...this.favourites.slice(0, DIGITS - 1), label];
     }

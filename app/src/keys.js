@@ -21,6 +21,15 @@ const labels = [
   ["g", "grid, and back", (desk) => desk.toggle("grid")],
 ];
 
+const sets = [
+  ["Enter", "decide as shown", (desk) => desk.decideSet()],
+  ["a", "accept all suggestions", (desk) => desk.decide("accept")],
+  ["k", "keep the labels as they are", (desk) => desk.decide("keep")],
+  ["u", "unsure", (desk) => desk.decide("unsure")],
+  ["/", "add or remove another class", (desk) => desk.run.item && desk.toggle("filter")],
+  ["g", "grid, and back", (desk) => desk.toggle("grid")],
+];
+
 const groups = [
   ["Enter", "decide as shown", (desk) => desk.decideGroup("mark")],
   ["d", "not duplicates", (desk) => desk.decideGroup("apart")],
@@ -43,16 +52,19 @@ const cells = [
 
 const start = [["1 … 4", "open that queue", null]];
 
+const digits = {
+  labels: "set the class with that number",
+  sets: "make that change, or not",
+  groups: "keep or remove that image",
+};
+
 /** The keys of a screen as `[key, what it does, action]`; an action of null is told, and done elsewhere. */
-export function keysOf(screen, grouped, isGrid) {
+export function keysOf(screen, family, isGrid) {
   if (screen !== "review") {
     return [...({ cells, start }[screen] ?? []), ...everywhere];
   }
-  if (grouped) {
-    return [...groups, ["1 … 9", "keep or remove that image", null], ...moves, ...everywhere];
-  }
-  const digits = ["1 … 9", "set the class with that number", null];
-  return [...labels, digits, ...moves, ...(isGrid ? grid : []), ...everywhere];
+  const own = { labels, sets, groups }[family];
+  return [...own, ["1 … 9", digits[family], null], ...moves, ...(isGrid ? grid : []), ...everywhere];
 }
 
 /** Act on a key of the review screen that stands in the list; return whether it did. */

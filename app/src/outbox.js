@@ -88,10 +88,13 @@ export class Outbox {
     this.changed();
     const { op, kind, context, steps, keys } = operation;
     const session = operation.session ?? this.sessions[kind] ?? null;
-    let answer;
+    let answer = {};
     try {
       const { reviewer } = this;
-      answer = await this.call(op, { ...context, kind, session, ...(op === "save" ? { reviewer, steps } : { keys }) });
+      // Without a session nothing of it was saved that could be taken back.
+      if (op === "save" || session) {
+        answer = await this.call(op, { ...context, kind, session, ...(op === "save" ? { reviewer, steps } : { keys }) });
+      }
     } catch (failure) {
       answer = { away: String(failure?.message ?? failure) };
     }

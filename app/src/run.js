@@ -10,8 +10,8 @@ const RATE_OVER = 30; // decisions that the rate is taken over
  * server's, with what was decided here in `mine` (null = nothing), and `skipped`, why the server did not take that.
  */
 export class Run {
-  constructor({ kind, context, cell, page, imageOf, changed, pageSize }) {
-    Object.assign(this, { kind, context, cell, page, imageOf, changed, pageSize });
+  constructor({ kind, family, context, cell, page, imageOf, changed, pageSize }) {
+    Object.assign(this, { kind, family, context, cell, page, imageOf, changed, pageSize });
     this.items = [];
     this.at = 0;
     this.next = null;

@@ -22,3 +22,9 @@ export function minutes(count) {
 export function kilobytes(bytes) {
   return bytes < 1_000_000 ? `${figure(Math.round(bytes / 1_000))} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
 }
+
+/** What an image is called: its class, or its classes. */
+export const namesOf = (item) => (item.labels ? item.labels.join(", ") : item.label) || "nothing";
+
+/** Decisions whose own word says little. */
+export const WORDS = { mark: "as marked" };
