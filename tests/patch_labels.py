@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,9 @@ LABELS = ("cat", "cat", "dog", "dog", "fox")
 SUGGESTED = {0: ("dog", 0.98), 2: ("fox", 0.97), 3: ("cat", 0.5)}
 
 
-def judge_patches(made: fo.Dataset) -> fo.Dataset:
+def judge_patches(
+    made: fo.Dataset, paths: Sequence[str] = ("/a.png", "/b.png"), box: Sequence[float] = (0, 0, 1, 1)
+) -> fo.Dataset:
     """Add two images with five detections in `objects`; three labels are flagged, two suggestions are sure."""
     import fiftyone as fo
 
@@ -22,8 +25,8 @@ def judge_patches(made: fo.Dataset) -> fo.Dataset:
     from winnow.plugin.datasets.patches import read_patches
     from winnow.plugin.workflows.findings import PATCH_ISSUES_RUN
 
-    found = [fo.Detection(label=label, bounding_box=[0, 0, 1, 1], vector=[1.0, 2.0]) for label in LABELS]
-    for path, some in (("/a.png", found[:2]), ("/b.png", found[2:])):
+    found = [fo.Detection(label=label, bounding_box=list(box), vector=[1.0, 2.0]) for label in LABELS]
+    for path, some in zip(paths, (found[:2], found[2:]), strict=True):
         made.add_sample(fo.Sample(filepath=path, objects=fo.Detections(detections=some)))
     patches = read_patches(made, "objects")
     flagged = patches.ids[list(SUGGESTED)]

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from tests import test_browser
 from tests.conftest import save_label_issues, write_image
 from tests.label_sets import make_judged
+from tests.patch_labels import judge_patches
 from tests.test_browser import CHROMIUM, FLAGS, PATIENCE_MS, answers, dismiss_advertisements, wait_until
 from winnow.plugin.datasets.fields import write_values
 from winnow.plugin.datasets.runs import save_run
@@ -198,6 +199,29 @@ def test_changes_of_images_with_several_labels_are_made_from_the_keyboard(
     assert names[:3] == [["cat", "dog", "fox"], ["cat"], ["fox"]]
     decisions = [[each["decision"] for each in found] for found in judged_sets.values("things.decisions")[:3]]
     assert decisions == [["kept", "accepted"], ["accepted"], ["unsure"]]
+
+
+def test_labels_of_detections_are_decided_from_the_keyboard(
+    opened: Callable[..., tuple[Page, Locator]], tmp_path: Path
+) -> None:
+    paths = [str(write_image(tmp_path / f"{name}.png", 64)) for name in "ab"]
+    dataset = judge_patches(fo.Dataset("boxes"), paths, box=(0.5, 0.25, 0.25, 0.5))
+    try:
+        page, panel = opened(dataset)
+
+        open_queue(page, panel, "patches")
+        expect(panel.locator("[data-key] svg rect")).to_be_visible(timeout=PATIENCE_MS)
+        page.screenshot(path=tmp_path / "detection.png")
+        press(page, "a 1 u")  # dog, cat, and unsure
+        expect_saved(panel)
+        expect(panel.get_by_text("Everything here is decided")).to_be_visible(timeout=PATIENCE_MS)
+
+        dataset.reload()
+        assert dataset.values("objects.detections.label", unwind=True) == ["dog", "cat", "cat", "dog", "fox"]
+        decisions = ["accepted", None, "corrected", "unsure", None]
+        assert dataset.values("objects.detections.decision", unwind=True) == decisions
+    finally:
+        dataset.delete()
 
 
 def test_label_of_a_selection_is_set_at_once(

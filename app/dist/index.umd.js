@@ -1,4 +1,4 @@
-// Built by "make app" from app/src. Sources: sha256 d799d854d506bfff542696421e70b56d4b6cd42842cc9f8e150fb133847e5c44
+// Built by "make app" from app/src. Sources: sha256 0ff2b43cfdd4b14de76fbfbcbf728b1c7a3f1d9da658c313b87eed3b3cc66f4f
 (() => {
   var __defProp = Object.defineProperty;
   var __defNormalProp = (obj, key, value) => key in obj ? __defProp(obj, key, { enumerable: true, configurable: true, writable: true, value }) : obj[key] = value;
@@ -461,7 +461,7 @@
   // src/desk.js
   var REVIEWER = "winnow.review.reviewer";
   var DIGITS2 = 9;
-  var PAGE_SIZES = { labels: 40, predictions: 40, duplicates: 12, leaks: 12 };
+  var PAGE_SIZES = { labels: 40, patches: 40, predictions: 40, duplicates: 12, leaks: 12 };
   var DECISIONS = { accept: "accepted", keep: "kept", label: "labelled", unsure: "unsure" };
   function familyOf({ kind, several }) {
     if (kind === "duplicates" || kind === "leaks") {
@@ -510,6 +510,7 @@
       this.skipped = [];
       this.said = null;
       this.favourites = [];
+      this.favouritesOf = {};
       this.plan = null;
       this.begin();
     }
@@ -526,14 +527,13 @@
         }
         this.about = { ...answer, prediction_field: options.prediction_field };
         this.cellAt = Math.min(this.cellAt, Math.max(answer.cells.length - 1, 0));
-        this.favourites = this.favourites.length ? this.favourites : answer.classes.slice(0, DIGITS2);
       } catch (failure) {
         this.error = String(failure?.message ?? failure);
       }
       this.changed();
     }
     sitDown({ dataset, reviewer }) {
-      this.favourites = [];
+      this.favouritesOf = {};
       this.run = null;
       this.screen = "start";
       this.outbox = new Outbox({
@@ -547,6 +547,10 @@
     /** The view that the review began on, whatever the App shows by now. */
     get scope() {
       return this.about?.scope ?? null;
+    }
+    /** What a label may be changed to. */
+    get classes() {
+      return this.about.queues.find((queue) => queue.kind === this.run?.kind)?.classes ?? this.about.classes;
     }
     get reviewer() {
       return this.outbox?.reviewer ?? "";
@@ -579,6 +583,7 @@
     walk(queue, { cell, ...fields }) {
       const { kind } = queue;
       this.grid = false;
+      this.favourites = this.favouritesOf[kind] ?? (queue.classes ?? this.about.classes).slice(0, DIGITS2);
       this.run = new Run({
         kind,
         family: familyOf(queue),
@@ -724,6 +729,7 @@
       }
       if (!this.favourites.includes(label)) {
         this.favourites = [...this.favourites.slice(0, DIGITS2 - 1), label];
+        this.favouritesOf[this.run.kind] = this.favourites;
       }
       this.decide("label", label);
     }
@@ -777,7 +783,7 @@
   function ClassFilter({ desk }) {
     const [text, setText] = useState("");
     const [at, setAt] = useState(0);
-    const found = matching(desk.about.classes, text).slice(0, SHOWN);
+    const found = matching(desk.classes, text).slice(0, SHOWN);
     const onKeyDown = (event) => {
       event.stopPropagation();
       if (event.key === "Enter" && found[at] !== void 0) {
@@ -805,13 +811,36 @@
   }
 
   // src/Picture.jsx
-  function Picture({ path, label, imageOf }) {
+  var MARGIN = 0.25;
+  function Picture({ path, label, imageOf, box }) {
     const [failed, setFailed] = useState(false);
     useEffect(() => setFailed(false), [path]);
+    if (!failed && box) {
+      return /* @__PURE__ */ React.createElement(Part, { path, label, imageOf, box, onError: () => setFailed(true) });
+    }
     if (failed) {
       return /* @__PURE__ */ React.createElement("div", { className: "w-unseen", role: "img", "aria-label": label }, "This browser cannot show the file", /* @__PURE__ */ React.createElement("code", null, path));
     }
     return /* @__PURE__ */ React.createElement("img", { src: imageOf(path), alt: label, draggable: false, onError: () => setFailed(true) });
+  }
+  function Part({ path, label, imageOf, box, onError }) {
+    const [size, setSize] = useState(null);
+    useEffect(() => {
+      setSize(null);
+      const image = new Image();
+      image.onload = () => setSize([image.naturalWidth, image.naturalHeight]);
+      image.onerror = onError;
+      image.src = imageOf(path);
+      return () => image.onload = image.onerror = null;
+    }, [path]);
+    if (!size) {
+      return /* @__PURE__ */ React.createElement("svg", { role: "img", "aria-label": label });
+    }
+    const [width, height] = size;
+    const [x, y, w, h] = [box[0] * width, box[1] * height, box[2] * width, box[3] * height];
+    const margin = MARGIN * Math.max(w, h);
+    const shown = [x - margin, y - margin, w + 2 * margin, h + 2 * margin];
+    return /* @__PURE__ */ React.createElement("svg", { role: "img", "aria-label": label, viewBox: shown.join(" ") }, /* @__PURE__ */ React.createElement("image", { href: imageOf(path), width, height }), /* @__PURE__ */ React.createElement("rect", { className: "w-box", x, y, width: w, height: h }));
   }
 
   // src/Grid.jsx
@@ -862,7 +891,7 @@
           onMouseDown: (event) => event.preventDefault(),
           onClick: (event) => onClick(event, from + index)
         },
-        /* @__PURE__ */ React.createElement(Picture, { path: item.image, label: `Image labelled ${namesOf(item)}`, imageOf: desk.imageOf }),
+        /* @__PURE__ */ React.createElement(Picture, { path: item.image, label: `Image labelled ${namesOf(item)}`, imageOf: desk.imageOf, box: item.box }),
         /* @__PURE__ */ React.createElement("figcaption", null, captionOf(item))
       ))
     );
@@ -893,7 +922,7 @@
   }
   function One({ desk, item }) {
     const { imageOf } = desk;
-    return /* @__PURE__ */ React.createElement("div", { className: "w-one" }, /* @__PURE__ */ React.createElement("figure", { className: "w-large", "data-key": item.key }, /* @__PURE__ */ React.createElement(Picture, { path: item.image, label: `Image labelled ${namesOf(item)}`, imageOf })), /* @__PURE__ */ React.createElement("section", { "aria-label": "What is known" }, /* @__PURE__ */ React.createElement("dl", { className: "w-facts" }, /* @__PURE__ */ React.createElement("dt", null, item.labels ? "Labels" : "Label"), /* @__PURE__ */ React.createElement("dd", { className: "w-given" }, item.labels ? item.labels.join(", ") || "none" : item.label ?? "none"), item.changes ? null : /* @__PURE__ */ React.createElement(Suggestion, { item, kind: desk.run.kind }), item.verdict && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("dt", null, "Verdict"), /* @__PURE__ */ React.createElement("dd", null, item.verdict)), item.split && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("dt", null, "Split"), /* @__PURE__ */ React.createElement("dd", null, item.split))), item.changes && /* @__PURE__ */ React.createElement(Changes, { desk, item }), /* @__PURE__ */ React.createElement(Decided, { item }), item.neighbours.length > 0 && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("h3", null, "Nearest images with a good label"), /* @__PURE__ */ React.createElement("ul", { className: "w-neighbours" }, item.neighbours.map((each) => /* @__PURE__ */ React.createElement("li", { key: each.id }, /* @__PURE__ */ React.createElement(Picture, { path: each.image, label: `Neighbour labelled ${each.label}`, imageOf }), /* @__PURE__ */ React.createElement("span", { className: each.label === item.suggested ? "w-suggested" : each.label === item.label ? "w-given" : "" }, each.label)))))));
+    return /* @__PURE__ */ React.createElement("div", { className: "w-one" }, /* @__PURE__ */ React.createElement("figure", { className: "w-large", "data-key": item.key }, /* @__PURE__ */ React.createElement(Picture, { path: item.image, label: `Image labelled ${namesOf(item)}`, imageOf, box: item.box })), /* @__PURE__ */ React.createElement("section", { "aria-label": "What is known" }, /* @__PURE__ */ React.createElement("dl", { className: "w-facts" }, /* @__PURE__ */ React.createElement("dt", null, item.labels ? "Labels" : "Label"), /* @__PURE__ */ React.createElement("dd", { className: "w-given" }, item.labels ? item.labels.join(", ") || "none" : item.label ?? "none"), item.changes ? null : /* @__PURE__ */ React.createElement(Suggestion, { item, kind: desk.run.kind }), item.verdict && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("dt", null, "Verdict"), /* @__PURE__ */ React.createElement("dd", null, item.verdict)), item.split && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("dt", null, "Split"), /* @__PURE__ */ React.createElement("dd", null, item.split))), item.changes && /* @__PURE__ */ React.createElement(Changes, { desk, item }), /* @__PURE__ */ React.createElement(Decided, { item }), item.neighbours.length > 0 && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("h3", null, "Nearest images with a good label"), /* @__PURE__ */ React.createElement("ul", { className: "w-neighbours" }, item.neighbours.map((each) => /* @__PURE__ */ React.createElement("li", { key: each.id }, /* @__PURE__ */ React.createElement(Picture, { path: each.image, label: `Neighbour labelled ${each.label}`, imageOf }), /* @__PURE__ */ React.createElement("span", { className: each.label === item.suggested ? "w-suggested" : each.label === item.label ? "w-given" : "" }, each.label)))))));
   }
   function Decided({ item }) {
     if (item.skipped) {
@@ -1015,7 +1044,7 @@
     ["ArrowUp", "the cell before", (desk) => desk.strideCells(-1)],
     ["Enter", "review that cell", (desk) => desk.openCell()]
   ];
-  var start = [["1 … 4", "open that queue", null]];
+  var start = [["1 … 5", "open that queue", null]];
   var digits = {
     labels: "set the class with that number",
     sets: "make that change, or not",
@@ -1188,7 +1217,7 @@
 
 .w-one { display: flex; gap: 16px; flex: 1; min-height: 220px; }
 .w-large { flex: 1 1 50%; min-width: 0; display: flex; background: var(--w-level); border-radius: 6px; overflow: hidden; }
-.w-large img { width: 100%; height: 100%; object-fit: contain; }
+.w-large :is(img, svg) { width: 100%; height: 100%; object-fit: contain; }
 .w-one > section { flex: 1 1 340px; max-width: 46%; display: flex; flex-direction: column; gap: 10px; overflow: auto; }
 .w-facts { display: grid; grid-template-columns: auto 1fr; gap: 4px 12px; align-items: baseline; }
 .w-facts dt { color: var(--w-muted); }
@@ -1227,6 +1256,7 @@
 }
 .w-choices .w-button { padding: 3px 8px; }
 .w-classes { display: flex; flex-wrap: wrap; gap: 6px; flex-basis: 100%; }
+.w-box { fill: none; stroke: var(--w-primary); stroke-width: 2px; vector-effect: non-scaling-stroke; }
 .w-changes { display: flex; flex-direction: column; gap: 6px; margin: 0; padding: 0; list-style: none; }
 .w-changes li { display: flex; align-items: center; gap: 8px; }
 .w-changes small { color: var(--w-muted); }
@@ -1236,7 +1266,7 @@
 .w-grid figure { padding: 4px; background: var(--w-level); border: 2px solid transparent; border-radius: 6px; cursor: pointer; }
 .w-grid figure[aria-selected="true"] { border-color: var(--w-primary); background: var(--w-raised); }
 .w-grid figure[aria-current="true"] { outline: 2px solid var(--w-text); }
-.w-grid :is(img, .w-unseen) { width: 100%; height: 104px; object-fit: contain; }
+.w-grid :is(img, svg, .w-unseen) { width: 100%; height: 104px; object-fit: contain; }
 .w-grid figcaption { font-size: 12px; overflow-wrap: anywhere; }
 .w-faded { opacity: 0.45; }
 

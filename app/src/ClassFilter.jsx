@@ -6,7 +6,7 @@ const SHOWN = 12;
 export function ClassFilter({ desk }) {
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
-  const found = matching(desk.about.classes, text).slice(0, SHOWN);
+  const found = matching(desk.classes, text).slice(0, SHOWN);
   const onKeyDown = (event) => {
     event.stopPropagation();
     if (event.key === "Enter" && found[at] !== undefined) {

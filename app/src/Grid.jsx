@@ -50,7 +50,7 @@ export function Grid({ desk }) {
           onMouseDown={(event) => event.preventDefault()}
           onClick={(event) => onClick(event, from + index)}
         >
-          <Picture path={item.image} label={`Image labelled ${namesOf(item)}`} imageOf={desk.imageOf} />
+          <Picture path={item.image} label={`Image labelled ${namesOf(item)}`} imageOf={desk.imageOf} box={item.box} />
           <figcaption>{captionOf(item)}</figcaption>
         </figure>
       ))}

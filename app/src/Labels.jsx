@@ -54,7 +54,7 @@ function One({ desk, item }) {
   return (
     <div className="w-one">
       <figure className="w-large" data-key={item.key}>
-        <Picture path={item.image} label={`Image labelled ${namesOf(item)}`} imageOf={imageOf} />
+        <Picture path={item.image} label={`Image labelled ${namesOf(item)}`} imageOf={imageOf} box={item.box} />
       </figure>
       <section aria-label="What is known">
         <dl className="w-facts">

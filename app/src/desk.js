@@ -4,7 +4,7 @@ import { Run, isOpen } from "./run.js";
 
 const REVIEWER = "winnow.review.reviewer";
 const DIGITS = 9;
-const PAGE_SIZES = { labels: 40, predictions: 40, duplicates: 12, leaks: 12 };
+const PAGE_SIZES = { labels: 40, patches: 40, predictions: 40, duplicates: 12, leaks: 12 };
 const DECISIONS = { accept: "accepted", keep: "kept", label: "labelled", unsure: "unsure" };
 
 /** What is decided about in a queue: "groups" of images, "sets" of labels of an image, or single "labels". */
@@ -33,7 +33,8 @@ export class Desk {
     this.outbox = null;
     this.skipped = [];
     this.said = null;
-    this.favourites = [];
+    this.favourites = []; // classes that have a digit
+    this.favouritesOf = {}; // kind of queue -> these, once they were changed
     this.plan = null;
     this.begin();
   }
@@ -63,7 +64,6 @@ export class Desk {
       }
       this.about = { ...answer, prediction_field: options.prediction_field };
       this.cellAt = Math.min(this.cellAt, Math.max(answer.cells.length - 1, 0));
-      this.favourites = this.favourites.length ? this.favourites : answer.classes.slice(0, DIGITS);
     } catch (failure) {
       this.error = String(failure?.message ?? failure);
     }
@@ -71,7 +71,7 @@ export class Desk {
   }
 
   sitDown({ dataset, reviewer }) {
-    this.favourites = [];
+    this.favouritesOf = {};
     this.run = null;
     this.screen = "start";
     this.outbox = new Outbox({
@@ -86,6 +86,11 @@ export class Desk {
   /** The view that the review began on, whatever the App shows by now. */
   get scope() {
     return this.about?.scope ?? null;
+  }
+
+  /** What a label may be changed to. */
+  get classes() {
+    return this.about.queues.find((queue) => queue.kind === this.run?.kind)?.classes ?? this.about.classes;
   }
 
   get reviewer() {
@@ -140,6 +145,7 @@ export class Desk {
   walk(queue, { cell, ...fields }) {
     const { kind } = queue;
     this.grid = false;
+    this.favourites = this.favouritesOf[kind] ?? (queue.classes ?? this.about.classes).slice(0, DIGITS);
     this.run = new Run({
       kind,
       family: familyOf(queue),
@@ -302,6 +308,7 @@ export class Desk {
     }
     if (!this.favourites.includes(label)) {
       this.favourites = [...this.favourites.slice(0, DIGITS - 1), label];
+      this.favouritesOf[this.run.kind] = this.favourites;
     }
     this.decide("label", label);
   }

@@ -50,7 +50,7 @@ const cells = [
   ["Enter", "review that cell", (desk) => desk.openCell()],
 ];
 
-const start = [["1 … 4", "open that queue", null]];
+const start = [["1 … 5", "open that queue", null]];
 
 const digits = {
   labels: "set the class with that number",

@@ -22,6 +22,7 @@ from ..datasets import (
     tagging,
 )
 from ..datasets.action_log import Done, list_logged, undone_at
+from ..datasets.patches import patch_fields
 from ..datasets.runs import SavedRun
 from ..datasets.views import Collection, dataset_of, every_image
 from ..errors import DataError
@@ -213,7 +214,7 @@ def undo_action(view: Collection, key: str | None = None) -> ActionReport:
     if when := undone_at(run):
         raise DataError(f"action '{key}' of '{name}' was undone already, at {when}.")
     done = _UNDO[run.method](view, run)
-    unit = "detection" if run.method == patch_relabelling.METHOD else "sample"
+    unit = "detection" if run.params.get("label_field") in patch_fields(view) else "sample"
     sentence = f"Undone for {counted(done.samples, unit)}: {describe(run)}."
     return ActionReport(key, done.samples, sentence, done.notes, done.failures, undoable=False)
 

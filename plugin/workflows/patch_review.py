@@ -18,7 +18,7 @@ from ..errors import DataError
 from .choosing import staleness
 from .findings import PATCH_ISSUES_RUN
 from .judged_labels import Judged, ReviewPlan, plan_of
-from .review_terms import ACCEPT, FORGET, KEEP, RELABEL
+from .review_terms import ACCEPT, FORGET, RELABEL, UNSURE
 from .wording import counted
 
 _CHUNK = 20_000
@@ -68,7 +68,7 @@ def patch_findings_after(view: Collection, field: str, decision: str) -> dict[st
     params, path = run.params, label_path(view, field)
     after: dict[str, Any] = dict.fromkeys([*suggestion_attributes(params["suggestion_field"]), params["verdict_field"]])
     after[params["issue_field"]] = False
-    if decision in (ACCEPT, KEEP):
+    if decision != UNSURE:
         after[params["quality_field"]] = 1.0
     return {name: value for name, value in after.items() if dataset_of(view).has_field(f"{path}.{name}")}
 

@@ -7,14 +7,13 @@ of its group stays, and so does an image of a test or validation set while one s
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import fiftyone as fo
 
 from ..datasets.documents import find_documents
 from ..datasets.group_marks import DECIDED_GROUP, KEEP, REMOVE
-from ..datasets.label_kinds import kind_of
 from ..datasets.split_names import NEVER_ASSUMED
 from ..datasets.views import Collection, dataset_of, single_images
 from ..errors import DataError
@@ -94,9 +93,8 @@ def plan_groups(view: Collection, fields: GroupFields, application: Application)
     return ApplicationPlan(application, chosen, _refused(view, fields.splits, application) or nothing)
 
 
-def plan_labels(view: Collection, label_field: str, application: Application) -> ApplicationPlan:
-    """Return what is done with labels that a reviewer is unsure about: they can be tagged, for somebody else to see."""
-    ids = kind_of(view, label_field).unsure(view, label_field)
+def plan_labels(view: Collection, ids: Sequence[str], application: Application) -> ApplicationPlan:
+    """Return what is done with images about whose labels a reviewer is unsure: tag them, for somebody else to see."""
     nothing = "nobody is unsure about a label" if not ids else None
     other = "decisions about labels are in effect already: only unsure ones can be tagged, for others to look at"
     refused = other if application.way != TAG else _refused(view, None, application) or nothing

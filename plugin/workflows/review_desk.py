@@ -1,7 +1,7 @@
 """What a review asks for: what waits, a page at a time, and decisions that are saved, taken back and applied.
 
 All that goes in and comes out is plain JSON, as a page in a browser has it. Kinds of queue are "labels" (flagged ones),
-"duplicates", "leaks", and "predictions" (labels that a model disagrees with).
+"duplicates", "leaks", "predictions" (labels that a model disagrees with), and "patches" (flagged ones of detections).
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from ..datasets.label_kinds import kind_of
 from ..datasets.outgoing import unsure_samples
+from ..datasets.patches import patch_fields
 from ..datasets.samples import chosen_label_field
 from ..datasets.views import Collection, check_whole_images, dataset_of
 from ..errors import DataError, FieldError
@@ -24,12 +26,19 @@ from .review_label_queue import (
     prediction_fields_of,
 )
 from .review_label_set_queue import LabelSetQueue
+from .review_patch_queue import flagged_patches
 from .review_plan import issue_fields
 from .review_queue import Json, QueueState, checked_count, known_classes, known_splits, read_steps
 from .reviewer import user_name
 
-LABELS, DUPLICATES, LEAKS, PREDICTIONS = "labels", "duplicates", "leaks", "predictions"
-_TITLES = {LABELS: "Label issues", DUPLICATES: "Near-duplicates", LEAKS: "Leaks", PREDICTIONS: "Predictions"}
+LABELS, DUPLICATES, LEAKS, PREDICTIONS, PATCHES = "labels", "duplicates", "leaks", "predictions", "patches"
+_TITLES = {
+    LABELS: "Label issues",
+    DUPLICATES: "Near-duplicates",
+    LEAKS: "Leaks",
+    PREDICTIONS: "Predictions",
+    PATCHES: "Label issues of detections",
+}
 PAGE = 20
 
 Queue: TypeAlias = LabelQueue | LabelSetQueue | GroupQueue
@@ -48,7 +57,7 @@ def start(view: Collection, prediction_field: str | None = None) -> Json:
         that somebody is unsure about, in whatever review, and that are not out for labelling. Of each queue `kind`,
         `title`, the numbers `waiting` and `decided`, and, where there is one, `stale` (why its findings are older than
         the dataset), `run` (the operator that has to run first) and `note`; `several` says that its items are images
-        that may have several labels.
+        that may have several labels, and `classes` what those labels may be changed to, where not to the `classes`.
 
     Raises:
         DataError: The view shows patches, frames or clips.
@@ -56,7 +65,8 @@ def start(view: Collection, prediction_field: str | None = None) -> Json:
     check_whole_images(view)
     fields = prediction_fields_of(view)
     field = prediction_field or next(iter(fields), None)
-    queues = [{"kind": kind, "title": title, **_state(view, kind, field)} for kind, title in _TITLES.items()]
+    kinds = [kind for kind in _TITLES if kind != PATCHES or patch_fields(view)]
+    queues = [{"kind": kind, "title": _TITLES[kind], **_state(view, kind, field)} for kind in kinds]
     return {
         "dataset": dataset_of(view).name,
         "reviewer": user_name(),
@@ -192,15 +202,15 @@ def apply(
 
 def samples_of(view: Collection, kind: str, keys: Sequence[str]) -> list[str]:
     """Return the ids of the samples behind the keys of items."""
-    queue = _queue(view, kind, None, None)
-    return queue.samples(keys) if isinstance(queue, GroupQueue) else list(keys)
+    return _queue(view, kind, None, None).samples(keys)
 
 
 def _plan(view: Collection, kind: str, application: Application) -> tuple[ApplicationPlan, GroupFields | None]:
     queue = _queue(view, kind, None, None)
     if isinstance(queue, GroupQueue):
         return plan_groups(view, queue.fields, application), queue.fields
-    return plan_labels(view, queue.label_field, application), None
+    unsure = kind_of(view, queue.label_field).unsure(view, queue.label_field)
+    return plan_labels(view, queue.samples(unsure), application), None
 
 
 def _state(view: Collection, kind: str, prediction_field: str | None) -> Json:
@@ -216,6 +226,7 @@ def _state(view: Collection, kind: str, prediction_field: str | None) -> Json:
         "run": state.run,
         "note": state.note,
         "several": state.several,
+        "classes": None if state.classes is None else list(state.classes),
     }
 
 
@@ -232,6 +243,8 @@ def _find(
 ) -> Queue | QueueState:
     if kind == LABELS:
         return flagged_labels(view)
+    if kind == PATCHES:
+        return flagged_patches(view)
     if kind == DUPLICATES:
         return copies_queue(view)
     if kind == LEAKS:

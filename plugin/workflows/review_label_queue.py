@@ -61,6 +61,7 @@ class LabelQueue:
     """
 
     WORDS: ClassVar = LABEL_STEPS
+    ITEM: ClassVar = "image"
 
     view: Collection
     label_field: str
@@ -107,7 +108,7 @@ class LabelQueue:
             document = documents.get(key)
             reason = self._hindrance(step, document, reviewer, classes)
             if reason is not None or document is None:
-                skipped.append((key, reason or "the image is gone"))
+                skipped.append((key, str(reason)))
                 continue
             decided[key] = self._decided(step, document)
         if not decided:
@@ -121,6 +122,10 @@ class LabelQueue:
         check_session(self.view, session, METHOD)
         take_back(self.view, session, keys)
         return self.items(keys)
+
+    def samples(self, keys: Sequence[str]) -> list[str]:
+        """Return the ids of the samples behind items."""
+        return list(keys)
 
     def _read(self, ids: Sequence[str]) -> dict[str, Document]:
         fields = [self.label_field, self.suggestion, self.findings.quality, self.findings.verdict, "filepath"]
@@ -155,10 +160,10 @@ class LabelQueue:
     def _hindrance(self, step: Step, document: Document | None, reviewer: str, classes: frozenset[str]) -> str | None:
         """Return why a step can't be done, None where it can."""
         if document is None:
-            return "the image is gone"
+            return f"the {self.ITEM} is gone"
         label = document.get(self.label_field) or {}
         if label.get("label") is None:
-            return "the image has no label any more"
+            return f"the {self.ITEM} has no label any more"
         decision, by = _standing(label), label.get("decided_by")
         if decision is not None and is_settled_by_another(by, reviewer, step.seen, _seen(label)):
             return in_words(_WORDS.get(decision, decision), by, label.get("decided_at"))

@@ -90,7 +90,7 @@ class LabelSetQueue:
             document, changes = documents.get(key), suggested.get(key, SampleChanges(()))
             reason = self._hindrance(step, document, changes, reviewer, classes)
             if reason is not None or document is None:
-                skipped.append((key, reason or "the image is gone"))
+                skipped.append((key, str(reason)))
                 continue
             decided[key] = self._decide(step, names_of(document[self.label_field]), changes)
         if not decided:
@@ -104,6 +104,10 @@ class LabelSetQueue:
         check_session(self.view, session, METHOD)
         take_back(self.view, session, keys)
         return self.items(keys)
+
+    def samples(self, keys: Sequence[str]) -> list[str]:
+        """Return the ids of the samples behind items."""
+        return list(keys)
 
     @property
     def _waits(self) -> Json:

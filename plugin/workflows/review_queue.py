@@ -19,6 +19,7 @@ from bson.errors import InvalidId
 
 from ..curation.splits import standard_split
 from ..datasets.multi_labels import multi_label_fields
+from ..datasets.patches import label_path, patch_fields
 from ..datasets.split_names import NEVER_ASSUMED, TAGS, read_splits, split_sources
 from ..datasets.views import Collection, dataset_of, every_image
 from ..errors import DataError, FieldError
@@ -38,6 +39,7 @@ class QueueState:
         run: Name of the operator that has to run first, or None.
         note: What else a reviewer should know, or None.
         several: Whether an item is an image that may have several labels.
+        classes: What its labels may be changed to; None = the same as the others.
     """
 
     waiting: int = 0
@@ -46,6 +48,7 @@ class QueueState:
     run: str | None = None
     note: str | None = None
     several: bool = False
+    classes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -211,8 +214,12 @@ def known_classes(view: Collection, label_field: str) -> list[str]:
     """Return the classes that a label may be changed to: those that occur, and those that the dataset lists."""
     dataset = dataset_of(view)
     listed = [*dataset.classes.get(label_field, ()), *dataset.default_classes]
-    several = label_field in multi_label_fields(dataset)
-    found = every_image(view).distinct(f"{label_field}.classifications.label" if several else f"{label_field}.label")
+    path = label_field
+    if label_field in patch_fields(dataset):
+        path = label_path(dataset, label_field)
+    elif label_field in multi_label_fields(dataset):
+        path = f"{label_field}.classifications"
+    found = every_image(view).distinct(f"{path}.label")
     return sorted({str(name) for name in [*found, *listed] if name})
 
 
