@@ -104,7 +104,10 @@ def read_steps(steps: Sequence[Mapping[str, Any]], decisions: Sequence[str]) -> 
             raise DataError(f"a step of a review needs the key of an item, got {key!r}.")
         if decision not in decisions:
             raise DataError(f"'{decision}' can't be decided in this review. Choose from: {', '.join(decisions)}.")
-        found[key] = Step(key, decision, step.get("label"), step.get("marks"), step.get("seen"))
+        marks = step.get("marks")
+        if not isinstance(marks, Mapping | None):
+            raise DataError(f"the marks of a step are a word each for some names, got {marks!r}.")
+        found[key] = Step(key, decision, step.get("label"), marks, step.get("seen"))
     return found
 
 

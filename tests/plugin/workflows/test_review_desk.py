@@ -239,6 +239,7 @@ def test_a_label_that_somebody_changed_while_it_was_shown_is_left(judged: fo.Dat
         ([{"key": "1", "decision": "keep"}], "needs the key"),
         ([{"decision": "keep"}], "needs the key"),
         ([{"key": "0" * 24, "decision": "apart"}], "'apart' can't be decided"),
+        ([{"key": "0" * 24, "decision": "keep", "marks": ["cat"]}], "a word each for some names"),
     ],
 )
 def test_a_step_that_is_none_is_refused(judged: fo.Dataset, steps: list, message: str) -> None:
