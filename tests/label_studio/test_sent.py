@@ -19,6 +19,7 @@ from playwright.sync_api import expect
 from typer.testing import CliRunner
 
 from tests.conftest import save_label_issues, write_image
+from tests.label_sets import make_judged
 from tests.label_studio.conftest import annotate
 from tests.label_studio.labeling_page import labeling_page, needs_chromium, open_task
 from tests.label_studio.server import RealLabelStudio
@@ -90,6 +91,20 @@ def test_only_what_somebody_is_unsure_about_goes_out(
     report = send(made, unsure=True)
 
     assert {task["data"][SAMPLE] for task in tasks_of(client, report)} == set(ids[1:3])
+
+
+def test_images_one_of_whose_labels_somebody_is_unsure_about_go_out(
+    studio: RealLabelStudio, send: Send, client: LabelStudioClient
+) -> None:
+    made = make_judged(studio.images / "several labels")
+    ids = made.values("id")
+    review_labels(made, "accept", ids=ids[:1])
+    review_labels(made, "unsure", ids=ids[1:2])
+
+    report = send(made, unsure=True, prediction_field=None)
+
+    assert {task["data"][SAMPLE] for task in tasks_of(client, report)} == set(ids[1:2])
+    made.delete()
 
 
 def tasks_of(client: LabelStudioClient, report: SendReport) -> list[dict[str, Any]]:
