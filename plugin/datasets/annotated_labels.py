@@ -22,7 +22,7 @@ from .label_decisions import TOUCHED as TOUCHED_BY_DECISIONS
 from .label_decisions import Decision, decide
 from .multi_label_decisions import decide_label_set, earlier_label_set, same_label_set
 from .relabelling import check_editable
-from .views import Collection, dataset_of, describe_field, every_image
+from .views import Collection, dataset_of, describe_field
 
 ATTRIBUTES: dict[str, tuple[type[fo.Field], None]] = {
     "annotator": (fo.StringField, None),
@@ -72,15 +72,6 @@ def make_label_field(view: Collection, field: str, *, several: bool) -> None:
     add_label_attributes(dataset, field, {**ATTRIBUTES, "history": (fo.ListField, fo.DictField)})
     if several:
         add_label_attributes(dataset, f"{field}.{_ELEMENTS}", ATTRIBUTES)
-
-
-def known_classes(view: Collection, field: str) -> list[str]:
-    """Return the classes that the dataset knows of a label field: those that occur, and those that it declares."""
-    dataset = dataset_of(view)
-    several = holds_several(view, field)
-    path = f"{field}.{_ELEMENTS}.label" if several else f"{field}.label"
-    occurring = [] if several is None else every_image(dataset).distinct(path)
-    return sorted({*(name for name in occurring if name), *dataset.classes.get(field, ()), *dataset.default_classes})
 
 
 def plain_label(document: Mapping[str, Any] | None, *, several: bool) -> PlainLabel:

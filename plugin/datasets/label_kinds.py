@@ -18,7 +18,7 @@ from .multi_label_decisions import declare_decisions, earlier_label_set, read_la
 from .multi_labels import multi_label_fields
 from .patch_decisions import unsure_patches
 from .patches import label_path, patch_fields
-from .views import Collection, dataset_of
+from .views import Collection, dataset_of, every_image, has_path
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,9 @@ class LabelChange:
 
 class LabelKind(Protocol):
     """What tells one kind of labels from another. Keys are ids of samples, of detections those of the labels."""
+
+    def path(self, view: Collection, label_field: str) -> str:
+        """Return where single labels lie in a sample, such as `ground_truth.detections`."""
 
     def declare(self, view: Collection, label_field: str) -> None:
         """Tell the dataset of the attributes of decisions.
@@ -94,6 +97,9 @@ class LabelKind(Protocol):
 
 
 class _OneAnImage:
+    def path(self, view: Collection, label_field: str) -> str:
+        return label_field
+
     def declare(self, view: Collection, label_field: str) -> None:
         declare_attributes(view, label_field)
 
@@ -133,6 +139,9 @@ class _OneAnImage:
 
 
 class _SeveralAnImage(_OneAnImage):
+    def path(self, view: Collection, label_field: str) -> str:
+        return f"{label_field}.classifications"
+
     def declare(self, view: Collection, label_field: str) -> None:
         declare_decisions(view, label_field)
 
@@ -151,8 +160,11 @@ class _SeveralAnImage(_OneAnImage):
 
 
 class _OfDetections(_OneAnImage):
+    def path(self, view: Collection, label_field: str) -> str:
+        return label_path(view, label_field)
+
     def declare(self, view: Collection, label_field: str) -> None:
-        declare_attributes(view, label_path(view, label_field))
+        declare_attributes(view, self.path(view, label_field))
 
     def read(
         self, view: Collection, label_field: str, keys: Sequence[str], findings: Iterable[str] = ()
@@ -168,7 +180,7 @@ class _OfDetections(_OneAnImage):
         after: Mapping[ObjectId, Held],
         before: Mapping[ObjectId, Document] | None = None,
     ) -> int:
-        path = label_path(view, label_field)
+        path = self.path(view, label_field)
         place = path if path == label_field else f"{path}.$"
         changes, samples = [], set()
         for sample_id, held in detections(view, label_field, [str(key) for key in after]):
@@ -191,7 +203,7 @@ class _OfDetections(_OneAnImage):
         return unsure_patches(view, label_field)
 
     def has_finding(self, view: Collection, label_field: str, name: str) -> bool:
-        return bool(dataset_of(view).has_field(f"{label_path(view, label_field)}.{name}"))
+        return bool(dataset_of(view).has_field(f"{self.path(view, label_field)}.{name}"))
 
 
 ONE_AN_IMAGE: LabelKind = _OneAnImage()
@@ -204,6 +216,15 @@ def kind_of(view: Collection, label_field: str) -> LabelKind:
     if label_field in patch_fields(view):
         return OF_DETECTIONS
     return SEVERAL_AN_IMAGE if label_field in multi_label_fields(view) else ONE_AN_IMAGE
+
+
+def known_classes(view: Collection, label_field: str) -> list[str]:
+    """Return the classes of a label field that may be yet to be made: those that occur and those listed, sorted."""
+    dataset = dataset_of(view)
+    path = f"{kind_of(view, label_field).path(view, label_field)}.label"
+    occurring = every_image(view).distinct(path) if has_path(view, path) else []
+    listed = [*dataset.classes.get(label_field, ()), *dataset.default_classes]
+    return sorted({str(name) for name in [*occurring, *listed] if name})
 
 
 def bring_back(view: Collection, label_field: str, changes: Mapping[ObjectId, LabelChange]) -> tuple[int, int]:

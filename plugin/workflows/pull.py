@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..datasets.action_log import Done
-from ..datasets.annotated_labels import known_classes
 from ..datasets.bringing_back import bring_back
+from ..datasets.label_kinds import known_classes
 from ..datasets.labeling_batches import BATCH_FIELD, STATE_FIELD, BatchEntry, LabelingState, list_batches
 from ..datasets.views import Collection, dataset_of, every_image
 from ..errors import DataError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..datasets.annotated_labels import holds_several, known_classes
+from ..datasets.annotated_labels import holds_several
+from ..datasets.label_kinds import known_classes
 from ..datasets.labeling_batches import BatchEntry
 from ..datasets.multi_labels import multi_label_field
 from ..datasets.samples import DEFAULT_LABEL_FIELD, chosen_label_field, label_fields

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ..datasets.label_kinds import kind_of
+from ..datasets.label_kinds import kind_of, known_classes
 from ..datasets.outgoing import unsure_samples
 from ..datasets.patches import patch_fields
 from ..datasets.samples import chosen_label_field
@@ -28,7 +28,7 @@ from .review_label_queue import (
 from .review_label_set_queue import LabelSetQueue
 from .review_patch_queue import flagged_patches
 from .review_plan import issue_fields
-from .review_queue import Json, QueueState, checked_count, known_classes, known_splits, read_steps
+from .review_queue import Json, QueueState, checked_count, known_splits, read_steps
 from .reviewer import user_name
 
 LABELS, DUPLICATES, LEAKS, PREDICTIONS, PATCHES = "labels", "duplicates", "leaks", "predictions", "patches"

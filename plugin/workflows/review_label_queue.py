@@ -10,6 +10,7 @@ from ..datasets import runs
 from ..datasets.documents import Document, read_documents
 from ..datasets.fields import GIVEN
 from ..datasets.label_decisions import ABOUT, ACCEPTED, CORRECTED, DECISION, KEPT, UNSURE
+from ..datasets.label_kinds import known_classes
 from ..datasets.label_reviews import METHOD, LabelStep, begin_label_review, decide_each, take_back
 from ..datasets.model_outputs import output_fields
 from ..datasets.multi_labels import multi_label_fields
@@ -30,7 +31,6 @@ from .review_queue import (
     grouped,
     in_words,
     is_settled_by_another,
-    known_classes,
     next_samples,
     splits_of,
     token,

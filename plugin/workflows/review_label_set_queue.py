@@ -10,6 +10,7 @@ from ..datasets import runs
 from ..datasets.documents import Document, read_documents
 from ..datasets.label_changes import ADD, LabelChange, SampleChanges, read_changes
 from ..datasets.label_decisions import ACCEPTED, KEPT, UNSURE
+from ..datasets.label_kinds import known_classes
 from ..datasets.label_reviews import METHOD, LabelSetStep, begin_label_review, decide_each, take_back
 from ..datasets.multi_label_decisions import DECISIONS, names_of, standing_decisions
 from ..datasets.views import Collection, single_images
@@ -25,7 +26,6 @@ from .review_queue import (
     decision_json,
     in_words,
     is_settled_by_another,
-    known_classes,
     next_samples,
     splits_of,
     token,

@@ -10,14 +10,14 @@ from ..datasets import runs
 from ..datasets.documents import Document, read_documents
 from ..datasets.fields import GIVEN
 from ..datasets.label_decisions import DECISION
-from ..datasets.label_kinds import detections
+from ..datasets.label_kinds import detections, known_classes
 from ..datasets.patches import label_path, patch_fields
 from ..datasets.views import Collection, every_image, has_path, single_images
 from .findings import PATCH_ISSUES_RUN
 from .patch_review import patch_findings_after, suggestion_attributes
 from .review_label_queue import LabelQueue
 from .review_plan import IssueFields
-from .review_queue import Json, QueueState, after, known_classes, place_of, splits_of
+from .review_queue import Json, QueueState, after, place_of, splits_of
 
 _SAMPLE, _BOX = "sample", "bounding_box"
 

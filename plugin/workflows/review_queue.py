@@ -18,10 +18,8 @@ from bson import ObjectId
 from bson.errors import InvalidId
 
 from ..curation.splits import standard_split
-from ..datasets.multi_labels import multi_label_fields
-from ..datasets.patches import label_path, patch_fields
 from ..datasets.split_names import NEVER_ASSUMED, TAGS, read_splits, split_sources
-from ..datasets.views import Collection, dataset_of, every_image
+from ..datasets.views import Collection, every_image
 from ..errors import DataError, FieldError
 
 MOST_ITEMS = 100
@@ -211,19 +209,6 @@ def splits_of(view: Collection, ids: Iterable[str], source: str | None) -> dict[
         return {}
     found = zip(chosen.values("id"), splits, strict=True)
     return {key: str(split) for key, split in found if split}
-
-
-def known_classes(view: Collection, label_field: str) -> list[str]:
-    """Return the classes that a label may be changed to: those that occur, and those that the dataset lists."""
-    dataset = dataset_of(view)
-    listed = [*dataset.classes.get(label_field, ()), *dataset.default_classes]
-    path = label_field
-    if label_field in patch_fields(dataset):
-        path = label_path(dataset, label_field)
-    elif label_field in multi_label_fields(dataset):
-        path = f"{label_field}.classifications"
-    found = every_image(view).distinct(f"{path}.label")
-    return sorted({str(name) for name in [*found, *listed] if name})
 
 
 def known_splits(view: Collection, source: str | None) -> list[str]:
