@@ -11,7 +11,7 @@ from ..datasets.documents import Document, read_documents
 from ..datasets.fields import GIVEN
 from ..datasets.label_decisions import ABOUT, ACCEPTED, CORRECTED, DECISION, KEPT, UNSURE
 from ..datasets.label_kinds import known_classes
-from ..datasets.label_reviews import METHOD, LabelStep, begin_label_review, decide_each, take_back
+from ..datasets.label_reviews import LabelStep
 from ..datasets.model_outputs import output_fields
 from ..datasets.multi_labels import multi_label_fields
 from ..datasets.predictions import check_prediction_field
@@ -35,7 +35,7 @@ from .review_queue import (
     splits_of,
     token,
 )
-from .review_sessions import check_session, open_session
+from .review_sessions import save_labels, take_labels_back
 from .review_terms import ACCEPT, KEEP, LABEL_STEPS, OTHER
 from .review_terms import UNSURE as CALL_UNSURE
 
@@ -111,16 +111,11 @@ class LabelQueue:
                 skipped.append((key, str(reason)))
                 continue
             decided[key] = self._decided(step, document)
-        if not decided:
-            return Saved(session, 0, tuple(skipped))
-        begun = open_session(self.view, session, METHOD, reviewer, {"label_field": self.label_field})
-        key = begun or begin_label_review(self.view, self.label_field, reviewer)
-        return Saved(key, decide_each(self.view, key, decided), tuple(skipped))
+        return save_labels(self.view, self.label_field, decided, skipped, session, reviewer)
 
     def back(self, session: str, keys: Sequence[str]) -> list[Json]:
         """Take decisions of a session back, and return the items as they are now."""
-        check_session(self.view, session, METHOD)
-        take_back(self.view, session, keys)
+        take_labels_back(self.view, session, keys)
         return self.items(keys)
 
     def samples(self, keys: Sequence[str]) -> list[str]:

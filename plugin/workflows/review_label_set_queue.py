@@ -11,7 +11,7 @@ from ..datasets.documents import Document, read_documents
 from ..datasets.label_changes import ADD, LabelChange, SampleChanges, read_changes
 from ..datasets.label_decisions import ACCEPTED, KEPT, UNSURE
 from ..datasets.label_kinds import known_classes
-from ..datasets.label_reviews import METHOD, LabelSetStep, begin_label_review, decide_each, take_back
+from ..datasets.label_reviews import LabelSetStep
 from ..datasets.multi_label_decisions import DECISIONS, names_of, standing_decisions
 from ..datasets.views import Collection, single_images
 from .change_plan import findings_after
@@ -30,7 +30,7 @@ from .review_queue import (
     splits_of,
     token,
 )
-from .review_sessions import check_session, open_session
+from .review_sessions import save_labels, take_labels_back
 from .review_terms import ACCEPT, KEEP, LABEL_SET_STEPS, MARK
 from .review_terms import UNSURE as CALL_UNSURE
 
@@ -93,16 +93,11 @@ class LabelSetQueue:
                 skipped.append((key, str(reason)))
                 continue
             decided[key] = self._decide(step, names_of(document[self.label_field]), changes)
-        if not decided:
-            return Saved(session, 0, tuple(skipped))
-        begun = open_session(self.view, session, METHOD, reviewer, {"label_field": self.label_field})
-        key = begun or begin_label_review(self.view, self.label_field, reviewer)
-        return Saved(key, decide_each(self.view, key, decided), tuple(skipped))
+        return save_labels(self.view, self.label_field, decided, skipped, session, reviewer)
 
     def back(self, session: str, keys: Sequence[str]) -> list[Json]:
         """Take decisions of a session back, and return the items as they are now."""
-        check_session(self.view, session, METHOD)
-        take_back(self.view, session, keys)
+        take_labels_back(self.view, session, keys)
         return self.items(keys)
 
     def samples(self, keys: Sequence[str]) -> list[str]:
@@ -183,7 +178,8 @@ class LabelSetQueue:
                 return f"the dataset has no class '{unknown[0]}'"
             if wrong := sorted(set(marks.values()) - set(_STORED)):
                 return f"'{wrong[0]}' can't be decided about a class"
-        if not (marks if step.decision == MARK else suggested.changes):
+        about = {MARK: bool(marks), ACCEPT: bool(suggested.changes)}  # keeping what is there can always be decided
+        if not about.get(step.decision, True):
             return "nothing is suggested for this image any more"
         return None
 
@@ -197,7 +193,8 @@ class LabelSetQueue:
         )
         taken = [each for each in suggested.changes if each.label in words]
         unsure = {name for name, word in words.items() if word == CALL_UNSURE}
-        findings = findings_after(self.findings, suggested, taken, unsure) if taken else {}
+        settles = taken or not suggested.changes  # somebody may have made all of the changes meanwhile
+        findings = findings_after(self.findings, suggested, taken, unsure) if settles else {}
         return LabelSetStep(cells, findings)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..datasets.action_log import list_logged, undone_at
+from ..datasets.label_reviews import METHOD, Step, begin_label_review, decide_each, take_back
 from ..datasets.views import Collection
 from ..errors import DataError
+from .review_queue import Saved
 
 
 def open_session(
@@ -41,3 +43,41 @@ def check_session(view: Collection, session: str, method: str) -> None:
         raise DataError(f"there is no review '{session}' whose decisions could be taken back.")
     if when := undone_at(run):
         raise DataError(f"review '{session}' was undone already, at {when}.")
+
+
+def save_labels(
+    view: Collection,
+    label_field: str,
+    decided: Mapping[str, Step],
+    skipped: Sequence[tuple[str, str]],
+    session: str | None,
+    reviewer: str,
+) -> Saved:
+    """Put decisions about labels into effect, in a session that goes on or begins.
+
+    Args:
+        view: Any collection of the dataset.
+        label_field: The field.
+        decided: Sample id, of detections label id -> what was decided.
+        skipped: (key, reason) of those that can't be decided about.
+        session: Key of the session in the log, None = there is none yet.
+        reviewer: Who decides.
+
+    Raises:
+        FieldError: The labels can't be changed, see `begin_label_review`.
+    """
+    if not decided:
+        return Saved(session, 0, tuple(skipped))
+    begun = open_session(view, session, METHOD, reviewer, {"label_field": label_field})
+    key = begun or begin_label_review(view, label_field, reviewer)
+    return Saved(key, decide_each(view, key, decided), tuple(skipped))
+
+
+def take_labels_back(view: Collection, session: str, keys: Sequence[str]) -> None:
+    """Take back what a session decided about labels.
+
+    Raises:
+        DataError: As for `check_session`.
+    """
+    check_session(view, session, METHOD)
+    take_back(view, session, keys)

@@ -12,7 +12,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
-from tests.label_sets import make_judged
+from tests.label_sets import labels_of, make_judged
 from winnow.plugin.datasets.labeling_batches import STATE_FIELD
 from winnow.plugin.datasets.multi_label_decisions import read_label_set_decisions
 from winnow.plugin.errors import DataError
@@ -155,6 +155,21 @@ def test_a_change_that_somebody_made_meanwhile_is_not_suggested_any_more(judged:
     (item,) = [each for each in desk.page(judged, "labels")["items"] if each["key"] == sample.id]
 
     assert [each["label"] for each in item["changes"]] == ["dog"]
+
+
+@pytest.mark.parametrize("word", ["keep", "unsure"])
+def test_an_image_whose_changes_somebody_made_meanwhile_can_leave_the_queue(judged: fo.Dataset, word: str) -> None:
+    sample = judged[judged.values("id")[1]]
+    sample.things = labels_of({"cat"})
+    sample.save()
+    before = stored(judged)
+
+    saved = desk.save(judged, "labels", [step(sample.id, word)])
+
+    assert saved["saved"] == 1
+    assert sample.id not in [item["key"] for item in desk.page(judged, "labels")["items"]]
+    desk.back(judged, "labels", saved["session"], [sample.id])
+    assert stored(judged) == before
 
 
 @pytest.mark.parametrize(
