@@ -21,7 +21,9 @@ from ..progress import Progress, silent
 
 _PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _CHOOSING_ROWS, _CHOOSING_NUMBERS = 20_000, 5_000_000  # rows, and rows times classes, to choose the penalty on
-_BLOCK = 8_192
+# Numbers at a time: what is freed after a larger block goes back to the operating system, which fills the next one with
+# zeros first; that took longer than the matrix products.
+_BLOCK_NUMBERS = 2_500_000
 FOLDS = 5
 LEAST_LABELS = 2 * FOLDS  # with fewer, no fold can be held out
 
@@ -59,11 +61,12 @@ class Probe:
             rows: (m,) int. Which of them; None = all.
         """
         chosen = np.arange(len(self.folds)) if rows is None else rows
-        features, folds = unit_length(np.asarray(embeddings)[chosen]), self.folds[chosen]
+        embeddings, folds = np.asarray(embeddings), self.folds[chosen]
         logits = np.zeros((len(chosen), len(self.bias)))
         for fold in np.unique(folds):
-            own = folds == fold
-            logits[own] = features[own] @ self.fold_weights[fold] + self.fold_bias[fold]
+            for own in _blocks(np.flatnonzero(folds == fold), embeddings.shape[1]):
+                features = unit_length(embeddings[chosen[own]])
+                logits[own] = features @ self.fold_weights[fold] + self.fold_bias[fold]
         return logits
 
     def held_out_probabilities(self, embeddings: np.ndarray) -> np.ndarray:
@@ -104,7 +107,7 @@ def fit_probe(
     moments = np.zeros((FOLDS, design.width, n_classes))
     targets = np.eye(n_classes)
     for fold in range(FOLDS):
-        for block in _blocks(np.flatnonzero(folds == fold)):
+        for block in _blocks(np.flatnonzero(folds == fold), design.width):
             rows = design.rows(block)
             grams[fold] += rows.T @ rows
             moments[fold] += rows.T @ targets[labels[block]]
@@ -116,11 +119,11 @@ def fit_probe(
     scores = np.zeros((len(_PENALTIES), len(choosing), n_classes))
     solutions = np.zeros((len(_PENALTIES), FOLDS, design.width, n_classes))
     for fold in range(FOLDS):
-        held = folds[choosing] == fold
-        rows = design.rows(choosing[held])
+        others, moment_of_others = gram - grams[fold], moment - moments[fold]
         for number, penalty in enumerate(_PENALTIES):
-            solutions[number, fold] = _solved(gram - grams[fold], moment - moments[fold], penalty * count)
-            scores[number, held] = rows @ solutions[number, fold]
+            solutions[number, fold] = _solved(others, moment_of_others, penalty * count)
+        for block in _blocks(np.flatnonzero(folds[choosing] == fold), design.width):
+            scores[:, block] = design.rows(choosing[block]) @ solutions[:, fold]
         progress("linear probe", fold + 1, FOLDS)
     fits = [fit_temperature(found, labels[choosing]) for found in scores]
     best = min(range(len(fits)), key=lambda number: (round(fits[number][1], 4), -number))
@@ -137,10 +140,10 @@ class _Design:
         self._embeddings = np.asarray(embeddings)
         count, width = self._embeddings.shape
         total, squares = np.zeros(width), np.zeros(width)
-        for block in _blocks(np.arange(count)):
+        for block in _blocks(np.arange(count), width):
             features = unit_length(self._embeddings[block])
             total += features.sum(axis=0)
-            squares += (features**2).sum(axis=0)
+            squares += np.einsum("ij,ij->j", features, features)
         self._centre = total / count
         self._spread = np.sqrt(np.maximum(squares / count - self._centre**2, 0)) + 1e-6
         self._rotation: np.ndarray | None = None
@@ -149,8 +152,9 @@ class _Design:
         self.width = min(count, width + 1)
 
     def rows(self, which: np.ndarray) -> np.ndarray:
-        features = (unit_length(self._embeddings[which]) - self._centre) / self._spread
-        rows = np.hstack([features, np.ones((len(which), 1))])
+        rows = np.ones((len(which), self._embeddings.shape[1] + 1))
+        np.subtract(unit_length(self._embeddings[which]), self._centre, out=rows[:, :-1])
+        rows[:, :-1] /= self._spread
         return rows if self._rotation is None else rows @ self._rotation
 
     def undone(self, solution: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -162,13 +166,15 @@ class _Design:
 
 
 def _solved(gram: np.ndarray, moment: np.ndarray, penalty: float) -> np.ndarray:
-    penalised = gram + penalty * np.eye(len(gram))
+    penalised = np.array(gram, order="F")  # as LAPACK wants it, which would copy it once more
+    penalised.flat[:: len(gram) + 1] += penalty
     return np.asarray(cho_solve(cho_factor(penalised, lower=True, overwrite_a=True), moment))
 
 
-def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(rows), _BLOCK):
-        yield rows[start : start + _BLOCK]
+def _blocks(rows: np.ndarray, width: int) -> Iterator[np.ndarray]:
+    step = max(_BLOCK_NUMBERS // width, 1)
+    for start in range(0, len(rows), step):
+        yield rows[start : start + step]
 
 
 def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
@@ -205,6 +211,7 @@ def stratified_folds(labels: np.ndarray, groups: np.ndarray | None, seed: int, f
 
 def unit_length(embeddings: np.ndarray) -> np.ndarray:
     """Return (n, d) float64 rows of length 1; an all-zero row stays zero."""
-    embeddings = np.asarray(embeddings, np.float64)
-    length = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return np.divide(embeddings, length, out=np.zeros_like(embeddings), where=length > 0)
+    scaled = np.array(embeddings, np.float64)
+    length = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+    scaled /= np.where(length > 0, length, 1)[:, None]
+    return scaled
