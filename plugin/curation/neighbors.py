@@ -23,13 +23,17 @@ def unit_rows(vectors: np.ndarray, *, centered: bool = True) -> np.ndarray:
     vectors = np.asarray(vectors, np.float32)
     if vectors.ndim != 2:
         raise ValueError(f"vectors must have shape (n, d), got {vectors.shape}")
-    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-    if len(bad):
-        raise ValueError(f"row {bad[0]} (and {len(bad) - 1} more) of the vectors holds NaN or infinity; leave it out")
-    if centered and len(vectors):
-        vectors = vectors - vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(vectors), _BLOCK)]  # a copy of all takes gigabytes
+    bad = [block.start + np.flatnonzero(~np.isfinite(vectors[block]).all(axis=1)) for block in blocks]
+    if rows := np.concatenate([np.empty(0, np.int64), *bad]).tolist():
+        raise ValueError(f"row {rows[0]} (and {len(rows) - 1} more) of the vectors holds NaN or infinity; leave it out")
+    centre = vectors.mean(axis=0, dtype=np.float64).astype(np.float32) if centered and len(vectors) else np.float32(0)
+    unit = np.empty_like(vectors)
+    for block in blocks:
+        np.subtract(vectors[block], centre, out=unit[block])
+        length = np.linalg.norm(unit[block], axis=1, keepdims=True)
+        unit[block] /= np.where(length > 0, length, 1)
+    return unit
 
 
 class NeighborIndex:
