@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from .neighbors import unit_rows
+from .neighbors import unit_rows_around
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class CentredRows:
         Raises:
             ValueError: A value that is not finite.
         """
-        return unit_rows(np.asarray(self.vectors[rows]) - self.centre, centered=False)
+        return unit_rows_around(self.vectors[rows], self.centre)
 
 
 Rows: TypeAlias = np.ndarray | CentredRows
@@ -42,4 +42,4 @@ def rows_around(embeddings: np.ndarray, centre: np.ndarray) -> Rows:
     """Return (n, d) embeddings as rows of length 1 around a (d,) centre: those in a file stay there."""
     if isinstance(embeddings, np.memmap):
         return CentredRows(embeddings, centre)
-    return unit_rows(embeddings - centre, centered=False)
+    return unit_rows_around(embeddings, centre)

@@ -21,13 +21,19 @@ def unit_rows(vectors: np.ndarray, *, centered: bool = True) -> np.ndarray:
         ValueError: Not a matrix, or a value that is not finite.
     """
     vectors = np.asarray(vectors, np.float32)
+    has_centre = centered and vectors.ndim == 2 and len(vectors)
+    return unit_rows_around(vectors, vectors.mean(axis=0, dtype=np.float64).astype(np.float32) if has_centre else 0)
+
+
+def unit_rows_around(vectors: np.ndarray, centre: np.ndarray | float) -> np.ndarray:
+    """Return (n, d) float32 rows of length 1 after (d,) `centre` is subtracted; errors are those of `unit_rows`."""
+    vectors = np.asarray(vectors, np.float32)
     if vectors.ndim != 2:
         raise ValueError(f"vectors must have shape (n, d), got {vectors.shape}")
     blocks = [slice(start, start + _BLOCK) for start in range(0, len(vectors), _BLOCK)]  # a copy of all takes gigabytes
     bad = [block.start + np.flatnonzero(~np.isfinite(vectors[block]).all(axis=1)) for block in blocks]
     if rows := np.concatenate([np.empty(0, np.int64), *bad]).tolist():
         raise ValueError(f"row {rows[0]} (and {len(rows) - 1} more) of the vectors holds NaN or infinity; leave it out")
-    centre = vectors.mean(axis=0, dtype=np.float64).astype(np.float32) if centered and len(vectors) else np.float32(0)
     unit = np.empty_like(vectors)
     for block in blocks:
         np.subtract(vectors[block], centre, out=unit[block])

@@ -19,7 +19,7 @@ from .crowds import copies_beyond_doubt, crowd_of_look_alikes
 from .evidence import Evidence, gather_evidence
 from .made_copies import Copies, Met, meet_sources
 from .nearest_rows import MakeNearest, RowsInMemory
-from .neighbors import unit_rows
+from .neighbors import unit_rows, unit_rows_around
 from .steps import Steps, not_kept
 from .units import join_units
 
@@ -121,7 +121,5 @@ def _search_all(
     if copies is not None and len(copies.source) >= _FEWEST_COPIES:
         crowd = crowd_of_look_alikes(evidence, len(rows))
         shot = join_units(len(rows), evidence.pairs[copies_beyond_doubt(evidence, crowd)])
-        met = meet_sources(
-            copies, unit_rows(copies.embeddings - centre, centered=False), index, rows, thumbnails, crowd, shot
-        )
+        met = meet_sources(copies, unit_rows_around(copies.embeddings, centre), index, rows, thumbnails, crowd, shot)
     return Search(centre, candidates, evidence, met)

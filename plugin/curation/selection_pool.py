@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .neighbors import unit_rows
+from .neighbors import unit_rows_around
 
 _SHARE = 0.3  # of the usual distance to the tenth neighbour: nearer than that is a look-alike
 _FURTHEST = 0.1  # cosine distance beyond which nothing is a look-alike
@@ -95,6 +95,6 @@ def look_alike_distance(rows: np.ndarray, rng: np.random.Generator) -> float:
 
 def unit_sample(embeddings: np.ndarray, numbers: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """Return (m, d) float32 rows of length 1 around a centre, of some images; all that lie on it are the same."""
-    rows = unit_rows(embeddings[numbers].astype(np.float32) - centre, centered=False)
+    rows = unit_rows_around(embeddings[numbers], centre)
     rows[~rows.any(axis=1), :1] = 1
     return rows
