@@ -1,4 +1,4 @@
-// Built by "make app" from app/src. Sources: sha256 0ff2b43cfdd4b14de76fbfbcbf728b1c7a3f1d9da658c313b87eed3b3cc66f4f
+// Built by "make app" from app/src. Sources: sha256 80129d57dd16d15dd0489d24f9c8b5d8456f2ee6e9e3fd009bc3da9907154ce3
 (() => {
   var __defProp = Object.defineProperty;
   var __defNormalProp = (obj, key, value) => key in obj ? __defProp(obj, key, { enumerable: true, configurable: true, writable: true, value }) : obj[key] = value;
@@ -126,7 +126,7 @@
     const { run, meant } = desk;
     const marks = run.item ? desk.marksOf(run.item) : {};
     const some = Object.keys(marks).length > 0;
-    return /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement(Button, { keyCap: "Enter", kind: "w-strong", disabled: !some || desk.grid, onClick: () => desk.decideSet() }, "As shown"), /* @__PURE__ */ React.createElement(Button, { keyCap: "A", disabled: !meant.length, onClick: () => desk.decide("accept") }, "Accept all"), /* @__PURE__ */ React.createElement(Button, { keyCap: "K", disabled: !meant.length, onClick: () => desk.decide("keep") }, "Keep the labels"), /* @__PURE__ */ React.createElement(Button, { keyCap: "U", disabled: !meant.length, onClick: () => desk.decide("unsure") }, "Unsure"), /* @__PURE__ */ React.createElement(Button, { keyCap: "/", disabled: !run.item || desk.grid, onClick: () => desk.toggle("filter") }, "Another class"));
+    return /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement(Button, { keyCap: "Enter", kind: "w-strong", disabled: !some, onClick: () => desk.decideSet() }, "As shown"), /* @__PURE__ */ React.createElement(Button, { keyCap: "A", disabled: !meant.length, onClick: () => desk.decide("accept") }, "Accept all"), /* @__PURE__ */ React.createElement(Button, { keyCap: "K", disabled: !meant.length, onClick: () => desk.decide("keep") }, "Keep the labels"), /* @__PURE__ */ React.createElement(Button, { keyCap: "U", disabled: !meant.length, onClick: () => desk.decide("unsure") }, "Unsure"), /* @__PURE__ */ React.createElement(Button, { keyCap: "/", disabled: !run.item || desk.grid, onClick: () => desk.toggle("filter") }, "Another class"));
   }
 
   // src/Cells.jsx
@@ -634,8 +634,12 @@
       const what = label === null ? DECISIONS[decision] : `labelled ${label}`;
       this.tell(able.length > 1 ? `${able.length} images: ${what}.` : null);
     }
-    /** Make those of the suggested changes of the current image's labels that are marked so, and keep the rest. */
+    /** Make those of the suggested changes of the current image's labels that are marked so; in the grid, all of them. */
     decideSet() {
+      if (this.grid) {
+        this.decide("accept");
+        return;
+      }
       const marks = this.run.item && this.marksOf(this.run.item);
       if (marks && Object.keys(marks).length) {
         this.settle([this.run.item], () => ({ decision: "mark", marks }));
@@ -1024,7 +1028,7 @@
     ["a", "accept all suggestions", (desk) => desk.decide("accept")],
     ["k", "keep the labels as they are", (desk) => desk.decide("keep")],
     ["u", "unsure", (desk) => desk.decide("unsure")],
-    ["/", "add or remove another class", (desk) => desk.run.item && desk.toggle("filter")],
+    ["/", "add or remove another class", (desk) => !desk.grid && desk.run.item && desk.toggle("filter")],
     ["g", "grid, and back", (desk) => desk.toggle("grid")]
   ];
   var groups = [

@@ -40,7 +40,7 @@ export function SetChoices({ desk }) {
   const some = Object.keys(marks).length > 0;
   return (
     <>
-      <Button keyCap="Enter" kind="w-strong" disabled={!some || desk.grid} onClick={() => desk.decideSet()}>
+      <Button keyCap="Enter" kind="w-strong" disabled={!some} onClick={() => desk.decideSet()}>
         As shown
       </Button>
       <Button keyCap="A" disabled={!meant.length} onClick={() => desk.decide("accept")}>

@@ -202,8 +202,12 @@ export class Desk {
     this.tell(able.length > 1 ? `${able.length} images: ${what}.` : null);
   }
 
-  /** Make those of the suggested changes of the current image's labels that are marked so, and keep the rest. */
+  /** Make those of the suggested changes of the current image's labels that are marked so; in the grid, all of them. */
   decideSet() {
+    if (this.grid) {
+      this.decide("accept");
+      return;
+    }
     const marks = this.run.item && this.marksOf(this.run.item);
     if (marks && Object.keys(marks).length) {
       this.settle([this.run.item], () => ({ decision: "mark", marks }));

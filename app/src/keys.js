@@ -26,7 +26,7 @@ const sets = [
   ["a", "accept all suggestions", (desk) => desk.decide("accept")],
   ["k", "keep the labels as they are", (desk) => desk.decide("keep")],
   ["u", "unsure", (desk) => desk.decide("unsure")],
-  ["/", "add or remove another class", (desk) => desk.run.item && desk.toggle("filter")],
+  ["/", "add or remove another class", (desk) => !desk.grid && desk.run.item && desk.toggle("filter")],
   ["g", "grid, and back", (desk) => desk.toggle("grid")],
 ];
 
