@@ -116,7 +116,9 @@ class TrainReport:
         """Return markdown for a person."""
         classifier, selection = self.trained.classifier, self.selection
         scores = ", ".join(f"{name} {value:.1%}" for name, value in self.trained.validation.items())
-        trained_on, metric = counted(int(selection.train.sum()), *self._units()), self.trained.metric.replace("_", " ")
+        used, metric = int(classifier.details["training_images"]), self.trained.metric.replace("_", " ")
+        aside = int(selection.train.sum()) - used
+        trained_on = counted(used, *self._units()) + (f" ({aside:,} others set aside to choose by)" if aside else "")
         lines = [
             f"**Classifier `{classifier.version}`** for {len(classifier.classes)} classes, trained on {trained_on}; "
             f"{metric} on validation images: {scores}; kept: {self.trained.kept}.",

@@ -113,6 +113,9 @@ def test_fine_tuning_is_kept_only_where_it_is_no_worse(some: fo.Dataset) -> None
     accuracy = report.summary()["validation"]
     assert set(accuracy) == {"probe", "fine-tuned"}
     assert (report.trained.kept == "fine-tuned") == (accuracy["fine-tuned"] >= accuracy["probe"])
+    used, chosen = report.trained.classifier.details["training_images"], int(report.selection.train.sum())
+    aside = f" ({chosen - used} others set aside to choose by)" if used < chosen else ""
+    assert f"trained on {used} images{aside};" in report.text()
 
 
 def test_recipe_and_versions_are_written_into_the_classifier(report: TrainReport) -> None:
