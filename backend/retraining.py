@@ -17,6 +17,7 @@ from ..plugin.errors import DataError
 from ..plugin.failures import Failure
 from ..plugin.labeling.image_sources import ImageSources
 from ..plugin.labeling.labeling_config import parse_labeling_config
+from ..plugin.membership import is_among
 from ..plugin.progress import Progress
 from ..plugin.training.as_backbone import backbone_of
 from ..plugin.training.classifier import Classifier, load_classifier, save_classifier
@@ -147,7 +148,7 @@ def _divide(images: AnnotatedImages, digests: np.ndarray, store: LearningStore, 
     store.hold_out(spec.project, sorted(units))
     held_out = np.array([unit in units for unit in images.units], bool)
     contents = np.array([digest.tobytes() for digest in digests], object)
-    repeated = ~held_out & np.isin(contents, contents[held_out])
+    repeated = ~held_out & is_among(contents, contents[held_out])
     return _Parts(~held_out & ~repeated, held_out, int(repeated.sum()))
 
 

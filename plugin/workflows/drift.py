@@ -13,6 +13,7 @@ from ..datasets.fields import check_value_field, write_values
 from ..datasets.views import Collection, dataset_of
 from ..errors import DataError
 from ..failures import Failure
+from ..membership import is_among
 from ..progress import Progress, silent
 from ..training.reference import Reference
 from ..vision.statistics import STATISTICS
@@ -152,7 +153,7 @@ def _learnt(view: Collection, judge: Judge, side: Described) -> int:
     """Return how many of the images are of the dataset and the split that the classifier was trained on."""
     if judge.classifier.details.get("dataset") != dataset_of(view).name:
         return 0
-    own = np.isin(side.samples.ids, dataset_of(view).values("id"))
+    own = is_among(side.samples.ids, dataset_of(view).values("id"))
     return int((own & (side.samples.splits == _TRAIN)).sum())
 
 

@@ -10,6 +10,7 @@ from ..datasets.samples import Samples, read_samples
 from ..datasets.targets import open_target
 from ..datasets.views import Collection, dataset_of, load_view
 from ..errors import DataError
+from ..membership import is_among
 from .drift_settings import DriftParams
 from .vectors import select_samples
 from .wording import counted, listed
@@ -113,7 +114,7 @@ def _of_split(samples: Samples, split: str) -> np.ndarray:
 
 
 def _tagged(view: Collection, samples: Samples, tag: str) -> np.ndarray:
-    rows = np.isin(samples.ids, view.match_tags(tag).values("id"))
+    rows = is_among(samples.ids, view.match_tags(tag).values("id"))
     if not rows.any():
         raise DataError(
             f"no image has the tag '{tag}'; the tags are: {listed(sorted(view.distinct('tags'))) or 'none'}."
@@ -126,7 +127,7 @@ def _apart(current: Side, reference: Side, *, narrowed: bool) -> tuple[Side, Sid
 
     Where a part of the view was asked for, that part stays whole; else what is no reference is checked.
     """
-    in_both = np.isin(current.samples.ids, reference.samples.ids)
+    in_both = is_among(current.samples.ids, reference.samples.ids)
     if not in_both.any():
         return current, reference, ()
     if in_both.all() and len(reference.samples) == len(current.samples):
@@ -136,7 +137,7 @@ def _apart(current: Side, reference: Side, *, narrowed: bool) -> tuple[Side, Sid
     if not narrowed and not in_both.all():
         rest = select_samples(current.samples, ~in_both)
         return Side(f"{current.name} without {reference.name}", current.collection, rest), reference, ()
-    kept = ~np.isin(reference.samples.ids, current.samples.ids)
+    kept = ~is_among(reference.samples.ids, current.samples.ids)
     if not kept.any():
         raise DataError(f"all images of {reference.name} are checked themselves; choose another reference.")
     told = f"{counted(int((~kept).sum()), 'image')} of {reference.name} are checked, so they are no reference"

@@ -18,6 +18,7 @@ from ..datasets.similarity_indexes import KEY, check_backend, register_in_databa
 from ..datasets.views import Collection
 from ..errors import DataError
 from ..failures import Failure
+from ..membership import is_among
 from ..progress import Progress, silent
 from ..vision.preprocessing import Preprocessing
 from .job_rates import timed
@@ -164,7 +165,7 @@ def _embed_patches(
     if params.vector_field:
         written = write_patch_values(view, patches, params.vector_field, found.ids, found.vectors, kind="vector")
         add_fields(view, PATCHES_RUN, [written])
-    sample_ids = patches.sample_ids[np.isin(patches.ids, found.ids)]
+    sample_ids = patches.sample_ids[is_among(patches.ids, found.ids)]
     shown = _Shown(view, keys, sample_ids, found.ids, found.vectors)
     return EmbedReport(
         images=len(found.ids),

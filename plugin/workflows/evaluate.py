@@ -16,6 +16,7 @@ from ..datasets.model_outputs import ModelOutputs, read_outputs
 from ..datasets.multi_labels import multi_label_field
 from ..datasets.samples import Samples, read_samples
 from ..datasets.views import Collection
+from ..membership import is_among
 from ..progress import Progress, silent
 from ..training.class_scores import ClassScores, score_classes, worst_confusions
 from ..training.evaluation import Evaluation, evaluate
@@ -200,7 +201,7 @@ def evaluate_rows(
     """Measure on the samples where (n,) `rows` is true; ids in `left_out` are left out of the clean figure too."""
     outputs = read_outputs(view, prediction_field, samples, rows)
     findings = read_findings(view, samples.ids)
-    clean = rows & ~findings.leaked & ~np.isin(samples.ids, list(left_out))
+    clean = rows & ~findings.leaked & ~is_among(samples.ids, left_out)
     given = _measured(outputs, rows, seed)
     by_class, confusions = _by_class(outputs, clean)
 

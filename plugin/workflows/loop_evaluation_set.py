@@ -9,6 +9,7 @@ from ..curation.splitting import make_splits
 from ..datasets.loops import FrozenSet
 from ..datasets.views import Collection
 from ..errors import DataError
+from ..membership import is_among
 from ..progress import Progress
 from .loop_members import Members
 from .loop_settings import LoopSettings
@@ -46,7 +47,7 @@ def reserve_evaluation_set(
         progress=progress,
     )
     digests = dict(zip(embedded.samples.ids, embedded.digests, strict=True))
-    readable = np.isin(members.samples.ids, embedded.samples.ids)
+    readable = is_among(members.samples.ids, embedded.samples.ids)
     if settings.evaluation_split is None:
         rows, notes = _random(settings, members, np.flatnonzero(readable & ~members.spared))
     else:

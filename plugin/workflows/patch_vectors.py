@@ -12,6 +12,7 @@ from ..datasets.patches import Patches, read_patches, shown_patches
 from ..datasets.views import Collection, every_image
 from ..errors import DataError
 from ..failures import Failure
+from ..membership import is_among
 from ..progress import Progress, silent
 from ..vision.boxes import box_faults
 from .vectors import (
@@ -82,7 +83,7 @@ def embed_patches(
     patches = read_patches(view, field)
     samples = samples_of_patches(view, patches, split_field, need_labels=need_labels)
     made, failures = embed_boxes(view, patches, params, thumbnails=thumbnails, progress=progress)
-    readable = np.isin(patches.ids, made.found.ids)
+    readable = is_among(patches.ids, made.found.ids)
     embedded = Embedded(
         samples=select_samples(samples, readable),
         vectors=made.found.vectors,

@@ -15,6 +15,7 @@ from ..datasets.samples import DEFAULT_LABEL_FIELD, Samples, chosen_label_field,
 from ..datasets.views import Collection, check_images, every_image
 from ..errors import DataError
 from ..failures import Failure
+from ..membership import is_among
 from ..progress import Progress
 from .findings import read_findings
 from .multi_label_issues import field_of_several
@@ -84,9 +85,9 @@ def read_candidates(
     single = None if several else _single_field(images, label_field)
     samples = read_samples(images, single, split_field)
     known = read_labels(images, samples, several).known if several or single else np.zeros(len(samples), bool)
-    in_view = np.isin(samples.ids.astype(str), view.values("id"))
+    in_view = is_among(samples.ids, view.values("id"))
     away = _away(images, samples.ids)
-    held_out = np.isin(samples.splits, HELD_OUT_SPLITS) | np.isin(samples.ids.astype(str), _evaluation_ids(images))
+    held_out = np.isin(samples.splits, HELD_OUT_SPLITS) | is_among(samples.ids, _evaluation_ids(images))
     needed = in_view | known | away | held_out
     asked = select_samples(samples, needed)
     made = embed_files(view, RUN, asked.ids, asked.paths, vectors, progress=progress)
@@ -94,7 +95,7 @@ def read_candidates(
     mark_failures(view, {failure.id: failure.reason for failure in failures})
     check_any(made.found.ids, failures, "images")
     save_vectors(view, RUN, vectors, made)
-    keep = needed & np.isin(samples.ids, made.found.ids)
+    keep = needed & is_among(samples.ids, made.found.ids)
     kept = select_samples(samples, keep)
     labels = read_labels(images, kept, several)
     if not several and not single:

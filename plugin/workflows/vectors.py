@@ -15,6 +15,7 @@ from ..datasets.samples import Samples, read_samples
 from ..datasets.views import Collection
 from ..errors import DataError
 from ..failures import Failure
+from ..membership import is_among
 from ..progress import Progress, silent
 from ..training.as_backbone import backbone_of, is_classifier
 from ..vision.backbones import Backbone
@@ -114,7 +115,7 @@ def embed_collection(
     check_any(made.found.ids, failures, "images")
     save_vectors(view, RUN, params, made)
     return Embedded(
-        samples=select_samples(samples, np.isin(samples.ids, made.found.ids)),
+        samples=select_samples(samples, is_among(samples.ids, made.found.ids)),
         vectors=made.found.vectors,
         thumbnails=made.found.thumbnails,
         digests=made.found.digests,
