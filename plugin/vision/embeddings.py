@@ -25,7 +25,7 @@ from .pipeline import Results, run_batches
 from .preprocessing import Preprocessing
 from .readers import Apart, start_readers
 from .regions import Prepared, Region
-from .scratch import scratch_array
+from .scratch import belongs_on_disk, scratch_array
 from .speed import remember_speed
 from .thumbnails import SIDE
 
@@ -72,7 +72,7 @@ def embed_images(
     verify: bool = False,
     cache_root: Path | None = None,
     engine: Engine | None = None,
-    on_disk: bool = False,
+    on_disk: bool | None = False,
     progress: Progress = silent,
 ) -> Embeddings:
     """Compute, or fetch from the cache, the vector of each image.
@@ -95,6 +95,7 @@ def embed_images(
         cache_root: Folder of the cache; None = below `winnow_home()`.
         engine: Runs the network for this input; None = the machine's fastest, which takes time to make.
         on_disk: Give the vectors in a file that vanishes with them, memory-mapped: they may be more than the memory.
+            None = where they take more than 2 GB.
         progress: Told after each batch; raising from it keeps what was computed in the cache.
     """
     root = cache_root or embeddings_root()
@@ -102,7 +103,7 @@ def embed_images(
     cache = EmbeddingCache(root / space_of(backbone, preprocessing, storage), backbone.width, storage)
     index = FileIndex(root / "files.sqlite")
     run = _Run(paths, boxes, backbone, preprocessing, cache, index, thumbnails=thumbnails, progress=progress)
-    if on_disk:
+    if on_disk or (on_disk is None and belongs_on_disk(run.vectors.shape)):
         run.vectors = scratch_array(run.vectors.shape)
     try:
         run.fetch_and_compute(batch_size, engine, verify=verify)

@@ -170,7 +170,7 @@ def find_duplicates(
         view,
         params.vectors,
         label_field=params.label_field,
-        on_disk=params.neighbors is not None,
+        on_disk=params.neighbors is not None or None,
         progress=progress,
     )
     pairs = score_pairs(view, embedded, params.threshold, progress, neighbors=params.neighbors)

@@ -187,7 +187,7 @@ def find_leaks(view: Collection, params: LeakParams = LeakParams(), progress: Pr
         params.vectors,
         label_field=params.label_field,
         split_field=params.split_field,
-        on_disk=params.neighbors is not None,
+        on_disk=params.neighbors is not None or None,
         progress=progress,
     )
     check_splits(embedded.samples)

@@ -96,7 +96,7 @@ def embed_collection(
     split_field: str | None = None,
     need_labels: bool = False,
     thumbnails: bool = True,
-    on_disk: bool = False,
+    on_disk: bool | None = False,
     progress: Progress = silent,
 ) -> Embedded:
     """Read a collection, embed it, mark the samples that could not be read, and remember how it was done.
@@ -155,7 +155,7 @@ def embed_files(
     *,
     boxes: np.ndarray | None = None,
     thumbnails: bool = False,
-    on_disk: bool = False,
+    on_disk: bool | None = False,
     progress: Progress = silent,
 ) -> Vectors:
     """Embed files, or boxes in them.

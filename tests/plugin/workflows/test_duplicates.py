@@ -10,6 +10,7 @@ from winnow.plugin.datasets.decisions import call_apart, keep_all
 from winnow.plugin.datasets.group_views import DUPLICATES_VIEW
 from winnow.plugin.datasets.runs import load_results, load_run
 from winnow.plugin.errors import FieldError
+from winnow.plugin.vision import scratch
 from winnow.plugin.workflows.duplicates import DuplicateParams, DuplicateReport, find_duplicates
 
 from .conftest import CLASSES, IMAGES, MakeDataset, values_by_name
@@ -49,6 +50,19 @@ def test_summary_counts_what_the_fields_hold(report: DuplicateReport, shared: fo
     assert found["images_in_groups"] == len(groups)
     assert found["groups"] == len(set(groups))
     assert found["largest_group"] == max(groups.count(group) for group in groups)
+
+
+def test_vectors_in_a_file_give_the_same_pairs(
+    report: DuplicateReport, garments: MakeDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scratch, "_MUCH", 0)
+    made = garments()
+
+    found = find_duplicates(made)
+
+    assert scratch.belongs_on_disk((1, 1))
+    assert found.pairs.rows.tolist() == report.pairs.rows.tolist()
+    assert found.pairs.score.tolist() == report.pairs.score.tolist()
 
 
 def test_flagged_pairs_are_kept_with_the_run(report: DuplicateReport, shared: fo.Dataset) -> None:
