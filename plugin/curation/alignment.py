@@ -35,7 +35,7 @@ _LARGEST_SHIFT = 9.0
 _LARGEST_CHANGE = 0.3  # of a, b, c, d while a placement is refined
 _SMALLEST_OVERLAP = 0.5
 _DETAIL_SIGMA = 2.0
-_AT_ONCE = 32_768  # pairs of 8 x 8 pixels
+_AT_ONCE = 32_768  # pairs of 8 x 8 pixels, or images
 _BLOCK = 128  # pairs whose pixels fit a core's cache
 
 
@@ -67,7 +67,10 @@ class CoarseAlignment:
 
 def pixel_rows(thumbnails: np.ndarray) -> np.ndarray:
     """Return (n, 256) float32 rows of length 1: inner products are correlations of 16 x 16 pixels."""
-    return _unit(_pooled(thumbnails, 2))
+    rows = _pooled(thumbnails, 2)
+    for start in range(0, len(rows), _AT_ONCE):
+        rows[start : start + _AT_ONCE] = _unit(rows[start : start + _AT_ONCE])
+    return rows
 
 
 def orientation_agreement(thumbnails: np.ndarray, pairs: np.ndarray) -> np.ndarray:
@@ -207,8 +210,17 @@ def _blockwise(
 def _pooled(thumbnails: np.ndarray, every: int) -> np.ndarray:
     """Return (n, (32 / every)^2) float32: the means of squares of pixels."""
     side = SIDE // every
-    means = thumbnails.reshape(-1, side, every, side, every).mean(axis=(2, 4), dtype=np.float32)
-    return means.reshape(-1, side * side)
+    means = np.empty((len(thumbnails), side * side), np.float32)
+    for start in range(0, len(thumbnails), _AT_ONCE):
+        part = thumbnails[start : start + _AT_ONCE]
+        total = np.zeros(
+            (len(part), side, side), np.uint16
+        )  # exact, and four times as fast as numpy's mean over two axes
+        for down in range(every):
+            for right in range(every):
+                total += part[:, down::every, right::every]
+        np.divide(total.reshape(len(part), -1), np.float32(every**2), out=means[start : start + len(part)])
+    return means
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

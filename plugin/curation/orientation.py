@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+_AT_ONCE = 8_192  # images: a million of them as floating-point numbers take 4 GB
 UPRIGHT = 0
 ORIENTATIONS = range(8)
 
@@ -33,8 +34,11 @@ def canonical_orientation(images: np.ndarray) -> np.ndarray:
     An image and its mirrored or turned copy get the same picture by it, unless they are nearly symmetric.
     """
     along = np.linspace(-1, 1, images.shape[1], dtype=np.float32)
-    images = images.astype(np.float32)
-    down, right = images.sum(axis=2) @ along, images.sum(axis=1) @ along
+    down, right = np.empty((2, len(images)), np.float32)
+    for start in range(0, len(images), _AT_ONCE):
+        part = images[start : start + _AT_ONCE].astype(np.float32)
+        down[start : start + len(part)] = part.sum(axis=2) @ along
+        right[start : start + len(part)] = part.sum(axis=1) @ along
     swap = np.abs(down) > np.abs(right)
     down, right = np.where(swap, right, down), np.where(swap, down, right)
     return 4 * swap + 2 * (down < 0) + 1 * (right < 0)
