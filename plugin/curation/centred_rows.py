@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 
-from .neighbors import unit_rows_around
+from .neighbors import lengths_around, unit_rows_around
+
+_AT_ONCE = 4_096
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +32,20 @@ class CentredRows:
         """Return (m, d) float32 rows of length 1; an all-zero row stays zero.
 
         Raises:
-            ValueError: A value that is not finite.
+            ValueError: A value that is not finite, whichever row it is in.
         """
-        return unit_rows_around(self.vectors[rows], self.centre)
+        unit = np.subtract(np.asarray(self.vectors[rows]), self.centre)
+        unit /= self._lengths[rows]
+        return unit
+
+    @cached_property
+    def _lengths(self) -> np.ndarray:
+        """(n, 1) float32, 1 where a row is zero: pairs of rows are asked for many times over."""
+        lengths = np.empty((len(self), 1), np.float32)
+        for start in range(0, len(self), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            lengths[part] = lengths_around(self.vectors[part], self.centre, first=start)
+        return lengths
 
 
 Rows: TypeAlias = np.ndarray | CentredRows

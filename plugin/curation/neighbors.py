@@ -30,16 +30,33 @@ def unit_rows_around(vectors: np.ndarray, centre: np.ndarray | float) -> np.ndar
     vectors = np.asarray(vectors, np.float32)
     if vectors.ndim != 2:
         raise ValueError(f"vectors must have shape (n, d), got {vectors.shape}")
-    blocks = [slice(start, start + _BLOCK) for start in range(0, len(vectors), _BLOCK)]  # a copy of all takes gigabytes
-    bad = [block.start + np.flatnonzero(~np.isfinite(vectors[block]).all(axis=1)) for block in blocks]
-    if rows := np.concatenate([np.empty(0, np.int64), *bad]).tolist():
-        raise ValueError(f"row {rows[0]} (and {len(rows) - 1} more) of the vectors holds NaN or infinity; leave it out")
     unit = np.empty_like(vectors)
-    for block in blocks:
+    for start in range(0, len(vectors), _BLOCK):  # a copy of all takes gigabytes
+        block = slice(start, start + _BLOCK)
+        _check_finite(vectors[block], start)
         np.subtract(vectors[block], centre, out=unit[block])
-        length = np.linalg.norm(unit[block], axis=1, keepdims=True)
-        unit[block] /= np.where(length > 0, length, 1)
+        unit[block] /= _lengths(unit[block])
     return unit
+
+
+def lengths_around(vectors: np.ndarray, centre: np.ndarray, first: int = 0) -> np.ndarray:
+    """Return (m, 1) float32 lengths of (m, d) rows around a (d,) centre, 1 where one is zero.
+
+    Raises:
+        ValueError: A value that is not finite; the row is told by its number from `first` on.
+    """
+    _check_finite(vectors, first)
+    return _lengths(np.subtract(vectors, centre))
+
+
+def _check_finite(vectors: np.ndarray, first: int) -> None:
+    if len(bad := np.flatnonzero(~np.isfinite(vectors).all(axis=1))):
+        raise ValueError(f"row {first + bad[0]} of the vectors holds NaN or infinity; leave it out")
+
+
+def _lengths(rows: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.where(length > 0, length, np.float32(1))
 
 
 class NeighborIndex:
