@@ -51,12 +51,12 @@ def measure(home: Path, old: int, new: int) -> tuple[list[Target], dict[str, Any
     rng = np.random.default_rng(0)
     started = time.perf_counter()
     originals = old - old // 100
-    add(home, np.full(originals, -1), 0, rng)
-    add(home, rng.integers(0, originals, old - originals), originals, rng)
+    add(home, np.full(originals, -1), 0)
+    add(home, rng.integers(0, originals, old - originals), originals)
     made = time.perf_counter() - started
     first = _in_process(0)
     print(f"everything: {first}", file=sys.stderr)
-    add(home, np.where(np.arange(new) % 2, -1, rng.integers(0, originals, new)), old, rng)
+    add(home, np.where(np.arange(new) % 2, -1, rng.integers(0, originals, new)), old)
     second = _in_process(old)
     targets = [
         Target(f"copies flagged among {old:,} images", first["recall"], at_least=0.95),
@@ -68,14 +68,13 @@ def measure(home: Path, old: int, new: int) -> tuple[list[Target], dict[str, Any
     return targets, {"files and samples, s": round(made), "everything": first, "the new ones": second}
 
 
-def add(home: Path, sources: np.ndarray, first: int, rng: np.random.Generator) -> None:
+def add(home: Path, sources: np.ndarray, first: int) -> None:
     """Write images numbered from `first` on, and add them to the dataset.
 
     Args:
         home: Folder below which they go; each one's picture is in its name.
         sources: (n,) int64. Picture that each is a copy of; -1 = one of its own.
         first: Number of the first one.
-        rng: Draws the pictures.
     """
     import fiftyone as fo
 

@@ -213,10 +213,8 @@ def _pooled(thumbnails: np.ndarray, every: int) -> np.ndarray:
     means = np.empty((len(thumbnails), side * side), np.float32)
     for start in range(0, len(thumbnails), _AT_ONCE):
         part = thumbnails[start : start + _AT_ONCE]
-        total = np.zeros(
-            (len(part), side, side), np.uint16
-        )  # exact, and four times as fast as numpy's mean over two axes
-        for down in range(every):
+        total = np.zeros((len(part), side, side), np.uint16)
+        for down in range(every):  # exact, and four times as fast as numpy's mean over two axes
             for right in range(every):
                 total += part[:, down::every, right::every]
         np.divide(total.reshape(len(part), -1), np.float32(every**2), out=means[start : start + len(part)])
