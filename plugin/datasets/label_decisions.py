@@ -17,7 +17,7 @@ import fiftyone as fo
 import numpy as np
 
 from .fields import add_label_attributes
-from .views import Collection, dataset_of, every_image, has_path
+from .views import Collection, dataset_of, has_path
 
 ACCEPTED, KEPT, CORRECTED, UNSURE = "accepted", "kept", "corrected", "unsure"
 # Decisions after which a label is known to be right: the suggested class, the given one, or one that a person named.
@@ -91,11 +91,6 @@ def decided_ids(view: Collection, label_field: str) -> list[str]:
 def unsure_ids(view: Collection, label_field: str) -> list[str]:
     """Return the samples of a view about whose label, as it is now, a person is unsure, in ascending order."""
     return sorted(key for key, decision in _decided(view, label_field).items() if decision == UNSURE)
-
-
-def count_unsure(view: Collection, label_field: str) -> int:
-    """Return how many labels of the whole dataset a person is unsure about."""
-    return list(_decided(every_image(view), label_field).values()).count(UNSURE)
 
 
 def declare_attributes(view: Collection, label_field: str) -> None:

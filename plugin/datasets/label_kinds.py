@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
 
+import fiftyone as fo
 from bson import ObjectId
 from pymongo import UpdateOne
 
@@ -18,7 +18,7 @@ from .multi_label_decisions import declare_decisions, earlier_label_set, read_la
 from .multi_labels import multi_label_fields
 from .patch_decisions import unsure_patches
 from .patches import label_path, patch_fields
-from .views import Collection, dataset_of, every_image, has_path
+from .views import Collection, dataset_of, every_image, has_path, single_images
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,15 @@ class LabelChange:
     findings: Document
 
 
-class LabelKind(Protocol):
-    """What tells one kind of labels from another. Keys are ids of samples, of detections those of the labels."""
+class LabelKind:
+    """Labels of which an image has one; the other kinds say in what they differ.
+
+    Keys are ids of samples, of detections those of the labels.
+    """
 
     def path(self, view: Collection, label_field: str) -> str:
         """Return where single labels lie in a sample, such as `ground_truth.detections`."""
+        return label_field
 
     def declare(self, view: Collection, label_field: str) -> None:
         """Tell the dataset of the attributes of decisions.
@@ -61,51 +65,12 @@ class LabelKind(Protocol):
         Raises:
             FieldError: The labels have an attribute of such a name that is not Winnow's.
         """
-
-    def read(
-        self, view: Collection, label_field: str, keys: Sequence[str], findings: Iterable[str] = ()
-    ) -> Iterator[tuple[ObjectId, Held]]:
-        """Yield those that exist and have a label, in ascending order of their samples."""
-
-    def write(
-        self,
-        view: Collection,
-        label_field: str,
-        after: Mapping[ObjectId, Held],
-        before: Mapping[ObjectId, Document] | None = None,
-    ) -> int:
-        """Put labels and findings in the place of what is there, and return how many were written.
-
-        Args:
-            view: Any collection of the dataset.
-            label_field: The field.
-            after: Key -> what is held from now on.
-            before: Key -> the label as it was read: one that somebody else has changed since is passed over.
-        """
-
-    def unsure(self, view: Collection, label_field: str) -> list[str]:
-        """Return those of a view about whose label, as it is now, a person is unsure, in ascending order."""
-
-    def has_finding(self, view: Collection, label_field: str, name: str) -> bool:
-        """Tell whether the dataset still has a field of findings."""
-
-    def alike(self, label: Document, other: Document) -> bool:
-        """Tell whether two documents of a label are the same in all that a decision may change."""
-
-    def earlier(self, label: Document, was: Document) -> Document:
-        """Return the document that takes a decision back; what a person attached to the label since stays."""
-
-
-class _OneAnImage:
-    def path(self, view: Collection, label_field: str) -> str:
-        return label_field
-
-    def declare(self, view: Collection, label_field: str) -> None:
         declare_attributes(view, label_field)
 
     def read(
         self, view: Collection, label_field: str, keys: Sequence[str], findings: Iterable[str] = ()
     ) -> Iterator[tuple[ObjectId, Held]]:
+        """Yield those that exist and have a label, in ascending order of their samples."""
         names = list(findings)
         for key, held in read_documents(view, keys, [label_field, *names], self._labelled(label_field)):
             yield key, Held(held[label_field], {name: held.get(name) for name in names})
@@ -115,22 +80,39 @@ class _OneAnImage:
         view: Collection,
         label_field: str,
         after: Mapping[ObjectId, Held],
-        before: Mapping[ObjectId, Document] | None = None,
+        before: Mapping[ObjectId, Document],
     ) -> int:
-        unchanged = None if before is None else {key: {label_field: label} for key, label in before.items()}
-        values = {key: {label_field: held.label} | held.findings for key, held in after.items()}
-        return write_documents(view, values, unchanged)
+        """Put labels and findings in the place of what is there, and return how many were written.
+
+        Args:
+            view: Any collection of the dataset.
+            label_field: The field.
+            after: Key -> what is held from now on.
+            before: Key -> the label as it was read: one that somebody else has changed since is passed over.
+        """
+        unchanged = {key: {label_field: label} for key, label in before.items()}
+        return write_documents(
+            view, {key: {label_field: held.label} | held.findings for key, held in after.items()}, unchanged
+        )
 
     def unsure(self, view: Collection, label_field: str) -> list[str]:
-        return unsure_ids(view, label_field)
+        """Return those of a view about whose label, as it is now, a person is unsure, in ascending order."""
+        return unsure_ids(single_images(view), label_field)
+
+    def count_unsure(self, view: Collection, label_field: str) -> int:
+        """Return how many labels of the whole dataset a person is unsure about."""
+        return len(self.unsure(every_image(view), label_field))
 
     def has_finding(self, view: Collection, label_field: str, name: str) -> bool:
+        """Tell whether the dataset still has a field of findings."""
         return bool(dataset_of(view).has_field(name))
 
     def alike(self, label: Document, other: Document) -> bool:
+        """Tell whether two documents of a label are the same in all that a decision may change."""
         return all(label.get(name) == other.get(name) for name in TOUCHED)
 
     def earlier(self, label: Document, was: Document) -> Document:
+        """Return the document that takes a decision back; what a person attached to the label since stays."""
         others = {name: value for name, value in label.items() if name not in TOUCHED}
         return others | {name: was[name] for name in TOUCHED if name in was}
 
@@ -138,7 +120,7 @@ class _OneAnImage:
         return {f"{label_field}.label": {"$ne": None}}
 
 
-class _SeveralAnImage(_OneAnImage):
+class _SeveralAnImage(LabelKind):
     def path(self, view: Collection, label_field: str) -> str:
         return f"{label_field}.classifications"
 
@@ -146,8 +128,12 @@ class _SeveralAnImage(_OneAnImage):
         declare_decisions(view, label_field)
 
     def unsure(self, view: Collection, label_field: str) -> list[str]:
-        decided = read_label_set_decisions(view, label_field)
+        decided = read_label_set_decisions(single_images(view), label_field)
         return sorted(key for key, of_sample in decided.items() if UNSURE in of_sample.values())
+
+    def count_unsure(self, view: Collection, label_field: str) -> int:
+        decided = read_label_set_decisions(every_image(view), label_field)
+        return sum(list(of_sample.values()).count(UNSURE) for of_sample in decided.values())
 
     def alike(self, label: Document, other: Document) -> bool:
         return same_label_set(label, other)
@@ -159,7 +145,7 @@ class _SeveralAnImage(_OneAnImage):
         return {label_field: {"$ne": None}}
 
 
-class _OfDetections(_OneAnImage):
+class _OfDetections(LabelKind):
     def path(self, view: Collection, label_field: str) -> str:
         return label_path(view, label_field)
 
@@ -178,37 +164,47 @@ class _OfDetections(_OneAnImage):
         view: Collection,
         label_field: str,
         after: Mapping[ObjectId, Held],
-        before: Mapping[ObjectId, Document] | None = None,
+        before: Mapping[ObjectId, Document],
     ) -> int:
-        path = self.path(view, label_field)
-        place = path if path == label_field else f"{path}.$"
-        changes, samples = [], set()
-        for sample_id, held in detections(view, label_field, [str(key) for key in after]):
-            key = held["_id"]
-            if before is not None and not self.alike(held, before[key]):
-                continue
-            label, findings = after[key].label, after[key].findings
-            changed = {name: value for name, value in held.items() if name not in (*TOUCHED, *findings)}
-            changed |= {name: label[name] for name in TOUCHED if name in label}
-            changed |= {name: value for name, value in findings.items() if value is not None}
-            setting = {"$set": {place: changed, "last_modified_at": datetime.now(UTC)}}
-            changes.append(UpdateOne({"_id": sample_id, f"{path}._id": key}, setting))
-            samples.add(str(sample_id))
-        if changes:
-            dataset_of(view)._bulk_write(changes, ids=sorted(samples))
-            renew_patches(view)
-        return len(changes)
+        path, collection = self.path(view, label_field), dataset_of(view)._sample_collection
+        is_list = path != label_field
+        place = f"{path}.$" if is_list else path
+        samples = {label["_id"]: sample_id for sample_id, label in detections(view, label_field, map(str, after))}
+        changes = []
+        for key, sample_id in samples.items():
+            # None is also what MongoDB takes a missing attribute for.
+            unchanged = {"_id": key} | {name: before[key].get(name) for name in TOUCHED}
+            here = {path: {"$elemMatch": unchanged}} if is_list else _below(path, unchanged)
+            changes.append(UpdateOne({"_id": sample_id, **here}, _setting(place, after[key])))
+        if not changes:
+            return 0
+        written = collection.bulk_write(changes, ordered=False).matched_count
+        fo.Sample._reload_docs(collection.name, sample_ids=sorted({str(key) for key in samples.values()}))
+        renew_patches(view)
+        return int(written)
 
     def unsure(self, view: Collection, label_field: str) -> list[str]:
-        return unsure_patches(view, label_field)
+        return unsure_patches(single_images(view), label_field)
 
     def has_finding(self, view: Collection, label_field: str, name: str) -> bool:
         return bool(dataset_of(view).has_field(f"{self.path(view, label_field)}.{name}"))
 
 
-ONE_AN_IMAGE: LabelKind = _OneAnImage()
-SEVERAL_AN_IMAGE: LabelKind = _SeveralAnImage()
-OF_DETECTIONS: LabelKind = _OfDetections()
+ONE_AN_IMAGE, SEVERAL_AN_IMAGE, OF_DETECTIONS = LabelKind(), _SeveralAnImage(), _OfDetections()
+
+
+def _setting(place: str, after: Held) -> Document:
+    """Return the update of MongoDB's that puts a label and its findings in a place, and touches nothing else there."""
+    values = {name: after.label.get(name) for name in TOUCHED} | after.findings
+    held = {name: value for name, value in values.items() if value is not None}
+    return {
+        "$set": _below(place, held) | {"last_modified_at": datetime.now(UTC)},
+        "$unset": _below(place, dict.fromkeys(values.keys() - held.keys(), "")),
+    }
+
+
+def _below(place: str, values: Document) -> Document:
+    return {f"{place}.{name}": value for name, value in values.items()}
 
 
 def kind_of(view: Collection, label_field: str) -> LabelKind:
@@ -243,11 +239,11 @@ def bring_back(view: Collection, label_field: str, changes: Mapping[ObjectId, La
             continue
         findings = {name: value for name, value in change.findings.items() if kind.has_finding(view, label_field, name)}
         returning[key] = Held(kind.earlier(held.label, change.was), findings)
-    kind.write(view, label_field, returning)
-    return len(returning), missing
+    back = kind.write(view, label_field, returning, {key: now[key].label for key in returning})
+    return back, missing + len(returning) - back
 
 
-def detections(view: Collection, label_field: str, keys: Sequence[str]) -> Iterator[tuple[ObjectId, Document]]:
+def detections(view: Collection, label_field: str, keys: Iterable[str]) -> Iterator[tuple[ObjectId, Document]]:
     """Yield those detections of the dataset that exist and have a label, each with the id of its sample."""
     path, collection = label_path(view, label_field), dataset_of(view)._sample_collection
     for chunk in chunks(keys, CHUNK):

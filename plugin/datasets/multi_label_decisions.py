@@ -16,8 +16,8 @@ import fiftyone as fo
 
 from .fields import add_label_attributes
 from .label_changes import ADD, REMOVE
-from .label_decisions import ACCEPTED, KEPT, UNSURE, Decision
-from .views import Collection, every_image, has_path
+from .label_decisions import ACCEPTED, KEPT, Decision
+from .views import Collection, has_path
 
 CONFIRMING = (ACCEPTED, KEPT)
 
@@ -48,12 +48,6 @@ def decided_labels(view: Collection, label_field: str) -> dict[str, dict[str, bo
         key: {each["label"]: each["label"] in names for each in decisions}
         for key, names, decisions in _decided(view, label_field)
     }
-
-
-def count_unsure_labels(view: Collection, label_field: str) -> int:
-    """Return how many labels of the whole dataset a person is unsure about."""
-    decided = read_label_set_decisions(every_image(view), label_field)
-    return sum(list(of_sample.values()).count(UNSURE) for of_sample in decided.values())
 
 
 def names_of(labels: Mapping[str, Any]) -> frozenset[str]:

@@ -102,16 +102,8 @@ class LabelQueue:
         documents, classes = self._read(list(steps)), frozenset[str]()
         if any(step.decision == OTHER for step in steps.values()):
             classes = frozenset(known_classes(self.view, self.label_field))
-        decided: dict[str, LabelStep] = {}
-        skipped: list[tuple[str, str]] = []
-        for key, step in steps.items():
-            document = documents.get(key)
-            reason = self._hindrance(step, document, reviewer, classes)
-            if reason is not None or document is None:
-                skipped.append((key, str(reason)))
-                continue
-            decided[key] = self._decided(step, document)
-        return save_labels(self.view, self.label_field, decided, skipped, session, reviewer)
+        outcomes = {key: self._outcome(step, documents.get(key), reviewer, classes) for key, step in steps.items()}
+        return save_labels(self.view, self.label_field, outcomes, session, reviewer)
 
     def back(self, session: str, keys: Sequence[str]) -> list[Json]:
         """Take decisions of a session back, and return the items as they are now."""
@@ -152,10 +144,16 @@ class LabelQueue:
         given, label = suggested.get(GIVEN), (document.get(self.label_field) or {}).get("label")
         return {} if given is not None and label not in (given, suggested.get("label")) else suggested
 
-    def _hindrance(self, step: Step, document: Document | None, reviewer: str, classes: frozenset[str]) -> str | None:
-        """Return why a step can't be done, None where it can."""
+    def _outcome(
+        self, step: Step, document: Document | None, reviewer: str, classes: frozenset[str]
+    ) -> LabelStep | str:
+        """Return what a step comes to, or why it can't be done."""
         if document is None:
             return f"the {self.ITEM} is gone"
+        return self._hindrance(step, document, reviewer, classes) or self._decided(step, document)
+
+    def _hindrance(self, step: Step, document: Document, reviewer: str, classes: frozenset[str]) -> str | None:
+        """Return why a step can't be done, None where it can."""
         label = document.get(self.label_field) or {}
         if label.get("label") is None:
             return f"the {self.ITEM} has no label any more"

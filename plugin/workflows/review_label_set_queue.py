@@ -84,16 +84,11 @@ class LabelSetQueue:
         """Put decisions into effect, in one action of the log for the whole session."""
         documents, suggested = self._read(list(steps))
         classes = frozenset(known_classes(self.view, self.label_field))
-        decided: dict[str, LabelSetStep] = {}
-        skipped: list[tuple[str, str]] = []
-        for key, step in steps.items():
-            document, changes = documents.get(key), suggested.get(key, SampleChanges(()))
-            reason = self._hindrance(step, document, changes, reviewer, classes)
-            if reason is not None or document is None:
-                skipped.append((key, str(reason)))
-                continue
-            decided[key] = self._decide(step, names_of(document[self.label_field]), changes)
-        return save_labels(self.view, self.label_field, decided, skipped, session, reviewer)
+        outcomes = {
+            key: self._outcome(step, documents.get(key), suggested.get(key, SampleChanges(())), reviewer, classes)
+            for key, step in steps.items()
+        }
+        return save_labels(self.view, self.label_field, outcomes, session, reviewer)
 
     def back(self, session: str, keys: Sequence[str]) -> list[Json]:
         """Take decisions of a session back, and return the items as they are now."""
@@ -151,20 +146,28 @@ class LabelSetQueue:
             "seen": _seen(labels),
         }
 
-    def _hindrance(
+    def _outcome(
         self,
         step: Step,
         document: Document | None,
         suggested: SampleChanges,
         reviewer: str,
         classes: frozenset[str],
-    ) -> str | None:
-        """Return why a step can't be done, None where it can."""
+    ) -> LabelSetStep | str:
+        """Return what a step comes to, or why it can't be done."""
         if document is None:
             return "the image is gone"
         labels = document.get(self.label_field)
         if labels is None:
             return "the image is not annotated any more"
+        return self._hindrance(step, labels, suggested, reviewer, classes) or self._decide(
+            step, names_of(labels), suggested
+        )
+
+    def _hindrance(
+        self, step: Step, labels: Document, suggested: SampleChanges, reviewer: str, classes: frozenset[str]
+    ) -> str | None:
+        """Return why a step can't be done, None where it can."""
         now, standing = _seen(labels), standing_decisions(labels)
         if standing and is_settled_by_another(standing[-1]["by"], reviewer, step.seen, now):
             word = _together({_WORDS[each["decision"]] for each in standing})

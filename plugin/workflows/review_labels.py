@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..datasets.action_log import Done
-from ..datasets.label_decisions import ACCEPTED, KEPT, count_unsure
+from ..datasets.label_decisions import ACCEPTED, KEPT
 from ..datasets.label_decisions import UNSURE as MARKED_UNSURE
+from ..datasets.label_kinds import SEVERAL_AN_IMAGE, kind_of
 from ..datasets.label_sets import decide_label_sets
-from ..datasets.multi_label_decisions import count_unsure_labels
-from ..datasets.patch_decisions import unsure_patches
 from ..datasets.patch_relabelling import decide_patches
-from ..datasets.patches import label_path
 from ..datasets.relabelling import decide_labels
 from ..datasets.views import Collection
 from ..progress import Progress, silent
@@ -117,15 +115,13 @@ def findings_after(view: Collection, decision: str) -> dict[str, Any]:
 
 
 def _what_follows(view: Collection, plan: ReviewPlan | ChangePlan) -> tuple[str, ...]:
-    if plan.decision == UNSURE and isinstance(plan, ReviewPlan) and plan.unit == "patch":
-        count = len(unsure_patches(view, plan.label_field))
-        unsure = counted(count, "label is unsure", "labels are unsure")
-        return (f"{unsure} in all: filter by `{label_path(view, plan.label_field)}.decision` to see them",)
     if plan.decision == UNSURE:
-        several = isinstance(plan, ChangePlan)
-        count = (count_unsure_labels if several else count_unsure)(view, plan.label_field)
+        kind = kind_of(view, plan.label_field)
+        count = kind.count_unsure(view, plan.label_field)
         unsure = f"{counted(count, 'label is unsure', 'labels are unsure')} in all"
-        return (unsure if several else f"{unsure}: filter by `{plan.label_field}.decision` to see them",)
+        if kind is SEVERAL_AN_IMAGE:
+            return (unsure,)
+        return (f"{unsure}: filter by `{kind.path(view, plan.label_field)}.decision` to see them",)
     if plan.decision == FORGET and plan.labels:
         return ("find label issues again to have them judged anew",)
     return ()

@@ -48,8 +48,7 @@ def check_session(view: Collection, session: str, method: str) -> None:
 def save_labels(
     view: Collection,
     label_field: str,
-    decided: Mapping[str, Step],
-    skipped: Sequence[tuple[str, str]],
+    outcomes: Mapping[str, Step | str],
     session: str | None,
     reviewer: str,
 ) -> Saved:
@@ -58,19 +57,20 @@ def save_labels(
     Args:
         view: Any collection of the dataset.
         label_field: The field.
-        decided: Sample id, of detections label id -> what was decided.
-        skipped: (key, reason) of those that can't be decided about.
+        outcomes: Sample id, of detections label id -> what was decided, or the reason why that can't be.
         session: Key of the session in the log, None = there is none yet.
         reviewer: Who decides.
 
     Raises:
         FieldError: The labels can't be changed, see `begin_label_review`.
     """
+    decided = {key: outcome for key, outcome in outcomes.items() if not isinstance(outcome, str)}
+    skipped = tuple((key, outcome) for key, outcome in outcomes.items() if isinstance(outcome, str))
     if not decided:
-        return Saved(session, 0, tuple(skipped))
+        return Saved(session, 0, skipped)
     begun = open_session(view, session, METHOD, reviewer, {"label_field": label_field})
     key = begun or begin_label_review(view, label_field, reviewer)
-    return Saved(key, decide_each(view, key, decided), tuple(skipped))
+    return Saved(key, decide_each(view, key, decided), skipped)
 
 
 def take_labels_back(view: Collection, session: str, keys: Sequence[str]) -> None:

@@ -16,12 +16,12 @@ from winnow.plugin.datasets.label_decisions import (
     KEPT,
     UNSURE,
     Decision,
-    count_unsure,
     decide,
     decided_ids,
     declare_attributes,
     read_label_decisions,
 )
+from winnow.plugin.datasets.label_kinds import ONE_AN_IMAGE
 from winnow.plugin.datasets.relabelling import decide_labels
 from winnow.plugin.errors import FieldError
 
@@ -60,7 +60,7 @@ def test_accepted_and_kept_labels_are_confirmed_and_unsure_ones_are_not(six: fo.
     assert confirmed == [True, True, False, False, False, False]
     assert unsure == [False, False, True, False, False, False]
     assert decided_ids(six, FIELD) == ids[:3]
-    assert count_unsure(six, FIELD) == 1
+    assert ONE_AN_IMAGE.count_unsure(six, FIELD) == 1
 
 
 def test_decisions_follow_the_order_of_the_ids(six: fo.Dataset) -> None:
@@ -169,4 +169,5 @@ def test_decisions_about_images_of_all_slices_are_read(dataset: MakeDataset) -> 
     decide_labels(made, FIELD, right.values("id"), UNSURE, by="ann")
 
     assert decided(right)[1] == [True]
-    assert count_unsure(made, FIELD) == 1
+    assert ONE_AN_IMAGE.count_unsure(made, FIELD) == 1
+    assert ONE_AN_IMAGE.unsure(made, FIELD) == right.values("id")

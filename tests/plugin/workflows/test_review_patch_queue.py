@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
 import pytest
+from bson import ObjectId
 
 from tests.patch_labels import judge_patches
+from winnow.plugin.datasets import label_kinds
 from winnow.plugin.datasets.patches import read_patches
 from winnow.plugin.workflows import review_desk as desk
 from winnow.plugin.workflows.actions import undo_action
@@ -187,3 +189,49 @@ def test_images_of_unsure_detections_can_be_tagged(judged: fo.Dataset) -> None:
     desk.apply(judged, "patches", "tag", tag="ask")
 
     assert judged.match_tags("ask").values("filepath") == ["/b.png"]
+
+
+def test_images_outside_the_view_are_not_tagged(judged: fo.Dataset) -> None:
+    desk.save(judged, "patches", [step(keys_of(judged)[place], "unsure") for place in (0, 2)])
+
+    desk.apply(judged.match({"filepath": "/a.png"}), "patches", "tag", tag="ask")
+
+    assert judged.match_tags("ask").values("filepath") == ["/a.png"]
+
+
+@pytest.fixture
+def overtake(judged: fo.Dataset, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what has somebody set attributes of the first detection whenever detections were read."""
+    first, read = {"objects.detections._id": ObjectId(keys_of(judged)[0])}, label_kinds.detections
+
+    def overtake(**attributes: Any) -> None:
+        def read_late(*arguments: Any) -> Iterator[Any]:
+            yield from list(read(*arguments))
+            setting = {f"objects.detections.$.{name}": value for name, value in attributes.items()}
+            judged._sample_collection.update_one(first, {"$set": setting})
+
+        monkeypatch.setattr(label_kinds, "detections", read_late)
+
+    return overtake
+
+
+def test_a_label_that_somebody_changes_while_it_is_decided_about_stays(
+    judged: fo.Dataset, overtake: Callable[..., None]
+) -> None:
+    keys = keys_of(judged)
+    overtake(label="fox")
+
+    saved = desk.save(judged, "patches", [step(keys[0], "accept"), step(keys[3], "accept")])
+
+    assert saved["saved"] == 1
+    assert [documents(judged)[place]["label"] for place in (0, 3)] == ["fox", "cat"]
+
+
+def test_what_somebody_moves_while_its_label_is_decided_about_stays_where_it_is(
+    judged: fo.Dataset, overtake: Callable[..., None]
+) -> None:
+    overtake(bounding_box=[0.1, 0.1, 0.2, 0.2])
+
+    desk.save(judged, "patches", [step(keys_of(judged)[0], "accept")])
+
+    assert (documents(judged)[0]["label"], documents(judged)[0]["bounding_box"]) == ("dog", [0.1, 0.1, 0.2, 0.2])
