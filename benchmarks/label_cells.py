@@ -136,10 +136,14 @@ def mosaics(home: Path, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
     """Return lite0 vectors (n, 1280) of 2 x 2 mosaics of the embedded images, and which classes are in each, (n, k)."""
     images, classes = fashion_images()
     chosen = np.random.default_rng(seed).integers(0, len(images), (count, 4))
-    tiles = images[chosen].reshape(count, 2, 2, 28, 28).transpose(0, 1, 3, 2, 4).reshape(count, 56, 56)
     present = np.zeros((count, CLASSES))
     np.put_along_axis(present, classes[chosen], 1, axis=1)
-    return embed(saved(tiles, home / "mosaics"), home), present
+    return embed(saved(mosaic(images, chosen), home / "mosaics"), home), present
+
+
+def mosaic(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return (m, 56, 56): for each of (m, 4) row numbers its images, two above two."""
+    return images[chosen].reshape(-1, 2, 2, 28, 28).transpose(0, 1, 3, 2, 4).reshape(-1, 56, 56)
 
 
 def fashion_images() -> tuple[np.ndarray, np.ndarray]:

@@ -35,6 +35,8 @@ SIZE: ViewportSize = {"width": 1400, "height": 900}
 SETTLE_MS = 4_000
 PATIENCE_MS, LONG_MS = 60_000, 900_000  # for a screen, and for a job
 ANSWERS = 80
+MOSAICS = 800
+WRONG = 0.05  # share of the mosaics' labels
 PANELS = {  # name of the picture -> what the panel is called in the code, and in the App
     "menu": ("menu", "Winnow: menu"),
     "dataset-health": ("dataset_health", "Winnow: dataset health"),
@@ -156,9 +158,10 @@ def main(pictures: Path) -> None:
                 raise
             walk.close()
             put_to_work(dataset, client)
-            learning = loop(dataset)
+            learning, several = loop(dataset), mosaics(home)
             for theme in ("light", "dark"):
                 look_at_panels(browser, url, dataset, learning, pictures, theme)
+                look_at_reviews(browser, url, several, pictures, theme)
             browser.close()
 
 
@@ -292,6 +295,63 @@ def loop(dataset: fo.Dataset) -> fo.Dataset:
             made.set_values("ground_truth", {key: truth[key] for key in asked}, key_field="id")
         winnow.run_loop(made, winnow.LoopParams("next"))
     return made
+
+
+def mosaics(home: Path) -> fo.Dataset:
+    """Return images of four garments each, labelled as a whole and one by one, with wrong labels found in both."""
+    import fiftyone as fo
+    import numpy as np
+
+    import winnow
+    from benchmarks.label_cells import fashion_images, mosaic, saved
+    from winnow.plugin.workflows.planting import SHEETS
+
+    say("garments four by four, with a label each and all of them together")
+    names = sorted(path.stem for path in (SHEETS / "train").glob("*.png"))
+    garments, classes = fashion_images()
+    rng = np.random.default_rng(0)
+    chosen = rng.integers(0, len(garments), (MOSAICS, 4))
+    one_by_one = np.where(rng.random(chosen.shape) < WRONG, rng.integers(0, len(names), chosen.shape), classes[chosen])
+    present = np.zeros((MOSAICS, len(names)), bool)
+    np.put_along_axis(present, classes[chosen], True, axis=1)
+    present ^= rng.random(present.shape) < WRONG / 4
+    corners = [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.5, 0.5)]
+    paths = saved(mosaic(garments, chosen), home / "mosaics")
+    made = fo.Dataset("four garments", persistent=True)
+    made.add_samples(
+        fo.Sample(
+            filepath=path,
+            garments=fo.Detections(
+                detections=[
+                    fo.Detection(label=names[one], bounding_box=[*corner, 0.5, 0.5])
+                    for one, corner in zip(own, corners, strict=True)
+                ]
+            ),
+            worn=fo.Classifications(
+                classifications=[fo.Classification(label=names[one]) for one in np.flatnonzero(together)]
+            ),
+        )
+        for path, own, together in zip(paths, one_by_one.tolist(), present, strict=True)
+    )
+    made.classes = {"worn": names, "garments": names}
+    made.save()
+    winnow.find_label_issues(made, winnow.LabelIssueParams(label_field="worn"))
+    winnow.find_label_issues(made, winnow.LabelIssueParams(patches_field="garments"))
+    return made
+
+
+def look_at_reviews(browser: Browser, url: str, several: fo.Dataset, pictures: Path, theme: str) -> None:
+    """Take pictures of the reviews of several labels an image and of detections, in one theme."""
+    from tests.test_review_in_the_browser import open_queue, started
+
+    walk = Walk(browser, url, several, pictures, theme)
+    panel = started(walk.page)
+    for kind in ("labels", "patches"):
+        open_queue(walk.page, panel, kind)
+        walk.picture(f"review-{'several' if kind == 'labels' else 'detections'}")
+        walk.page.keyboard.press("Escape")
+    walk.close_panel("review")
+    walk.close()
 
 
 def look_at_panels(
