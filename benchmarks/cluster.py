@@ -28,6 +28,7 @@ from .isolation import isolate
 from .report import Target, finish
 
 _KILLS, _KILLED = 10, 2_000  # of each kind, and images that a killed job embeds
+_WORKERS = 2
 _PAIRED = 2_000  # images whose pairs are compared
 _REPOSITORY = Path(__file__).parents[1]
 # A driver that can be killed: it embeds, and tells how far it is.
@@ -64,7 +65,7 @@ def measure(home: Path, *, quick: bool) -> tuple[list[Target], dict[str, Any]]:
         details["idle daemons, cores"] = idle = _idle_share()
         one = {name: _rate(job, paths, address, home / f"one-{name}") for name, job in _JOBS.items()}
         plain = {name: _rate(job, paths, "", home / f"plain-{name}") for name, job in _JOBS.items()}
-    with _cluster(home, 2) as address:
+    with _cluster(home, _WORKERS) as address:
         two = {name: _rate(job, paths, address, home / f"two-{name}") for name, job in _JOBS.items()}
         print("kills ...", file=sys.stderr)
         some = paths[:_KILLED]
@@ -187,7 +188,7 @@ def _kill_worker(paths: np.ndarray, cluster: str, home: Path, seed: int) -> dict
             killed.append(workers[0].pid)
 
     embed(paths, cluster, home, progress)
-    return _cost(paths, home, 0.0)
+    return _cost(paths, home, at, died=1)
 
 
 def _kill_driver(paths: np.ndarray, cluster: str, home: Path, seed: int) -> dict[str, float]:
@@ -204,19 +205,22 @@ def _kill_driver(paths: np.ndarray, cluster: str, home: Path, seed: int) -> dict
     driver.kill()
     driver.wait()
     embed(paths, cluster, home)
-    return _cost(paths, home, at)
+    return _cost(paths, home, at, died=_WORKERS)
 
 
-def _cost(paths: np.ndarray, home: Path, at: float) -> dict[str, float]:
-    """Return what is missing, what is there twice, and how many seconds of work were done twice."""
+def _cost(paths: np.ndarray, home: Path, at: float, died: int) -> dict[str, float]:
+    """Return what is missing, what is there twice, and how many seconds of work were done twice at most.
+
+    That is what is in the store beyond the images, and a batch, of which nothing is left, for each worker that died.
+    """
     from winnow.plugin.cluster.store import Store
     from winnow.plugin.vision.speed import expected_seconds
 
     store = Store(str(home / "store"))
     (space,) = (path.name for path in (home / "store").iterdir() if path.name != "preflight")
-    rows = sum(len(store.keys(space, name)) for name in store.names(space))
+    batches = [len(store.keys(space, name)) for name in store.names(space)]
     found = embed(paths, "", home)
-    extra = max(0, rows - len(paths))
+    extra = max(0, sum(batches) - len(paths)) + died * max(batches)
     return {
         "killed after images": round(at),
         "lost": float(found.computed + len(found.failures)),
