@@ -76,6 +76,19 @@ def outgoing_samples(
     return OutgoingSamples([ids[row] for row in rows], [paths[row] for row in rows], elsewhere, tuple(notes))
 
 
+def count_outgoing(view: Collection, label_field: str, *, everything: bool, again: bool, limit: int | None) -> int:
+    """Return how many samples `outgoing_samples` would choose, without reading them."""
+    dataset, going = dataset_of(view), view
+    if not everything and _is_whole(view):
+        selected = view.match({RANK_FIELD: {"$ne": None}})
+        is_selection = dataset.has_field(RANK_FIELD) and selected.limit(1).count()
+        going = selected if is_selection else view.match({label_field: None})
+    if not again:
+        going = going.match({STATE_FIELD: {"$ne": str(LabelingState.OUT)}})
+    count: int = going.count()
+    return count if limit is None else min(count, limit)
+
+
 def unsure_samples(view: Collection, label_field: str | None) -> list[str]:
     """Return the samples about whose label somebody is unsure, in whatever review, and that are not out for labelling.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..cluster.params import uses_cluster
 from ..datasets import runs
+from ..datasets.patches import shown_patches
 from ..datasets.views import Collection
 from ..machine import available_cores
 from ..training.recipe import PRESETS
@@ -16,6 +17,7 @@ from ..vision.cached_vectors import share_cached
 from ..vision.preprocessing import Preprocessing
 from ..vision.speed import expected_seconds, is_measured
 from .job_rates import Rate, rates_of, settings_of, units_of
+from .patch_vectors import WHOLE_IMAGES
 from .vectors import RUN, VectorParams
 from .wording import counted, wait_of
 
@@ -96,13 +98,14 @@ def estimate(job: str, view: Collection, params: Any) -> Estimate | None:
         view: What it is to look at.
         params: Its settings.
     """
-    settings, images = settings_of(job, view, params), units_of(view, params)
+    settings, images = settings_of(job, view, params), units_of(job, view, params)
+    whole_images = getattr(params, "patches_field", WHOLE_IMAGES) == WHOLE_IMAGES and not shown_patches(view)
     vectors = _vectors_of(job, params)
     if (settings is None and vectors is None) or uses_cluster(params):
         return None
-    embedded = None if vectors is None else min(images, _embedded(view, vectors)) if images == view.count() else 0
+    embedded = None if vectors is None else min(images, _embedded(view, vectors)) if whole_images else 0
     least, spread = _embedding(vectors, images - (embedded or 0))
-    names = ("image", "images") if images == view.count() else ("patch", "patches")
+    names = ("image", "images") if whole_images else ("patch", "patches")
     rates, own = ([], False) if settings is None else rates_of(settings)
     if not rates and job != "compute_embeddings":
         return Estimate(images, embedded, None, None, least, "", *names)

@@ -23,6 +23,7 @@ from ..progress import Progress, silent
 from .changes import joined, relative_path
 from .choosing import COPIES, LABEL_ISSUES, LEAKED, choose
 from .export_files import Exported, write_folders
+from .job_rates import timed
 from .whole_files import whole_file
 from .wording import counted, failure_lines
 
@@ -52,6 +53,11 @@ class ExportDatasetParams:
     label_field: str | None = None
     split_field: str | None = None
     label_delimiter: str = "|"
+
+    @property
+    def writes_images(self) -> bool:
+        """Whether images are written, which takes far longer than a table."""
+        return self.output is not None
 
     def __post_init__(self) -> None:
         if unknown := [name for name in self.leave_out if name not in LEAVE_OUT]:
@@ -116,6 +122,7 @@ class ExportDatasetReport:
         return "\n".join(lines)
 
 
+@timed("export_dataset")
 def export_dataset(view: Collection, params: ExportDatasetParams, progress: Progress = silent) -> ExportDatasetReport:
     """Write images, labels and splits; the folder appears when it is complete, or not at all.
 

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from ..cluster.params import uses_cluster
+from ..datasets.labeling_batches import BATCH_FIELD
+from ..datasets.outgoing import count_outgoing, unsure_samples
 from ..datasets.patches import label_path, shown_patches
 from ..datasets.views import Collection, dataset_of
-from ..errors import ClassifierError
+from ..errors import ClassifierError, WinnowError
 from ..home import winnow_home
 from ..machine import available_cores
 from ..progress import Progress
@@ -25,6 +27,7 @@ from ..training.classifier_files import DESCRIPTION
 from ..training.recipe import AS_IT_IS
 from .classifiers import classifier_folder
 from .patch_vectors import WHOLE_IMAGES
+from .send_params import field_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,6 +50,9 @@ _MATTERS: dict[str, tuple[str, ...]] = {
     "compare_predictions": (),
     "select_for_labeling": ("vectors.backbone", "vectors.image_size", "strategy"),
     "check_drift": ("classifier", "vectors.backbone", "vectors.image_size"),
+    "send_to_label_studio": ("images", "prediction_field"),
+    "pull_from_label_studio": (),
+    "export_dataset": ("writes_images", "link"),
 }  # fmt: skip
 
 
@@ -96,11 +102,12 @@ def timed(job: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             given = signature.bind(*args, **kwargs)
             given.apply_defaults()
             view, params = given.arguments["view"], given.arguments["params"]
+            units = _units_before(job, view, params)
             clock = given.arguments["progress"] = _Clock(given.arguments["progress"])
             report = work(*given.args, **given.kwargs)
             settings = settings_of(job, view, params)
-            if settings is not None:
-                remember(settings, Rate(units_of(view, params), clock.seconds(), available_cores()))
+            if settings is not None and units is not None:
+                remember(settings, Rate(units, clock.seconds(), available_cores()))
             return report
 
         return run
@@ -130,7 +137,8 @@ class _Clock:
 def settings_of(job: str, view: Collection, params: Any) -> Settings | None:
     """Return what the time of a job depends on; None where runs of these settings can't be told from others."""
     changed = getattr(params, "changes", AS_IT_IS) != AS_IT_IS or getattr(params, "recipe_file", None)
-    if job not in _MATTERS or changed or uses_cluster(params):
+    apart = getattr(params, "dry_run", False) or getattr(params, "file", None) is not None
+    if job not in _MATTERS or changed or apart or uses_cluster(params):
         return None
     values = {name: functools.reduce(getattr, name.split("."), params) for name in _MATTERS[job]}
     if patches := shown_patches(view):
@@ -141,12 +149,31 @@ def settings_of(job: str, view: Collection, params: Any) -> Settings | None:
     return Settings(job, dataset_of(view).name, text)
 
 
-def units_of(view: Collection, params: Any) -> int:
+def units_of(job: str, view: Collection, params: Any) -> int:
     """Return how many images, or patches, a job looks at."""
+    if job == "send_to_label_studio":
+        return _going_out(view, params)
+    if job == "pull_from_label_studio":
+        return view.match({BATCH_FIELD: params.batch or {"$ne": None}}).count()
     field = getattr(params, "patches_field", WHOLE_IMAGES)
     if field == WHOLE_IMAGES or shown_patches(view) or not view.has_field(field):
         return view.count()
     return view.count(label_path(view, field))
+
+
+def _units_before(job: str, view: Collection, params: Any) -> int | None:
+    """Return how many units a job is about to look at, of which a later look would not know; None where it refuses."""
+    with contextlib.suppress(WinnowError):
+        return units_of(job, view, params)
+    return None
+
+
+def _going_out(view: Collection, params: Any) -> int:
+    field = field_of(view, params)
+    if params.unsure:
+        count = len(unsure_samples(view, field))
+        return count if params.limit is None else min(count, params.limit)
+    return count_outgoing(view, field, everything=params.everything, again=params.again, limit=params.limit)
 
 
 def rates_of(settings: Settings) -> tuple[list[Rate], bool]:

@@ -20,6 +20,7 @@ from ..labeling.client import LabelStudioClient
 from ..labeling.reconciling import Conflicts
 from ..labeling.ties import Ties
 from ..progress import Progress, silent
+from .job_rates import timed
 from .pull_batches import SentBatches
 from .pull_fields import AskedControls, parse_fields
 from .pull_gathering import Gathering
@@ -33,6 +34,7 @@ _DEFAULTS = PullParams()
 _VIEW_MARK = "Made by Winnow: images on which annotators disagree"
 
 
+@timed("pull_from_label_studio")
 def pull_from_label_studio(
     view: Collection,
     params: PullParams = _DEFAULTS,

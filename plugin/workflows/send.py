@@ -29,7 +29,6 @@ from ..datasets.outgoing import (
     living_samples,
     outgoing_samples,
     read_task_values,
-    returning_field,
 )
 from ..datasets.outgoing_predictions import OutgoingPrediction, read_outgoing_predictions
 from ..datasets.views import Collection, dataset_of
@@ -44,8 +43,9 @@ from ..labeling.task_identity import SAMPLE, TaskIdentity
 from ..labeling.task_import import TaskImport
 from ..machine import available_cores
 from ..progress import Progress, silent
+from .job_rates import timed
 from .send_images import delivery_of, looked
-from .send_params import CHUNK, SendParams
+from .send_params import CHUNK, SendParams, field_of
 from .send_project import choose_project, give_up_unfinished, unfinished_batch
 from .send_report import SendReport
 from .vectors import FAILURE_FIELD
@@ -54,6 +54,7 @@ from .vectors import FAILURE_FIELD
 _OnItsWay = tuple[list[dict[str, Any]], Future[int]]
 
 
+@timed("send_to_label_studio")
 def send_to_label_studio(
     view: Collection, params: SendParams, client: LabelStudioClient, progress: Progress = silent
 ) -> SendReport:
@@ -292,10 +293,7 @@ def _samples(
         if len(ids) < len(resumed):
             report.notes.append(f"{len(resumed) - len(ids)} of its samples were deleted meanwhile")
     else:
-        field = (
-            next(iter(params.pairs.values()), None)
-            or returning_field(view, params.label_field, params.prediction_field)[0]
-        )
+        field = field_of(view, params)
         if params.unsure:
             view = _unsure(view, field)
         found = outgoing_samples(view, field, everything=params.everything, again=params.again, limit=params.limit)

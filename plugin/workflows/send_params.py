@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from ..datasets.outgoing import returning_field
+from ..datasets.views import Collection
 from ..errors import DataError
 from ..labeling.image_delivery import Way
 
@@ -109,3 +111,13 @@ class SendParams:
     def is_url(self) -> bool:
         """Whether images are shown from where they lie."""
         return self.images == "url" or (self.images == "auto" and self.url_field is not None)
+
+
+def field_of(view: Collection, params: SendParams) -> str:
+    """Return the field that the labels of the first control come back to.
+
+    Raises:
+        FieldError: See `returning_field`.
+    """
+    named = next(iter(params.pairs.values()), None)
+    return named or returning_field(view, params.label_field, params.prediction_field)[0]

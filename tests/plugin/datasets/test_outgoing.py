@@ -8,7 +8,13 @@ import fiftyone as fo
 import pytest
 
 from winnow.plugin.datasets.labeling_batches import LabelingState, mark_samples
-from winnow.plugin.datasets.outgoing import known_classes, outgoing_samples, read_task_values, returning_field
+from winnow.plugin.datasets.outgoing import (
+    count_outgoing,
+    known_classes,
+    outgoing_samples,
+    read_task_values,
+    returning_field,
+)
 from winnow.plugin.datasets.outgoing_predictions import OutgoingPrediction, read_outgoing_predictions
 from winnow.plugin.errors import DataError, FieldError
 
@@ -146,3 +152,22 @@ def test_the_least_certain_of_several_decisions_is_the_score(five: fo.Dataset) -
         None,
         None,
     ]
+
+
+@pytest.mark.parametrize("ranks", [None, [2, None, 3, 1, None], [None] * 5])
+@pytest.mark.parametrize("everything", [False, True])
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("limit", [None, 2])
+@pytest.mark.parametrize("is_view", [False, True])
+def test_what_goes_out_is_counted_without_reading_it(
+    five: fo.Dataset, ranks: list[int | None] | None, everything: bool, again: bool, limit: int | None, is_view: bool
+) -> None:
+    if ranks is not None:
+        rank(five, ranks)
+    mark_samples(five, five.values("id")[2:3], LabelingState.OUT, "1")
+    view = five.skip(1) if is_view else five
+
+    found = outgoing_samples(view, "ground_truth", everything=everything, again=again, limit=limit)
+
+    count = count_outgoing(view, "ground_truth", everything=everything, again=again, limit=limit)
+    assert count == len(found.ids)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import fiftyone as fo
 import pytest
 
 from tests.conftest import write_image
+from winnow.plugin.datasets.labeling_batches import LabelingState, mark_samples
 from winnow.plugin.errors import DataError
 from winnow.plugin.progress import Progress, silent
 from winnow.plugin.training.recipe import RecipeChanges
 from winnow.plugin.workflows import job_rates
 from winnow.plugin.workflows.compare import CompareParams
 from winnow.plugin.workflows.duplicates import DuplicateParams
-from winnow.plugin.workflows.job_rates import Rate, Settings, rates_of, remember, settings_of, timed
+from winnow.plugin.workflows.job_rates import Rate, Settings, rates_of, remember, settings_of, timed, units_of
+from winnow.plugin.workflows.pull_params import PullParams
+from winnow.plugin.workflows.send_params import SendParams
 from winnow.plugin.workflows.train import TrainParams
 from winnow.plugin.workflows.vectors import VectorParams
 
@@ -112,6 +116,29 @@ def test_a_job_remembers_its_time_without_that_of_its_vectors(
     ((rate,), own) = rates_of(settings)
     assert own
     assert (rate.images, rate.seconds) == (40, 5.0)
+
+
+def test_a_batch_is_remembered_by_what_went_out_though_nothing_waits_afterwards(forty: fo.Dataset) -> None:
+    @timed("send_to_label_studio")
+    def work(view: fo.Dataset, params: SendParams, progress: Progress = silent) -> None:
+        mark_samples(view, view.values("id")[:35], LabelingState.OUT, "1")
+
+    params = SendParams(limit=35)
+    work(forty, params)
+    settings = settings_of("send_to_label_studio", forty, params)
+
+    assert settings is not None
+    assert [rate.images for rate in rates_of(settings)[0]] == [35]
+    assert units_of("send_to_label_studio", forty, params) == 5
+    assert units_of("pull_from_label_studio", forty, PullParams(batch="1")) == 35
+
+
+@pytest.mark.parametrize(
+    ("job", "params"),
+    [("send_to_label_studio", SendParams(dry_run=True)), ("pull_from_label_studio", PullParams(file="export.json"))],
+)
+def test_what_takes_another_time_than_the_job_is_not_remembered(forty: fo.Dataset, job: str, params: Any) -> None:
+    assert settings_of(job, forty, params) is None
 
 
 def test_a_job_that_fails_remembers_nothing(forty: fo.Dataset, home: Path) -> None:
