@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 from ..cluster.params import uses_cluster
 from ..datasets.labeling_batches import BATCH_FIELD
 from ..datasets.outgoing import count_outgoing, unsure_samples
-from ..datasets.patches import label_path, shown_patches
+from ..datasets.patches import label_path, patch_fields, shown_patches
 from ..datasets.views import Collection, dataset_of
 from ..errors import ClassifierError, WinnowError
 from ..home import winnow_home
@@ -156,7 +156,7 @@ def units_of(job: str, view: Collection, params: Any) -> int:
     if job == "pull_from_label_studio":
         return view.match({BATCH_FIELD: params.batch or {"$ne": None}}).count()
     field = getattr(params, "patches_field", WHOLE_IMAGES)
-    if field == WHOLE_IMAGES or shown_patches(view) or not view.has_field(field):
+    if field == WHOLE_IMAGES or shown_patches(view) or field not in patch_fields(view):
         return view.count()
     return view.count(label_path(view, field))
 
