@@ -138,8 +138,8 @@ def fit_probe(
 class _Design:
     """Rows of unit length, standardised, with a one at the end; in their own span where they are fewer than columns.
 
-    `type` is that of the rows. Where they are many, float32 will do, as products of blocks are summed up as float64:
-    out-of-fold probabilities change by less than 1e-6.
+    `type` is that of the rows. Where they are more than a block, float32 will do, as products of blocks are summed up as
+    float64: out-of-fold probabilities change by less than 1e-6.
     """
 
     def __init__(self, embeddings: np.ndarray) -> None:
@@ -153,7 +153,7 @@ class _Design:
         self._centre = total / count
         self._spread = np.sqrt(np.maximum(squares / count - self._centre**2, 0)) + 1e-6
         self._rotation: np.ndarray | None = None
-        self.type = np.float64 if count <= width else np.float32
+        self.type = np.float32 if count > width and count * width > _BLOCK_NUMBERS else np.float64
         if count <= width:
             self._rotation = np.linalg.svd(self.rows(np.arange(count)), full_matrices=False)[2].T
         self.width = min(count, width + 1)

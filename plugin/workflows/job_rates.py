@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from ..cluster.params import uses_cluster
+from ..datasets.label_kinds import kind_of
 from ..datasets.labeling_batches import BATCH_FIELD
-from ..datasets.outgoing import count_outgoing, unsure_samples
+from ..datasets.outgoing import count_outgoing
 from ..datasets.patches import label_path, patch_fields, shown_patches
 from ..datasets.views import Collection, dataset_of
 from ..errors import ClassifierError, WinnowError
@@ -171,8 +172,7 @@ def _units_before(job: str, view: Collection, params: Any) -> int | None:
 def _going_out(view: Collection, params: Any) -> int:
     field = field_of(view, params)
     if params.unsure:
-        count = len(unsure_samples(view, field))
-        return count if params.limit is None else min(count, params.limit)
+        view = view.select(kind_of(view, field).unsure(view, field))
     return count_outgoing(view, field, everything=params.everything, again=params.again, limit=params.limit)
 
 

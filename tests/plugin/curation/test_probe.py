@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
+from winnow.plugin.curation import probe as probe_module
 from winnow.plugin.curation.probe import FOLDS, Probe, fit_probe, fit_temperature, stratified_folds, unit_length
 from winnow.plugin.errors import DataError
 
@@ -44,7 +45,7 @@ def test_held_out_scores_are_those_of_refitting_on_the_other_folds(width: int) -
         solution = ridge(rows[folds != fold], targets[folds != fold], probe.penalty * len(labels))
         for row in np.flatnonzero(folds == fold):
             expected[row] = rows[row] @ solution
-    np.testing.assert_allclose(probe.held_out_logits(embeddings), expected * probe.temperature, atol=1e-5)
+    np.testing.assert_allclose(probe.held_out_logits(embeddings), expected * probe.temperature, atol=1e-8)
 
 
 @WIDTHS
@@ -55,7 +56,17 @@ def test_logits_are_those_of_a_ridge_on_all_rows_times_the_temperature(width: in
 
     rows = design(embeddings)
     expected = rows @ ridge(rows, np.eye(3)[labels], probe.penalty * len(labels)) * probe.temperature
-    np.testing.assert_allclose(probe.logits(embeddings), expected, atol=1e-5)
+    np.testing.assert_allclose(probe.logits(embeddings), expected, atol=1e-8)
+
+
+def test_many_rows_are_multiplied_as_float32_and_lose_next_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    embeddings, labels = blobs()
+    exact = fit_probe(embeddings, labels, n_classes=3).held_out_probabilities(embeddings)
+    monkeypatch.setattr(probe_module, "_BLOCK_NUMBERS", 1_200)  # a hundred rows at a time
+
+    found = fit_probe(embeddings, labels, n_classes=3).held_out_probabilities(embeddings)
+
+    assert 0 < np.abs(found - exact).max() < 1e-6
 
 
 def test_length_of_an_embedding_does_not_matter(probe: Probe) -> None:
