@@ -138,8 +138,8 @@ def fit_probe(
 class _Design:
     """Rows of unit length, standardised, with a one at the end; in their own span where they are fewer than columns.
 
-    `type` is that of the rows. Where they are more than a block, float32 will do, as products of blocks are summed up as
-    float64: out-of-fold probabilities change by less than 1e-6.
+    `type` is that of the rows. Where they are more than a block, float32 will do, as products of blocks are summed up
+    as float64: out-of-fold probabilities change by less than 1e-6.
     """
 
     def __init__(self, embeddings: np.ndarray) -> None:
