@@ -13,13 +13,13 @@ import numpy as np
 
 from ..machine import available_cores
 from ..progress import Progress, silent
-from ..vision.backbones import Backbone
+from ..vision.backbones import EMBEDDED, Backbone
 from ..vision.cache import EmbeddingCache, Storage
 from ..vision.cache_keys import content_key, known_keys, space_of
 from ..vision.cache_store import cache_limit, embeddings_root, prune_cache
 from ..vision.file_index import FileIndex, is_settled
 from ..vision.preprocessing import Preprocessing
-from ..vision.speed import expected_seconds, is_measured
+from ..vision.speed import expected_seconds, is_measured, remember_speed
 from .connection import connected
 from .params import ClusterParams
 from .pipeline import run_batches, workers_of
@@ -73,7 +73,7 @@ def warm_cache(
             check_nodes(ray, store, [str(path) for path in paths[missing]])
             workers = workers_of(ray)
             task = Task(backbone, preprocessing, storage, store.address, batch_size, workers.cores)
-            size = _images_a_batch(backbone, len(missing), workers.count)
+            size = images_a_batch(backbone, len(missing), workers.count)
             for start in range(0, len(missing), _ROWS_AT_ONCE):
                 part = missing[start : start + _ROWS_AT_ONCE]
                 batches = batches_of(part, paths, boxes, size)
@@ -105,12 +105,13 @@ class _Job:
         root: Path,
     ) -> None:
         self._paths, self._boxes, self._store = paths, boxes, store
-        self._space, self._width, self._storage = space_of(backbone, preprocessing, storage), backbone.width, storage
-        self._folder, self._is_cache = root / self._space, store.is_cache(root)
+        self._space, self._backbone, self._storage = space_of(backbone, preprocessing, storage), backbone, storage
+        self._root, self._folder, self._is_cache = root, root / self._space, store.is_cache(root)
         self._index = FileIndex(root / "files.sqlite")
         self._stamps: list[bytes | None] = []
         self._seen_at = 0
         self._fresh: list[bytes] = []
+        self._computed, self._seconds = 0, 0.0
         self._flushed_at = time.monotonic()
         self.taken = 0
 
@@ -128,6 +129,8 @@ class _Job:
 
     def take(self, found: dict[str, np.ndarray]) -> None:
         """Note what a worker says of its rows."""
+        self._computed += len(found["row"])
+        self._seconds += float(found["seconds"].sum())
         for row, digest, stamp, reason in zip(
             *(found[name] for name in ("row", "digest", "stamp", "reason")), strict=True
         ):
@@ -156,15 +159,27 @@ class _Job:
             fetch_missing(self._store, self._space, self._folder, keys)
 
     def close(self) -> None:
+        """Close the index, and remember how fast workers were."""
         self._index.close()
+        remember_speed(_on_a_worker(self._backbone), self._computed, self._seconds, self._root)
 
     def _cached(self, keys: np.ndarray) -> np.ndarray:
-        return EmbeddingCache(self._folder, self._width, self._storage).knows(keys)
+        thumbnails = self._backbone.thumbnails
+        return EmbeddingCache(self._folder, self._backbone.width, self._storage, thumbnails=thumbnails).knows(keys)
 
 
-def _images_a_batch(backbone: Backbone, images: int, workers: int) -> int:
+def images_a_batch(backbone: Backbone, images: int, workers: int) -> int:
     """Return how many images make a batch: some seconds of work, as far as the time of an image is known."""
-    seconds = expected_seconds(backbone.name, 1_000) / 1_000 * available_cores()  # a thread's
-    measured = is_measured(backbone.name) or backbone.name == "lite0"
-    most = int(_BATCH_SECONDS / seconds) if measured else _UNMEASURED
+    on_a_worker = _on_a_worker(backbone)
+    if is_measured(on_a_worker):
+        most = int(_BATCH_SECONDS / expected_seconds(on_a_worker, 1))
+    elif is_measured(backbone.name) or backbone.name == EMBEDDED:
+        most = int(_BATCH_SECONDS / (expected_seconds(backbone.name, 1) * available_cores()))  # a thread's
+    else:
+        most = _UNMEASURED
     return max(_LEAST, min(most, _MOST, images // (workers * _BATCHES_A_WORKER)))
+
+
+def _on_a_worker(backbone: Backbone) -> str:
+    """Return the name under which the speed of a cluster's worker is kept: it is not this machine's."""
+    return f"{backbone.name} on a worker"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,9 +74,10 @@ class Embedder:
 
         Returns:
             row (m,); digest (m, 32) uint8, SHA-256 of each file; stamp (m, 40) uint8, as it was before reading; reason
-            (m,) object, why there is no vector, "" where there is one.
+            (m,) object, why there is no vector, "" where there is one; seconds (m,) float64, what each image took.
         """
         task, count = self._task, len(batch["row"])
+        started = time.monotonic()
         stamps = [stamp_of(str(path)) or bytes(STAMP_BYTES) for path in batch["path"]]
         digests, reasons = np.zeros((count, 32), np.uint8), np.full(count, "", object)
         # A folder for each batch: what was computed before is the driver's affair, which asks for the missing rows.
@@ -105,6 +107,7 @@ class Embedder:
             "digest": digests,
             "stamp": np.frombuffer(b"".join(stamps), np.uint8).reshape(count, STAMP_BYTES),
             "reason": reasons,
+            "seconds": np.full(count, (time.monotonic() - started) / max(count, 1)),
         }
 
 

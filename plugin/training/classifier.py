@@ -132,6 +132,7 @@ class Classifier:
             width=len(self.classes),
             input=self.preprocessing.input,
             resizable=False,
+            thumbnails=False,
         )
 
     def predict(

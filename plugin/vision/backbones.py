@@ -41,6 +41,7 @@ class Backbone:
         input: What the network was trained to see.
         resizable: Whether it takes other sizes too: convolutional networks and most vision transformers do.
         size_step: Pixels; a size must be a multiple of it. A vision transformer's patch, else 1.
+        thumbnails: Whether thumbnails are kept beside its vectors; beside a classifier's outputs nobody looks for them.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Backbone:
     input: Input
     resizable: bool
     size_step: int = 1
+    thumbnails: bool = True
 
     def input_at(self, size: int) -> Input:
         """Return the network's input at another size in pixels.

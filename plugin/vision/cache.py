@@ -65,10 +65,11 @@ class EmbeddingCache:
         folder: Of the space.
         width: d, the length of a vector.
         storage: How vectors are kept; "float16" halves the disk space and rounds to about 3 digits.
+        thumbnails: Whether thumbnails are kept beside them; else they are (0, 0) wherever they are put or returned.
     """
 
-    def __init__(self, folder: Path, width: int, storage: Storage = "float32") -> None:
-        self._folder, self._width, self._storage = folder, width, storage
+    def __init__(self, folder: Path, width: int, storage: Storage = "float32", *, thumbnails: bool = True) -> None:
+        self._folder, self._width, self._storage, self._thumbnails = folder, width, storage, thumbnails
         self._fresh: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
         self._flushed_at = time.monotonic()
         self._writable = True
@@ -105,7 +106,8 @@ class EmbeddingCache:
                 shard[at] = -1
         known = shard >= 0
         vectors = np.empty((int(known.sum()), self._width), np.float32)
-        thumbnails = np.empty((len(vectors), SIDE, SIDE), np.uint8)
+        side = SIDE if self._thumbnails else 0
+        thumbnails = np.empty((len(vectors), side, side), np.uint8)
         for number in np.unique(shard[known]):
             here = shard[known] == number
             rows = row[known][here]
@@ -175,7 +177,7 @@ class EmbeddingCache:
 
     def _opened(self, path: Path) -> Shard | None:
         try:
-            return open_shard(path, self._width, self._storage)
+            return open_shard(path, self._width, self._storage, thumbnails=self._thumbnails)
         except DamagedShardError as cause:
             logger.warning("the cache shard '%s' is damaged (%s): removed, its images are computed again", path, cause)
             with contextlib.suppress(OSError):  # read-only, or another process was first

@@ -30,14 +30,14 @@ class Content:
         stamp: Of the file before it was read, None where it could not be had.
         digest: SHA-256 of its bytes.
         key: What the cache knows the vector by: the digest, for a box of the digest and the box.
-        thumbnail: (32, 32) uint8; empty where it could not be decoded.
+        thumbnail: (32, 32) uint8; empty where it could not be decoded, or none is wanted.
         vector: (d,) float32; empty where the content was not known.
     """
 
     stamp: bytes | None = None
     digest: bytes = b""
     key: bytes = b""
-    thumbnail: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
+    thumbnail: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.uint8))
     vector: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
 
 
@@ -62,10 +62,11 @@ class ContentReader:
 
     Args:
         preprocessing: How a file becomes pixels. Where boxes are read it should decode whole images.
+        thumbnails: Whether they are wanted.
     """
 
-    def __init__(self, preprocessing: Preprocessing) -> None:
-        self._preprocessing = preprocessing
+    def __init__(self, preprocessing: Preprocessing, *, thumbnails: bool = True) -> None:
+        self._preprocessing, self._thumbnails = preprocessing, thumbnails
         self._last: LastFile[_File] = LastFile()
 
     def __call__(self, region: Region, known: Known | None = None) -> Prepared:
@@ -82,7 +83,8 @@ class ContentReader:
             image = file.image(self._preprocessing)
             if region.box is not None:
                 image = crop(image, region.box)
-            content.thumbnail = thumbnail(image)
+            if self._thumbnails:
+                content.thumbnail = thumbnail(image)
             return Prepared(self._preprocessing.input.fit(image), note=content)
         except UnreadableImageError as error:
             return Prepared(reason=error.reason, note=content)

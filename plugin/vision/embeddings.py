@@ -88,7 +88,7 @@ def embed_images(
             boxes follow each other is read about once.
         batch_size: Most images a forward pass, on a GPU see `pipeline.run_images`; the vectors do not depend on it
             (beyond 1e-4).
-        thumbnails: Whether the result carries them, 1 KB an image.
+        thumbnails: Whether the result carries them, 1 KB an image; only where the backbone's are kept.
         storage: How the cache keeps vectors; "float16" halves its size, and the result is rounded the same in this run
             and in later ones.
         verify: Read every file, also those whose size, times and inode are as they were when it was last read.
@@ -97,10 +97,16 @@ def embed_images(
         on_disk: Give the vectors in a file that vanishes with them, memory-mapped: they may be more than the memory.
             None = where they take more than 2 GB.
         progress: Told after each batch; raising from it keeps what was computed in the cache.
+
+    Raises:
+        ValueError: Thumbnails of a backbone that has none.
     """
+    if thumbnails and not backbone.thumbnails:
+        raise ValueError(f"no thumbnails are kept beside the vectors of '{backbone.name}'")
     root = cache_root or embeddings_root()
     limit = cache_limit()
-    cache = EmbeddingCache(root / space_of(backbone, preprocessing, storage), backbone.width, storage)
+    folder = root / space_of(backbone, preprocessing, storage)
+    cache = EmbeddingCache(folder, backbone.width, storage, thumbnails=backbone.thumbnails)
     index = FileIndex(root / "files.sqlite")
     run = _Run(paths, boxes, backbone, preprocessing, cache, index, thumbnails=thumbnails, progress=progress)
     if on_disk or (on_disk is None and belongs_on_disk(run.vectors.shape)):
@@ -150,7 +156,7 @@ class _Run:
         self._paths, self._boxes, self._backbone = paths, boxes, backbone
         # A reduced image would be too small for its boxes.
         self._preprocessing = preprocessing if boxes is None else preprocessing.without_draft()
-        self._reader = ContentReader(self._preprocessing)
+        self._reader = ContentReader(self._preprocessing, thumbnails=backbone.thumbnails)
         self._asked: deque[int] = deque()  # rows that are being read, in order
         self._cache, self._index, self._progress = cache, index, progress
         total = len(paths)

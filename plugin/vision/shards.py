@@ -39,7 +39,7 @@ class Shard:
         keys: (m, 32) uint8. SHA-256 of the image files.
         checks: (m,) uint32. CRC-32 of each row's vector and thumbnail.
         vectors: (m, d) float32 or float16.
-        thumbnails: (m, 32, 32) uint8.
+        thumbnails: (m, 32, 32) uint8; (m, 0, 0) in a space that keeps none.
     """
 
     path: Path
@@ -80,13 +80,14 @@ def write_shard(folder: Path, keys: np.ndarray, vectors: np.ndarray, thumbnails:
     return path
 
 
-def open_shard(path: Path, width: int, dtype: str) -> Shard:
+def open_shard(path: Path, width: int, dtype: str, *, thumbnails: bool = True) -> Shard:
     """Map a shard.
 
     Args:
         path: The file.
         width: d, the length that its vectors must have.
         dtype: Their type, "float32" or "float16".
+        thumbnails: Whether it must hold thumbnails, or none.
 
     Raises:
         DamagedShardError: It is not a whole shard of this shape.
@@ -103,7 +104,8 @@ def open_shard(path: Path, width: int, dtype: str) -> Shard:
         shapes = (shard.keys.shape, shard.checks.shape, shard.vectors.shape, shard.thumbnails.shape)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as cause:
         raise DamagedShardError(f"{type(cause).__name__}: {cause}") from cause
-    if shapes != ((rows, KEY_BYTES), (rows,), (rows, width), (rows, SIDE, SIDE)) or shard.vectors.dtype != dtype:
+    side = SIDE if thumbnails else 0
+    if shapes != ((rows, KEY_BYTES), (rows,), (rows, width), (rows, side, side)) or shard.vectors.dtype != dtype:
         raise DamagedShardError(f"another version: shapes {shapes}, {shard.vectors.dtype}")
     return shard
 

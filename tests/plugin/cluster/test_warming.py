@@ -15,13 +15,14 @@ from tests.conftest import write_image
 from tests.plugin.cluster.conftest import ROOT, processes_of
 from tests.small_classifier import SIZE
 from winnow.plugin.cluster.params import ClusterParams
-from winnow.plugin.cluster.warming import warm_cache
+from winnow.plugin.cluster.warming import images_a_batch, warm_cache
 from winnow.plugin.errors import DataError, JobCancelled
 from winnow.plugin.progress import Progress, silent
 from winnow.plugin.vision.backbones import Backbone
 from winnow.plugin.vision.cache_keys import space_of
 from winnow.plugin.vision.embeddings import Embeddings, embed_images
 from winnow.plugin.vision.preprocessing import Preprocessing
+from winnow.plugin.vision.speed import expected_seconds, is_measured
 
 Images = Callable[[int], np.ndarray]
 
@@ -151,6 +152,18 @@ def test_nothing_missing_needs_no_cluster(
 
     warm(paths, "127.0.0.1:1")
     warm(paths[:0], "127.0.0.1:1")
+
+
+def test_workers_speed_decides_the_size_of_their_batches_and_is_not_taken_for_this_machines(
+    cluster: str, images: Images, warm: Callable[..., None], backbone: Backbone
+) -> None:
+    before = images_a_batch(backbone, 1_000_000, 2)
+
+    warm(images(70), cluster)
+
+    assert not is_measured(backbone.name)
+    seconds = expected_seconds(f"{backbone.name} on a worker", 1)
+    assert images_a_batch(backbone, 1_000_000, 2) == min(int(8 / seconds), 4096) != before
 
 
 def test_a_killed_worker_costs_its_batch_alone(

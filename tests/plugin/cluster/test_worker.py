@@ -41,6 +41,7 @@ def test_vectors_of_a_batch_lie_in_the_store(
     assert (found.computed, len(found.ids)) == (0, 2)
     assert [bool(reason) for reason in said["reason"]] == [False, True, False]
     assert said["stamp"][0].tobytes() == stamp_of(paths[0])
+    assert (said["seconds"] > 0).all()
 
 
 def test_a_worker_without_room_fails_instead_of_losing_vectors(

@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file
 
 from tests.small_classifier import CLASSES, small_classifier
 from winnow.plugin.errors import JobCancelled
 from winnow.plugin.training.classifier import Classifier
 from winnow.plugin.training.inference import ImagePredictions, cached_in_chunks, predict_in_chunks, uncertainty
+from winnow.plugin.vision.cache_keys import space_of
+from winnow.plugin.vision.cache_store import embeddings_root
 from winnow.plugin.vision.torch_engine import TorchEngine
 
 
@@ -179,3 +182,6 @@ def test_what_a_cluster_left_in_the_cache_is_predicted_alike(classifier: Classif
         assert [chunk.reasons for chunk in chunks] == [chunk.reasons for chunk in expected]
         np.testing.assert_allclose(whole(chunks, "logits"), whole(expected, "logits"), atol=1e-4)
     np.testing.assert_array_equal(whole(found[0], "logits"), whole(found[1], "logits"))
+    space = space_of(classifier.as_backbone(), classifier.preprocessing, "float32")
+    (shard,) = (embeddings_root() / space).glob("*.safetensors")
+    assert load_file(shard)["thumbnails"].size == 0

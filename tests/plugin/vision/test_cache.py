@@ -272,6 +272,18 @@ def test_a_shard_of_another_version_is_passed_over(tmp_path: Path, caplog: pytes
     assert "another version" in caplog.text
 
 
+def test_a_space_without_thumbnails_keeps_none(tmp_path: Path) -> None:
+    cache = EmbeddingCache(tmp_path, WIDTH, thumbnails=False)
+    cache.put(key(1), np.ones(WIDTH, np.float32), np.zeros((0, 0), np.uint8))
+    cache.flush()
+
+    vector, thumbnail = EmbeddingCache(tmp_path, WIDTH, thumbnails=False).get(key(1))
+
+    assert (vector.tolist(), thumbnail.shape) == ([1, 1, 1], (0, 0))
+    assert only_shard(tmp_path).stat().st_size < 32 * 32  # of one thumbnail
+    assert EmbeddingCache(tmp_path, WIDTH).get(key(1)) is None
+
+
 def test_a_folder_that_cannot_be_written_costs_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").touch()
     cache = EmbeddingCache(tmp_path / "file", WIDTH)

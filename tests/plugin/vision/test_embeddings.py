@@ -204,6 +204,24 @@ def test_thumbnails_that_nobody_wants_are_not_held(embed: Embed, paths: list[str
     np.testing.assert_array_equal(embed(paths).thumbnails[0], thumbnail(decode(paths[0])))
 
 
+@pytest.mark.parametrize("readers", ["threads", "1"])
+def test_a_backbone_without_thumbnails_has_none_made(
+    readers: str, embed: Embed, tiny_vit: Backbone, paths: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINNOW_READERS", readers)
+    engine = TorchEngine(tiny_vit.network, tiny_vit.input, "cpu")
+    without = replace(tiny_vit, weights_hash="outputs", thumbnails=False)
+    expected = embed(paths, engine=engine)
+    monkeypatch.setattr("winnow.plugin.vision.content_reader.thumbnail", None)  # whoever calls it fails
+
+    first, second = (embed(paths, backbone=without, thumbnails=False, engine=engine) for _ in range(2))
+
+    assert (first.computed, second.computed) == (N, 0)
+    np.testing.assert_array_equal(second.vectors, expected.vectors)
+    with pytest.raises(ValueError, match="no thumbnails are kept"):
+        embed(paths, backbone=without)
+
+
 def test_a_killed_run_leaves_what_it_had_written_and_the_next_one_goes_on(
     embed: Embed, paths: list[str], tmp_path: Path
 ) -> None:
