@@ -84,7 +84,8 @@ def among(old: int, new: int, *, search_all: bool) -> tuple[float, float, float,
     else:
         pairs = [_drawn(old, old * each, rng) for each in (_CANDIDATES, _KEPT)]
         values = rng.random((len(pairs[1]), len(FEATURES)), np.float32)
-        known = Search(rows[:old].mean(axis=0), pairs[0], Evidence(pairs[1], values), None)
+        cosine = rng.uniform(-1, 1, len(pairs[0])).astype(np.float32)
+        known = Search(rows[:old].mean(axis=0), pairs[0], cosine, Evidence(pairs[1], values), None)
     started = time.perf_counter()
     found = search(rows, thumbnails, known=known, new=fresh)
     seconds = time.perf_counter() - started

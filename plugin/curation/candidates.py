@@ -15,6 +15,7 @@ from .alignment import pixel_rows
 from .centred_rows import Rows
 from .nearest_rows import MakeNearest, RowsInMemory
 from .orientation import canonical_orientation, orient
+from .pair_sets import each_once
 from .steps import Steps, not_kept
 
 CANDIDATES = 8  # neighbours of each kind
@@ -50,7 +51,7 @@ class Candidates:
             steps(f"nearest {kind}", partial(self._neighbours_of, kind, splits, progress, steps))[0]
             for kind in self._nearest
         ]
-        return np.unique(np.concatenate(found), axis=0)
+        return each_once(np.concatenate(found))
 
     def _neighbours_of(
         self, kind: str, splits: np.ndarray | None, progress: Progress, steps: Steps
@@ -61,7 +62,7 @@ class Candidates:
         for split in sorted(set(splits) - {""}) if splits is not None else ():
             own, other = np.flatnonzero(splits == split), np.flatnonzero((splits != split) & (splits != ""))
             found.append(_as_pairs(own, nearest.between(own, other, CANDIDATES)))
-        return (np.unique(np.sort(np.concatenate(found), axis=1), axis=0),)
+        return (each_once(np.sort(np.concatenate(found), axis=1)),)
 
     def of_some(self, some: np.ndarray, splits: np.ndarray | None = None, progress: Progress = silent) -> np.ndarray:
         """Return the pairs of (k,) rows with all others, as `among_themselves` does, by comparing each with each."""
@@ -73,7 +74,7 @@ class Candidates:
                     own, other = some[splits[some] == split], (splits != split) & (splits != "")
                     found.append(_as_pairs(own, nearest.of_some(own, CANDIDATES, other)))
             progress(f"nearest {name}", len(some), len(some))
-        return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+        return each_once(np.sort(np.concatenate(found), axis=1))
 
     def of(self, cosine_rows: np.ndarray, embeddings: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
         """Return (m, 2) int64 pairs of q other images with these: the query's row, this one's row; each once.
@@ -87,7 +88,7 @@ class Candidates:
         for kind, rows in {_EMBEDDINGS: cosine_rows, **_pixel_spaces(thumbnails)}.items():
             given = embeddings if kind == _EMBEDDINGS else rows
             found.append(_as_pairs(np.arange(len(rows)), self._nearest[kind].of_queries(rows, given, CANDIDATES)))
-        return np.unique(np.concatenate(found), axis=0)
+        return each_once(np.concatenate(found))
 
 
 def _pixel_spaces(thumbnails: np.ndarray) -> dict[str, np.ndarray]:

@@ -122,8 +122,7 @@ def judge(
     progress: Progress = silent,
 ) -> DuplicatePairs:
     """Score what a search found among these images; arguments as for `find_duplicates`."""
-    n, candidates, met = len(embeddings), found.candidates, found.met
-    rows = rows_around(embeddings, found.centre)
+    n, met = len(embeddings), found.met
     crowd = crowd_of_look_alikes(found.evidence, n)
     evidence = found.evidence.with_crowd(crowd)
     curve = GENERAL_CURVE
@@ -132,22 +131,24 @@ def judge(
         curve = fit_curve(evidence.margin, met.margin[np.isfinite(met.margin)], weight)
 
     def settle(
-        evidence: Evidence, candidates: np.ndarray, tried: int, across: np.ndarray | None = None
+        evidence: Evidence, candidates: np.ndarray, cosine: np.ndarray, tried: int, across: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         score = np.round(curve(evidence.margin), 4).astype(np.float32)
         if verify is None:
             return evidence.pairs, score
-        cosine = inner_products(rows, candidates)
         return add_proofs(evidence.pairs, score, candidates, cosine, tried, verify, progress, across)
 
-    pairs, score = settle(evidence, candidates, tried_per_image(n), across_splits(candidates, splits))
+    across = across_splits(found.candidates, splits)
+    pairs, score = settle(evidence, found.candidates, found.cosine, tried_per_image(n), across)
     if threshold is None:
         best = np.argsort(-score, kind="stable")
         threshold = automatic_threshold(score[best], independence(pairs, score, n)[best])
     further = hub_pairs(pairs[score >= threshold], pairs, n)
     if len(further):
-        more = gather_evidence(further, rows, thumbnails, progress=progress).with_crowd(crowd)
-        also, its_score = settle(more, further, 1)
+        rows = rows_around(embeddings, found.centre)
+        cosine = inner_products(rows, further)
+        more = gather_evidence(further, rows, thumbnails, progress=progress, cosine=cosine).with_crowd(crowd)
+        also, its_score = settle(more, further, cosine, 1)
         pairs, score = np.concatenate([pairs, also]), np.concatenate([score, its_score])
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -score))
     recall = None if met is None else recall_of(met, curve, threshold)

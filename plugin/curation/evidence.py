@@ -68,6 +68,7 @@ def gather_evidence(
     splits: np.ndarray | None = None,
     progress: Progress = silent,
     steps: Steps = not_kept,
+    cosine: np.ndarray | None = None,
 ) -> Evidence:
     """Align the images of each promising pair and measure how well they agree.
 
@@ -78,11 +79,13 @@ def gather_evidence(
         splits: (n,) split names; where given, pairs across two splits do not compete with those inside one.
         progress: Told after each block.
         steps: Each 100,000 pairs are one.
+        cosine: (p,) float32, the pairs' `inner_products`, where they are known.
 
     Returns:
         The evidence for those pairs that agree at all, the smaller row first, in ascending order.
     """
-    chosen = _most_promising(pairs, cosine_rows, thumbnails, splits)
+    cosine = inner_products(cosine_rows, pairs) if cosine is None else cosine
+    chosen = _most_promising(pairs, cosine, cosine_rows, thumbnails, splits)
     closest = _among_best(chosen.pairs, chosen.cosine, chosen.across, _TURNED_PER_IMAGE)
     total = len(chosen.pairs)
     kept, values = [np.empty(0, np.int64)], [np.empty((0, len(FEATURES)), np.float32)]
@@ -124,12 +127,12 @@ class _Promising:
 
 
 def _most_promising(
-    pairs: np.ndarray, cosine_rows: Rows, thumbnails: np.ndarray, splits: np.ndarray | None
+    pairs: np.ndarray, cosine: np.ndarray, cosine_rows: Rows, thumbnails: np.ndarray, splits: np.ndarray | None
 ) -> _Promising:
     """Choose the pairs that look best before they are aligned: six an image, and all identical ones."""
     content = _content_keys(thumbnails)
     pairs = np.where((content[pairs[:, 0]] > content[pairs[:, 1]])[:, None], pairs[:, ::-1], pairs)
-    cosine, as_they_lie = inner_products(cosine_rows, pairs), orientation_agreement(thumbnails, pairs)
+    as_they_lie = orientation_agreement(thumbnails, pairs)
     across = across_splits(pairs, splits)
     identical = (content[pairs[:, 0]] == content[pairs[:, 1]]) & _same_rows(cosine_rows, pairs, cosine)
     found = _Promising(pairs, cosine, as_they_lie, across, identical)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .duplicates import DuplicatePairs, Kind
+from .pair_sets import each_once
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,7 @@ class ExactCopies:
         """Return each image with every stand-in of its picture: as many as there are splits."""
         which, row = _matches(self.picture[standing], self.picture)
         pairs = np.sort(np.stack([standing[which], row], axis=1), axis=1)
-        return np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
+        return each_once(pairs[pairs[:, 0] != pairs[:, 1]])
 
 
 def find_exact_copies(

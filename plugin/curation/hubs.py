@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .pair_sets import each_once, pair_numbers
 from .units import join_units
 
 _SMALLEST_CROWD = 4  # of fewer images, each is a candidate of each
@@ -34,5 +35,4 @@ def hub_pairs(flagged: np.ndarray, known: np.ndarray, n: int) -> np.ndarray:
     hub[crowd[order[first]]] = order[first]
     others = members[hub[crowd[members]] != members]
     pairs = np.sort(np.stack([hub[crowd[others]], others], axis=1), axis=1)
-    number = np.array([n, 1])
-    return np.unique(pairs[~np.isin(pairs @ number, known @ number)], axis=0)
+    return each_once(pairs[~np.isin(pair_numbers(pairs, n), pair_numbers(known, n))])

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import expit
 
 from ..progress import Progress
+from .pair_sets import pair_numbers
 from .units import join_units
 
 Verify = Callable[[np.ndarray, Progress], np.ndarray]
@@ -70,8 +71,8 @@ def add_proofs(
     Returns:
         (k, 2) pairs, k >= m, and their (k,) scores.
     """
-    base = int(candidates.max(initial=0)) + 1
-    known = np.searchsorted(_keys(candidates, base), _keys(pairs, base))
+    n = int(candidates.max(initial=0)) + 1
+    known = np.searchsorted(pair_numbers(candidates, n), pair_numbers(pairs, n))
     best = np.zeros(len(candidates), np.float32)
     best[known] = score
     listed = np.zeros(len(candidates), bool)
@@ -101,10 +102,6 @@ def _closest(pairs: np.ndarray, cosine: np.ndarray, kind: np.ndarray, most: int)
     chosen = np.zeros(len(pairs), bool)
     chosen[order[place < most] % max(len(pairs), 1)] = True
     return chosen
-
-
-def _keys(pairs: np.ndarray, base: int) -> np.ndarray:
-    return pairs[:, 0] * base + pairs[:, 1]
 
 
 def _known_well(pairs: np.ndarray, score: np.ndarray, kind: np.ndarray) -> np.ndarray:

@@ -16,10 +16,11 @@ from .alignment import SIDE
 from .candidates import Candidates
 from .centred_rows import rows_around
 from .crowds import copies_beyond_doubt, crowd_of_look_alikes
-from .evidence import Evidence, gather_evidence
+from .evidence import Evidence, gather_evidence, inner_products
 from .made_copies import Copies, Met, meet_sources
 from .nearest_rows import MakeNearest, RowsInMemory
 from .neighbors import unit_rows, unit_rows_around
+from .pair_sets import first_of_each
 from .steps import Steps, not_kept
 from .units import join_units
 
@@ -34,12 +35,14 @@ class Search:
     Attributes:
         centre: (d,) float32. What was subtracted from the embeddings.
         candidates: (p, 2) int64, the smaller row first, in ascending order: pairs that were worth a closer look.
+        cosine: (p,) float32. Inner products of their embeddings, centred and of length 1.
         evidence: What speaks for those that agree at all, without the crowd.
         met: How copies made on purpose met their sources; None where none were made.
     """
 
     centre: np.ndarray
     candidates: np.ndarray
+    cosine: np.ndarray
     evidence: Evidence
     met: Met | None
 
@@ -49,13 +52,12 @@ class Search:
         Args:
             row: (n,) int64. The new row of each image; -1 = it is gone.
         """
-        candidates = np.sort(row[self.candidates], axis=1)
-        candidates = candidates[candidates[:, 0] >= 0]
+        candidates, cosine = _kept_once(np.sort(row[self.candidates], axis=1), self.cosine)
         pairs = np.sort(row[self.evidence.pairs], axis=1)
         (kept,) = np.nonzero(pairs[:, 0] >= 0)
         kept = kept[np.lexsort(pairs[kept].T[::-1])]
         evidence = Evidence(pairs[kept], self.evidence.values[kept])
-        return Search(self.centre, np.unique(candidates, axis=0), evidence, self.met)
+        return Search(self.centre, candidates, cosine, evidence, self.met)
 
 
 def search(
@@ -94,12 +96,14 @@ def search(
         return known
     rows = rows_around(embeddings, known.centre)
     candidates = Candidates(rows, thumbnails, make_nearest).of_some(new, splits, progress)
-    found = gather_evidence(candidates, rows, thumbnails, splits, progress)
+    cosine = inner_products(rows, candidates)
+    found = gather_evidence(candidates, rows, thumbnails, splits, progress, cosine=cosine)
     pairs = np.concatenate([known.evidence.pairs, found.pairs])
     order = np.lexsort(pairs.T[::-1])
     evidence = Evidence(pairs[order], np.concatenate([known.evidence.values, found.values])[order])
-    together = np.unique(np.concatenate([known.candidates, candidates]), axis=0)
-    return Search(known.centre, together, evidence, known.met)
+    together = np.concatenate([known.candidates, candidates])
+    candidates, cosine = _kept_once(together, np.concatenate([known.cosine, cosine]))
+    return Search(known.centre, candidates, cosine, evidence, known.met)
 
 
 def _search_all(
@@ -115,11 +119,20 @@ def _search_all(
     rows = rows_around(embeddings, centre) if isinstance(embeddings, np.memmap) else unit_rows(embeddings)
     index = Candidates(rows, thumbnails, make_nearest)
     candidates = index.among_themselves(splits, progress, steps)
-    evidence = gather_evidence(candidates, rows, thumbnails, splits, progress, steps)
+    cosine = inner_products(rows, candidates)
+    evidence = gather_evidence(candidates, rows, thumbnails, splits, progress, steps, cosine)
     copies = None if make_copies is None else make_copies()
     met = None
     if copies is not None and len(copies.source) >= _FEWEST_COPIES:
         crowd = crowd_of_look_alikes(evidence, len(rows))
         shot = join_units(len(rows), evidence.pairs[copies_beyond_doubt(evidence, crowd)])
         met = meet_sources(copies, unit_rows_around(copies.embeddings, centre), index, rows, thumbnails, crowd, shot)
-    return Search(centre, candidates, evidence, met)
+    return Search(centre, candidates, cosine, evidence, met)
+
+
+def _kept_once(pairs: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return those of (p, 2) pairs whose images are all there, once and in ascending order, and their (p,) values."""
+    there = pairs[:, 0] >= 0
+    pairs, values = pairs[there], values[there]
+    first = first_of_each(pairs)
+    return pairs[first], values[first]

@@ -18,13 +18,14 @@ import numpy as np
 
 from ..curation.evidence import Evidence
 from ..curation.made_copies import Met
+from ..curation.pair_sets import each_once, pair_numbers
 from ..curation.proofs import Verify
 from ..curation.search import Search
 from ..progress import Progress
 from ..vision.cache_store import pairs_root
 from .kept_steps import KeptSteps
 
-_VERSION = 1  # of everything that a search does
+_VERSION = 2  # of everything that a search does
 _SUFFIX = ".npz"
 _AT_ONCE = 4096  # pairs, between two looks at the clock
 _KEEP_SECONDS = 60.0
@@ -58,13 +59,13 @@ class RememberingVerifier:
     def __init__(
         self, verify: Verify, matched: Matched, n: int, keep: Callable[[Matched], None] = lambda matched: None
     ) -> None:
-        self._verify, self._number, self._keep = verify, np.array([max(n, 1), 1]), keep
+        self._verify, self._n, self._keep = verify, n, keep
         self._kept_at = time.monotonic()
         self.matched = matched
 
     def __call__(self, pairs: np.ndarray, progress: Progress) -> np.ndarray:
-        known, asked = self.matched.pairs @ self._number, pairs @ self._number
-        missing = np.unique(pairs[~np.isin(asked, known)], axis=0)
+        known, asked = pair_numbers(self.matched.pairs, self._n), pair_numbers(pairs, self._n)
+        missing = each_once(pairs[~np.isin(asked, known)])
         for start in range(0, len(missing), _AT_ONCE):
 
             def told(step: str, done: int, total: int, start: int = start) -> None:
@@ -72,11 +73,11 @@ class RememberingVerifier:
 
             block = missing[start : start + _AT_ONCE]
             self._add(block, self._verify(block, told))
-        return self.matched.found[np.searchsorted(self.matched.pairs @ self._number, asked)]
+        return self.matched.found[np.searchsorted(pair_numbers(self.matched.pairs, self._n), asked)]
 
     def _add(self, pairs: np.ndarray, found: np.ndarray) -> None:
         together = np.concatenate([self.matched.pairs, pairs])
-        order = np.argsort(together @ self._number)
+        order = np.argsort(pair_numbers(together, self._n))
         self.matched = Matched(together[order], np.concatenate([self.matched.found, found])[order])
         if time.monotonic() - self._kept_at > _KEEP_SECONDS:
             self._keep(self.matched)
@@ -146,6 +147,7 @@ class PairMemory:
                     keys=np.array(_keys(digests, splits), "S16"),
                     centre=search.centre,
                     candidates=search.candidates.astype(np.int32),
+                    cosine=search.cosine,
                     pairs=search.evidence.pairs.astype(np.int32),
                     values=search.evidence.values,
                     matched=matched.pairs.astype(np.int32),
@@ -167,7 +169,8 @@ def _renumbered(held: dict[str, np.ndarray], keys: list[bytes]) -> Remembered:
     row = np.array([row_of.get(key, -1) for key in held["keys"].tolist()], np.int64)
     met = Met(held["margin"], held["proof"]) if len(held["margin"]) else None
     evidence = Evidence(held["pairs"].astype(np.int64), held["values"])
-    search = Search(held["centre"], held["candidates"].astype(np.int64), evidence, met).renumbered(row)
+    candidates = held["candidates"].astype(np.int64)
+    search = Search(held["centre"], candidates, held["cosine"], evidence, met).renumbered(row)
     matched = np.sort(row[held["matched"].astype(np.int64)], axis=1)
     (kept,) = np.nonzero(matched[:, 0] >= 0)
     kept = kept[np.lexsort(matched[kept].T[::-1])]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from winnow.plugin.curation.duplicates import DuplicatePairs, judge
-from winnow.plugin.curation.neighbors import nearest_of_some
+from winnow.plugin.curation.evidence import inner_products
+from winnow.plugin.curation.neighbors import nearest_of_some, unit_rows_around
 from winnow.plugin.curation.search import Search, search
 
 from .conftest import Garments
@@ -38,6 +39,8 @@ def test_a_search_goes_on_with_new_images_as_if_it_had_known_them(garments: Garm
     both = flagged(anew, rows) & flagged(on, rows)
     assert len(both) >= 0.95 * max(len(flagged(anew, rows)), len(flagged(on, rows)))
     assert np.unique(after.candidates, axis=0).tolist() == after.candidates.tolist()
+    directions = unit_rows_around(garments.embeddings, after.centre)
+    np.testing.assert_allclose(after.cosine, inner_products(directions, after.candidates), atol=1e-5)
 
 
 def test_without_new_images_nothing_is_searched(garments: Garments, whole: Search) -> None:
@@ -69,6 +72,8 @@ def test_what_is_known_of_images_that_are_gone_is_forgotten(garments: Garments, 
     assert {frozenset(names[pair].tolist()) for pair in left.evidence.pairs} == wanted
     assert (left.evidence.pairs[:, 0] < left.evidence.pairs[:, 1]).all()
     assert left.candidates.max() < len(kept)
+    cosine = {frozenset(pair): value for pair, value in zip(whole.candidates.tolist(), whole.cosine, strict=True)}
+    assert [cosine[frozenset(names[pair].tolist())] for pair in left.candidates] == left.cosine.tolist()
 
 
 def test_too_many_new_images_start_a_search_anew(garments: Garments, whole: Search) -> None:

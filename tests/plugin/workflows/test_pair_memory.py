@@ -139,7 +139,8 @@ def test_a_memory_that_cannot_be_written_is_a_warning(garments: MakeDataset, cap
 
 def test_the_cache_tells_and_clears_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WINNOW_HOME", str(tmp_path))
-    nothing = Search(np.zeros(4, np.float32), NO_PAIRS, Evidence(NO_PAIRS, np.empty((0, 5), np.float32)), None)
+    evidence = Evidence(NO_PAIRS, np.empty((0, 5), np.float32))
+    nothing = Search(np.zeros(4, np.float32), NO_PAIRS, np.empty(0, np.float32), evidence, None)
     PairMemory("dataset", "space").save(np.zeros((1, 32), np.uint8), None, nothing, Matched())
 
     told = [part.kind for part in cache_parts()]
