@@ -30,6 +30,20 @@ def test_main_job_benchmark_reports_its_targets_as_one_json_object() -> None:
     assert report["timing"]["images"] == 3090
 
 
+def test_demo_labels_benchmark_tells_what_its_ranking_allows() -> None:
+    command = [sys.executable, "-m", "benchmarks.demo_labels", "--quick", "--json"]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    (scores,) = report["seeds"]["lite0"]
+    assert len(report["targets"]) == 5
+    assert scores["wrong"] == 154
+    assert 0.5 < scores["at the true number"] < 1
+    assert scores["recall"] * scores["wrong"] == pytest.approx(scores["precision"] * scores["flagged"], abs=0.1)
+
+
 def test_embeddings_benchmark_reports_its_targets_as_one_json_object() -> None:
     command = [sys.executable, "-m", "benchmarks.embeddings", "--quick", "--json"]
 
