@@ -1,4 +1,4 @@
-// Built by "make app" from app/src. Sources: sha256 80129d57dd16d15dd0489d24f9c8b5d8456f2ee6e9e3fd009bc3da9907154ce3
+// Built by "make app" from app/src. Sources: sha256 f05cde5338815030569eb9a9bc38d20ce922d4b2dfec638460066985adb5f882
 (() => {
   var __defProp = Object.defineProperty;
   var __defNormalProp = (obj, key, value) => key in obj ? __defProp(obj, key, { enumerable: true, configurable: true, writable: true, value }) : obj[key] = value;
@@ -816,18 +816,18 @@
 
   // src/Picture.jsx
   var MARGIN = 0.25;
-  function Picture({ path, label, imageOf, box }) {
+  function Picture({ path, label, imageOf, box, margin = MARGIN }) {
     const [failed, setFailed] = useState(false);
     useEffect(() => setFailed(false), [path]);
     if (!failed && box) {
-      return /* @__PURE__ */ React.createElement(Part, { path, label, imageOf, box, onError: () => setFailed(true) });
+      return /* @__PURE__ */ React.createElement(Part, { path, label, imageOf, box, margin, onError: () => setFailed(true) });
     }
     if (failed) {
       return /* @__PURE__ */ React.createElement("div", { className: "w-unseen", role: "img", "aria-label": label }, "This browser cannot show the file", /* @__PURE__ */ React.createElement("code", null, path));
     }
     return /* @__PURE__ */ React.createElement("img", { src: imageOf(path), alt: label, draggable: false, onError: () => setFailed(true) });
   }
-  function Part({ path, label, imageOf, box, onError }) {
+  function Part({ path, label, imageOf, box, margin, onError }) {
     const [size, setSize] = useState(null);
     useEffect(() => {
       setSize(null);
@@ -842,8 +842,8 @@
     }
     const [width, height] = size;
     const [x, y, w, h] = [box[0] * width, box[1] * height, box[2] * width, box[3] * height];
-    const margin = MARGIN * Math.max(w, h);
-    const shown = [x - margin, y - margin, w + 2 * margin, h + 2 * margin];
+    const around = margin * Math.max(w, h);
+    const shown = [x - around, y - around, w + 2 * around, h + 2 * around];
     return /* @__PURE__ */ React.createElement("svg", { role: "img", "aria-label": label, viewBox: shown.join(" ") }, /* @__PURE__ */ React.createElement("image", { href: imageOf(path), width, height }), /* @__PURE__ */ React.createElement("rect", { className: "w-box", x, y, width: w, height: h }));
   }
 
@@ -926,7 +926,16 @@
   }
   function One({ desk, item }) {
     const { imageOf } = desk;
-    return /* @__PURE__ */ React.createElement("div", { className: "w-one" }, /* @__PURE__ */ React.createElement("figure", { className: "w-large", "data-key": item.key }, /* @__PURE__ */ React.createElement(Picture, { path: item.image, label: `Image labelled ${namesOf(item)}`, imageOf, box: item.box })), /* @__PURE__ */ React.createElement("section", { "aria-label": "What is known" }, /* @__PURE__ */ React.createElement("dl", { className: "w-facts" }, /* @__PURE__ */ React.createElement("dt", null, item.labels ? "Labels" : "Label"), /* @__PURE__ */ React.createElement("dd", { className: "w-given" }, item.labels ? item.labels.join(", ") || "none" : item.label ?? "none"), item.changes ? null : /* @__PURE__ */ React.createElement(Suggestion, { item, kind: desk.run.kind }), item.verdict && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("dt", null, "Verdict"), /* @__PURE__ */ React.createElement("dd", null, item.verdict)), item.split && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("dt", null, "Split"), /* @__PURE__ */ React.createElement("dd", null, item.split))), item.changes && /* @__PURE__ */ React.createElement(Changes, { desk, item }), /* @__PURE__ */ React.createElement(Decided, { item }), item.neighbours.length > 0 && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("h3", null, "Nearest images with a good label"), /* @__PURE__ */ React.createElement("ul", { className: "w-neighbours" }, item.neighbours.map((each) => /* @__PURE__ */ React.createElement("li", { key: each.id }, /* @__PURE__ */ React.createElement(Picture, { path: each.image, label: `Neighbour labelled ${each.label}`, imageOf }), /* @__PURE__ */ React.createElement("span", { className: each.label === item.suggested ? "w-suggested" : each.label === item.label ? "w-given" : "" }, each.label)))))));
+    return /* @__PURE__ */ React.createElement("div", { className: "w-one" }, /* @__PURE__ */ React.createElement("figure", { className: "w-large", "data-key": item.key }, /* @__PURE__ */ React.createElement(Picture, { path: item.image, label: `Image labelled ${namesOf(item)}`, imageOf, box: item.box })), /* @__PURE__ */ React.createElement("section", { "aria-label": "What is known" }, /* @__PURE__ */ React.createElement("dl", { className: "w-facts" }, /* @__PURE__ */ React.createElement("dt", null, item.labels ? "Labels" : "Label"), /* @__PURE__ */ React.createElement("dd", { className: "w-given" }, item.labels ? item.labels.join(", ") || "none" : item.label ?? "none"), item.changes ? null : /* @__PURE__ */ React.createElement(Suggestion, { item, kind: desk.run.kind }), item.verdict && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("dt", null, "Verdict"), /* @__PURE__ */ React.createElement("dd", null, item.verdict)), item.split && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("dt", null, "Split"), /* @__PURE__ */ React.createElement("dd", null, item.split))), item.changes && /* @__PURE__ */ React.createElement(Changes, { desk, item }), /* @__PURE__ */ React.createElement(Decided, { item }), item.neighbours.length > 0 && /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("h3", null, "Nearest ", item.box ? "detections" : "images", " with a good label"), /* @__PURE__ */ React.createElement("ul", { className: "w-neighbours" }, item.neighbours.map((each) => /* @__PURE__ */ React.createElement("li", { key: each.id }, /* @__PURE__ */ React.createElement(
+      Picture,
+      {
+        path: each.image,
+        label: `Neighbour labelled ${each.label}`,
+        imageOf,
+        box: each.box,
+        margin: 0.1
+      }
+    ), /* @__PURE__ */ React.createElement("span", { className: each.label === item.suggested ? "w-suggested" : each.label === item.label ? "w-given" : "" }, each.label)))))));
   }
   function Decided({ item }) {
     if (item.skipped) {
@@ -1230,7 +1239,7 @@
 .w-facts small { color: var(--w-muted); font-size: 13px; font-weight: 400; }
 .w-neighbours { display: grid; grid-template-columns: repeat(auto-fill, minmax(58px, 1fr)); gap: 8px; }
 .w-neighbours li { display: flex; flex-direction: column; font-size: 12px; overflow-wrap: anywhere; }
-.w-neighbours :is(img, .w-unseen) { width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--w-level); border-radius: 4px; }
+.w-neighbours :is(img, svg, .w-unseen) { width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--w-level); border-radius: 4px; }
 .w-unseen {
   display: flex;
   flex-direction: column;

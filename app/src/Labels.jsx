@@ -78,11 +78,17 @@ function One({ desk, item }) {
         <Decided item={item} />
         {item.neighbours.length > 0 && (
           <>
-            <h3>Nearest images with a good label</h3>
+            <h3>Nearest {item.box ? "detections" : "images"} with a good label</h3>
             <ul className="w-neighbours">
               {item.neighbours.map((each) => (
                 <li key={each.id}>
-                  <Picture path={each.image} label={`Neighbour labelled ${each.label}`} imageOf={imageOf} />
+                  <Picture
+                    path={each.image}
+                    label={`Neighbour labelled ${each.label}`}
+                    imageOf={imageOf}
+                    box={each.box}
+                    margin={0.1}
+                  />
                   <span className={each.label === item.suggested ? "w-suggested" : each.label === item.label ? "w-given" : ""}>
                     {each.label}
                   </span>

@@ -1,14 +1,17 @@
 // An image, or where it lies when the browser can't show it.
 import { React, useEffect, useState } from "./react.js";
 
-const MARGIN = 0.25; // of the longer side of a box, shown around it
+const MARGIN = 0.25;
 
-/** `box`: left, top, width and height of the part that is meant, as shares of the image; without one it is all of it. */
-export function Picture({ path, label, imageOf, box }) {
+/**
+ * `box`: left, top, width and height of the part that is meant, as shares of the image; without one it is all of it.
+ * `margin`: how much of what lies around the box is shown, as a share of its longer side.
+ */
+export function Picture({ path, label, imageOf, box, margin = MARGIN }) {
   const [failed, setFailed] = useState(false);
   useEffect(() => setFailed(false), [path]);
   if (!failed && box) {
-    return <Part path={path} label={label} imageOf={imageOf} box={box} onError={() => setFailed(true)} />;
+    return <Part path={path} label={label} imageOf={imageOf} box={box} margin={margin} onError={() => setFailed(true)} />;
   }
   if (failed) {
     return (
@@ -22,7 +25,7 @@ export function Picture({ path, label, imageOf, box }) {
 }
 
 /** A part of an image with some of what lies around it. */
-function Part({ path, label, imageOf, box, onError }) {
+function Part({ path, label, imageOf, box, margin, onError }) {
   const [size, setSize] = useState(null);
   useEffect(() => {
     setSize(null);
@@ -37,8 +40,8 @@ function Part({ path, label, imageOf, box, onError }) {
   }
   const [width, height] = size;
   const [x, y, w, h] = [box[0] * width, box[1] * height, box[2] * width, box[3] * height];
-  const margin = MARGIN * Math.max(w, h);
-  const shown = [x - margin, y - margin, w + 2 * margin, h + 2 * margin];
+  const around = margin * Math.max(w, h);
+  const shown = [x - around, y - around, w + 2 * around, h + 2 * around];
   return (
     <svg role="img" aria-label={label} viewBox={shown.join(" ")}>
       <image href={imageOf(path)} width={width} height={height} />

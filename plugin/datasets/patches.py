@@ -81,7 +81,7 @@ def read_patches(view: Collection, field: str) -> Patches:
         raise DataError(f"no image has a detection in field '{field}' of '{dataset_of(view).name}'.")
     ids, sample_ids, paths, boxes, names = (objects(column) for column in columns)
     order = np.lexsort((ids.astype(str), sample_ids.astype(str)))
-    numbers = np.array([_box(boxes[row]) for row in order])
+    numbers = np.array([box_numbers(boxes[row]) for row in order])
     return Patches(field, ids[order], sample_ids[order], paths[order], numbers, names[order])
 
 
@@ -129,7 +129,8 @@ def _of_images(view: Collection, field: str) -> list[list]:
     return columns
 
 
-def _box(box: object) -> list[float]:
+def box_numbers(box: object) -> list[float]:
+    """Return the four numbers of a box as it is stored; NaN for what is none."""
     if isinstance(box, (list, tuple)) and len(box) == 4:
         return [float(number) if isinstance(number, (int, float)) else np.nan for number in box]
     return [np.nan] * 4

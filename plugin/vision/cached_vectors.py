@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .ahead import work_ahead
 from .cache import EmbeddingCache, Storage
+from .cache_keys import known_keys
 from .cache_store import embeddings_root
-from .file_index import FileIndex, stamp_of
+from .file_index import FileIndex
 from .preprocessing import Preprocessing
 from .shards import width_of
 
@@ -24,8 +24,9 @@ def cached_directions(
     preprocessing: Preprocessing,
     storage: Storage = "float32",
     root: Path | None = None,
+    boxes: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Look up the vectors of files, scaled to length 1.
+    """Look up the vectors of files, or of boxes in them, scaled to length 1.
 
     Args:
         paths: n files.
@@ -33,6 +34,7 @@ def cached_directions(
         preprocessing: How files became its input.
         storage: How the cache keeps them.
         root: Folder of the cache; None = below `winnow_home()`.
+        boxes: (n, 4) float64: what was looked at in each file, see `vision.boxes`; None = the whole image.
 
     Returns:
         (n,) bool: the file is as it was when its vector was computed, and that is in the cache. And the (m, d) float32
@@ -40,26 +42,21 @@ def cached_directions(
     """
     root = root or embeddings_root()
     space = _space(root, weights_hash, preprocessing, storage)
-    known = np.zeros(len(paths), bool)
     if space is None:
-        return known, np.empty((0, 0), np.float32)
-    cache, index = EmbeddingCache(*space, storage), FileIndex(root / "files.sqlite")
-    found, count = np.empty((len(paths), space[1]), np.float32), 0
+        return np.zeros(len(paths), bool), np.empty((0, 0), np.float32)
+    index = FileIndex(root / "files.sqlite")
     try:
-        for start in range(0, len(paths), _LOOKED_UP_AT_ONCE):
-            part = [str(path) for path in paths[start : start + _LOOKED_UP_AT_ONCE]]
-            stamps = list(work_ahead(stamp_of, part, chunk=256, window=_LOOKED_UP_AT_ONCE))
-            digests = index.lookup(part, stamps)
-            rows = np.array([row for row, digest in enumerate(digests) if digest is not None], np.int64)
-            if not len(rows):
-                continue
-            keys = np.frombuffer(b"".join(digest for digest in digests if digest), np.uint8).reshape(len(rows), -1)
-            held, vectors, _ = cache.get_many(keys, check=False)
-            known[start + rows[held]] = True
-            found[count : count + len(vectors)] = _directions(vectors)
-            count += len(vectors)
+        known, keys, _ = known_keys(np.asarray(paths, object), boxes, index)
     finally:
         index.close()
+    cache, rows = EmbeddingCache(*space, storage), np.flatnonzero(known)
+    found, count = np.empty((len(rows), space[1]), np.float32), 0
+    for start in range(0, len(rows), _LOOKED_UP_AT_ONCE):
+        part = slice(start, start + _LOOKED_UP_AT_ONCE)
+        held, vectors, _ = cache.get_many(keys[part], check=False)
+        known[rows[part]] = held
+        found[count : count + len(vectors)] = _directions(vectors)
+        count += len(vectors)
     return known, found[:count]
 
 

@@ -16,6 +16,7 @@ from ..datasets.views import Collection, every_image, has_path, single_images
 from .findings import PATCH_ISSUES_RUN
 from .patch_review import patch_findings_after, suggestion_attributes
 from .review_label_queue import LabelQueue
+from .review_neighbours import nearest_good_patches
 from .review_plan import IssueFields
 from .review_queue import Json, QueueState, after, place_of, splits_of
 
@@ -53,9 +54,11 @@ class PatchQueue(LabelQueue):
         """Return what a reviewer is shown of detections, in the order of their ids; those gone are not."""
         documents = self._read(ids)
         splits = splits_of(self.view, {str(held[_SAMPLE]) for held in documents.values()}, None)
+        boxes = {key: (held["filepath"], held[_BOX]) for key, held in documents.items()}
+        near = nearest_good_patches(self.view, boxes, self.label_field, self.findings.issue)
         return [
             {
-                **self._item(key, documents[key], splits.get(str(documents[key][_SAMPLE])), ()),
+                **self._item(key, documents[key], splits.get(str(documents[key][_SAMPLE])), near.get(key, ())),
                 "box": documents[key][_BOX],
             }
             for key in ids

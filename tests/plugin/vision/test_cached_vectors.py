@@ -10,6 +10,7 @@ import pytest
 
 from winnow.plugin.vision import file_index
 from winnow.plugin.vision.cache import EmbeddingCache
+from winnow.plugin.vision.cache_keys import content_key
 from winnow.plugin.vision.cached_vectors import cached_directions
 from winnow.plugin.vision.decoder import Decode
 from winnow.plugin.vision.file_index import FileIndex, stamp_of
@@ -64,6 +65,19 @@ def test_vectors_of_another_network_are_not_taken(paths: list[str], tmp_path: Pa
 
     assert not known.any()
     assert len(directions) == 0
+
+
+def test_boxes_have_vectors_of_their_own(paths: list[str], tmp_path: Path) -> None:
+    boxes = np.array([[0, 0, 0.5, 0.5], [0, 0, 1, 1]])
+    cache = EmbeddingCache(tmp_path / f"arch-weights-{PREPROCESSING.hash()}", 2)
+    key = content_key(hashlib.sha256(b"0").digest(), boxes[0])
+    cache.put(key, np.array([0, 5], np.float32), np.zeros((32, 32), np.uint8))
+    cache.flush()
+
+    known, directions = cached_directions(paths[:1] * 2, "weights", PREPROCESSING, root=tmp_path, boxes=boxes)
+
+    assert known.tolist() == [True, False]
+    assert directions.tolist() == [[0, 1]]
 
 
 def test_no_files_have_no_vectors(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import uuid
@@ -14,16 +13,12 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
+from tests.cached_vectors import put_into_cache
 from tests.conftest import save_label_issues, write_image
-from winnow.plugin.datasets import label_kinds, runs
+from winnow.plugin.datasets import label_kinds
 from winnow.plugin.datasets.labeling_batches import STATE_FIELD
 from winnow.plugin.errors import DataError, FieldError
 from winnow.plugin.vision import file_index
-from winnow.plugin.vision.cache import EmbeddingCache
-from winnow.plugin.vision.cache_store import embeddings_root
-from winnow.plugin.vision.decoder import Decode
-from winnow.plugin.vision.file_index import FileIndex, stamp_of
-from winnow.plugin.vision.preprocessing import Input, Preprocessing
 from winnow.plugin.workflows import review_desk as desk
 from winnow.plugin.workflows.actions import list_actions, undo_action
 from winnow.plugin.workflows.vectors import RUN
@@ -501,28 +496,13 @@ def test_images_of_all_slices_of_a_grouped_dataset_are_reviewed(dataset: Any, tm
 # Neighbours
 
 
-def put_into_cache(made: fo.Dataset, vectors: np.ndarray) -> None:
-    """Keep a vector of each image's file in the cache, as if a job had embedded it."""
-    preprocessing, weights = Preprocessing(Decode(None), Input(64)), uuid.uuid4().hex
-    cache = EmbeddingCache(embeddings_root() / f"arch-{weights}-{preprocessing.hash()}", vectors.shape[1])
-    index = FileIndex(embeddings_root() / "files.sqlite")
-    for path, vector in zip(made.values("filepath"), vectors, strict=True):
-        digest, stamp = hashlib.sha256(Path(path).read_bytes()).digest(), stamp_of(path)
-        assert stamp is not None
-        cache.put(digest, vector, np.zeros((32, 32), np.uint8))
-        index.remember(path, stamp, digest)
-    cache.flush()
-    index.close()
-    params = {"storage": "float32", "weights": weights, "preprocessing": preprocessing.to_dict()}
-    runs.save_run(made, RUN, method="compute_embeddings", params=params, fields=[], summary={})
-
-
 def test_neighbours_are_the_nearest_images_with_a_good_label(
     judged: fo.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_index, "_SETTLED_NS", 0)  # the files are younger than an index trusts
     ids, angle = judged.values("id"), np.radians([0, 10, 20, 30, 90, 5])
-    put_into_cache(judged, np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32) * 7)
+    vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32) * 7
+    put_into_cache(judged, RUN, judged.values("filepath"), vectors)
     desk.save(judged, "labels", [step(ids[3], "keep"), step(ids[2], "unsure")])
 
     neighbours = desk.page(judged, "labels")["items"][0]["neighbours"]

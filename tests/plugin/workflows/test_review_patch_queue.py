@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
@@ -11,11 +12,14 @@ import numpy as np
 import pytest
 from bson import ObjectId
 
+from tests.cached_vectors import put_into_cache
 from tests.patch_labels import judge_patches
 from winnow.plugin.datasets import label_kinds
 from winnow.plugin.datasets.patches import read_patches
+from winnow.plugin.vision import file_index
 from winnow.plugin.workflows import review_desk as desk
 from winnow.plugin.workflows.actions import undo_action
+from winnow.plugin.workflows.patch_vectors import PATCHES_RUN
 from winnow.plugin.workflows.review_labels import review_labels
 
 
@@ -67,6 +71,39 @@ def test_pages_follow_each_other_while_labels_leave_the_queue(judged: fo.Dataset
             break
 
     assert len(seen) == len(set(seen)) == 3
+
+
+def test_neighbours_are_the_nearest_detections_with_a_good_label(
+    dataset: Callable[..., fo.Dataset], image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_index, "_SETTLED_NS", 0)  # the files are younger than an index trusts
+    folder = image_folder("a.png", "b.png")
+    made = judge_patches(dataset(), [str(folder / "a.png"), str(folder / "b.png")])
+    lefts = [[0.0, 0.1], [0.2, 0.3, 0.4]]
+    boxes = [[[left, 0.0, 0.5, 0.5] for left in some] for some in lefts]
+    made.set_values("objects.detections.bounding_box", boxes)
+    patches, angle = read_patches(made, "objects"), np.radians([0, 30, 10, 20, 90])
+    vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+    put_into_cache(made, PATCHES_RUN, patches.paths.tolist(), vectors, patches.boxes)
+    keys = keys_of(made)
+    desk.save(made, "patches", [step(keys[3], "keep")])
+
+    page = desk.page(made, "patches")
+
+    # Beside the first one lie a flagged one, and then the confirmed one and those that nobody doubts.
+    assert [(each["id"], each["label"], each["similarity"]) for each in page["items"][0]["neighbours"]] == [
+        (keys[3], "dog", 0.9397),
+        (keys[1], "cat", 0.866),
+        (keys[4], "fox", 0.0),
+    ]
+    assert page["items"][0]["neighbours"][0] == {
+        "id": keys[3],
+        "image": str(folder / "b.png"),
+        "label": "dog",
+        "similarity": 0.9397,
+        "box": [0.3, 0.0, 0.5, 0.5],
+    }
+    assert json.loads(json.dumps(page)) == page
 
 
 def test_a_start_tells_of_detections_and_their_classes(judged: fo.Dataset) -> None:
