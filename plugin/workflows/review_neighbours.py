@@ -14,7 +14,7 @@ from ..datasets.documents import Document, read_documents, read_paths
 from ..datasets.label_decisions import ABOUT, CONFIRMING, DECISION, UNSURE
 from ..datasets.multi_label_decisions import names_of, standing_decisions
 from ..datasets.multi_labels import multi_label_fields
-from ..datasets.patches import box_numbers, read_patches
+from ..datasets.patches import Patches, box_numbers, label_path, read_patches
 from ..datasets.runs import SavedRun, list_runs
 from ..datasets.views import Collection, dataset_of, every_image
 from ..vision.cached_vectors import cached_directions
@@ -154,9 +154,17 @@ def _searched(name: str, patches_field: str | None, _made: str) -> _Searched:
         ids, paths = read_paths(dataset)
         some = slice(None, None, _step(len(ids)))
         return _looked_up(run, ids[some], ids[some], paths[some])
-    patches = read_patches(every_image(dataset), patches_field)
-    patches = patches.select(np.arange(len(patches)) % _step(len(patches)) == 0)
+    patches = _some_patches(dataset, patches_field)
     return _looked_up(run, patches.ids, patches.sample_ids, patches.paths, patches.boxes)
+
+
+def _some_patches(dataset: fo.Dataset, field: str) -> Patches:
+    """Read the patches of a field, of at most 60,000 images and at most 60,000 of them."""
+    images = every_image(dataset).match({label_path(dataset, field): {"$nin": [None, []]}})
+    if (step := _step(images.count())) > 1:
+        images = images.select(images.values("id")[::step])
+    patches = read_patches(images, field)
+    return patches.select(np.arange(len(patches)) % _step(len(patches)) == 0)
 
 
 def _step(count: int) -> int:

@@ -106,6 +106,24 @@ def test_neighbours_are_the_nearest_detections_with_a_good_label(
     assert json.loads(json.dumps(page)) == page
 
 
+def test_of_many_detections_some_are_searched(
+    dataset: Callable[..., fo.Dataset], image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_index, "_SETTLED_NS", 0)
+    monkeypatch.setattr("winnow.plugin.workflows.review_neighbours._MOST_IMAGES", 2)
+    folder = image_folder("a.png", "b.png")
+    made = judge_patches(dataset(), [str(folder / "a.png"), str(folder / "b.png")])
+    made.add_samples([fo.Sample(filepath=str(folder / f"{name}.png")) for name in "cde"])  # without any
+    patches = read_patches(made, "objects")
+    put_into_cache(made, PATCHES_RUN, patches.paths.tolist(), np.eye(5, dtype=np.float32), patches.boxes)
+    keys = keys_of(made)
+    desk.save(made, "patches", [step(keys[3], "keep")])
+
+    near = [[each["id"] for each in item["neighbours"]] for item in desk.page(made, "patches")["items"]]
+
+    assert near == [[keys[3]]] * 2  # every third one is searched: a flagged one, and the one that was kept
+
+
 def test_a_start_tells_of_detections_and_their_classes(judged: fo.Dataset) -> None:
     desk.save(judged, "patches", [step(keys_of(judged)[0], "accept")])
 
