@@ -76,6 +76,10 @@ class Walk:
     def picture(self, name: str) -> None:
         """Take a picture once nothing moves any more."""
         self.page.wait_for_timeout(SETTLE_MS)
+        advertisement = self.page.get_by_text("Dismiss", exact=True).first
+        if advertisement.is_visible():  # a picture is no action, before which it would be clicked away
+            advertisement.dispatch_event("click")
+            self.page.wait_for_timeout(SETTLE_MS)
         self.page.screenshot(path=self._pictures / f"{name}{'' if self._theme == 'light' else '-dark'}.png")
 
     def open_panel(self, label: str) -> None:
