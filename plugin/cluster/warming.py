@@ -13,7 +13,7 @@ import numpy as np
 
 from ..machine import available_cores
 from ..progress import Progress, silent
-from ..vision.backbones import EMBEDDED, Backbone
+from ..vision.backbones import Backbone
 from ..vision.cache import EmbeddingCache, Storage
 from ..vision.cache_keys import content_key, known_keys, space_of
 from ..vision.cache_store import cache_limit, embeddings_root, prune_cache
@@ -28,7 +28,8 @@ from .store import Store, fetch_missing
 from .worker import Embedder, Task, batches_of
 
 _BATCH_SECONDS = 8.0  # a batch: what the death of a worker costs
-_LEAST, _MOST, _UNMEASURED = 16, 4096, 64  # images a batch
+_LEAST, _MOST = 16, 4096  # images a batch
+_LONG_TRIAL = 0.5  # seconds; a network that takes longer is not tried twice
 _BATCHES_A_WORKER = 16  # at least, so that all of them end at about the same time
 _ROWS_AT_ONCE = 2_000_000  # travel through the cluster at about 150 bytes each
 _FLUSH_SECONDS = 5.0
@@ -172,12 +173,28 @@ def images_a_batch(backbone: Backbone, images: int, workers: int) -> int:
     """Return how many images make a batch: some seconds of work, as far as the time of an image is known."""
     on_a_worker = _on_a_worker(backbone)
     if is_measured(on_a_worker):
-        most = int(_BATCH_SECONDS / expected_seconds(on_a_worker, 1))
-    elif is_measured(backbone.name) or backbone.name == EMBEDDED:
-        most = int(_BATCH_SECONDS / (expected_seconds(backbone.name, 1) * available_cores()))  # a thread's
+        seconds = expected_seconds(on_a_worker, 1)
     else:
-        most = _UNMEASURED
-    return max(_LEAST, min(most, _MOST, images // (workers * _BATCHES_A_WORKER)))
+        seconds = expected_seconds(backbone.name, 1) * available_cores()  # a thread's
+        if not is_measured(backbone.name):
+            seconds = max(seconds, _tried(backbone))
+    most = min(int(_BATCH_SECONDS / seconds), _MOST, images // (workers * _BATCHES_A_WORKER))
+    return max(_LEAST, most)
+
+
+def _tried(backbone: Backbone) -> float:
+    """Return how many seconds a network takes for an image here, by torch: a large one's batches must not be long."""
+    import torch  # late: whoever only looks at settings should not wait for it
+
+    size, seconds = backbone.input.size, 0.0
+    with torch.inference_mode():
+        for _ in range(2):  # the first time some things are made ready
+            started = time.monotonic()
+            backbone.network(torch.zeros(1, 3, size, size))
+            seconds = time.monotonic() - started
+            if seconds > _LONG_TRIAL:
+                break
+    return seconds * available_cores()
 
 
 def _on_a_worker(backbone: Backbone) -> str:

@@ -5,11 +5,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+import torch
 
 from tests.conftest import write_image
 from tests.plugin.cluster.conftest import ROOT, processes_of
@@ -164,6 +166,20 @@ def test_workers_speed_decides_the_size_of_their_batches_and_is_not_taken_for_th
     assert not is_measured(backbone.name)
     seconds = expected_seconds(f"{backbone.name} on a worker", 1)
     assert images_a_batch(backbone, 1_000_000, 2) == min(int(8 / seconds), 4096) != before
+
+
+def test_batches_of_a_network_that_never_ran_here_are_short_where_it_is_slow(backbone: Backbone) -> None:
+    class Slow(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            time.sleep(0.2)
+            return images
+
+    slow = replace(backbone, network=Slow())
+
+    assert images_a_batch(slow, 1_000_000, 2) in range(16, 41)  # of 0.2 seconds and more, eight seconds
+    assert images_a_batch(backbone, 1_000_000, 2) > 100
+    assert images_a_batch(backbone, 6_400, 2) == 200  # so that the workers end together
+    assert images_a_batch(backbone, 10, 2) == 16
 
 
 def test_a_killed_worker_costs_its_batch_alone(
