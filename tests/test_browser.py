@@ -220,8 +220,14 @@ def plots(page: Page) -> list[FloatRect]:
 
 def draw_around_the_middle(page: Page) -> None:
     """Drag the mouse around the middle of the plot, as one does with the lasso."""
-    wait_until(lambda: bool(plots(page)), "the plot is drawn")
-    (plot,) = plots(page)
+    looks = [plots(page)]  # it is drawn anew at times, and is gone for a moment then
+
+    def stands_still() -> bool:
+        looks.append(plots(page))
+        return len(looks[-1]) == 1 and looks[-1] == looks[-2]
+
+    wait_until(stands_still, "the plot is drawn")
+    (plot,) = looks[-1]
     corners = [(0.35, 0.35), (0.65, 0.35), (0.65, 0.65), (0.35, 0.65), (0.35, 0.36)]
     points = [(plot["x"] + plot["width"] * right, plot["y"] + plot["height"] * down) for right, down in corners]
     page.mouse.move(*points[0])
