@@ -41,9 +41,7 @@ def main() -> None:
     targets = [Target(f"{name}, mean", fmean(each[name] for each in own), 0.85) for name in ("precision", "recall")]
     targets += [Target(f"{name}, lowest", min(each[name] for each in own), 0.78) for name in ("precision", "recall")]
     targets.append(Target("suggestions right where the flag is", fmean(each["suggested"] for each in own), 0.95))
-    means = {
-        name: {key: round(fmean(each[key] for each in all_), 3) for key in all_[0]} for name, all_ in found.items()
-    }
+    means = {backbone: _means(scores) for backbone, scores in found.items()}
     finish(targets, {"means": means, "seeds": found}, as_json=arguments.json)
 
 
