@@ -132,13 +132,13 @@ def fashion(home: Path) -> tuple[np.ndarray, np.ndarray]:
     return components(embed(saved(images, home / "fashion"), home), 128), classes
 
 
-def mosaics(home: Path, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return lite0 vectors (n, 1280) of 2 x 2 mosaics of the embedded images, and which classes are in each, (n, k)."""
+def mosaics(home: Path, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what 2 x 2 mosaics of the embedded images show: lite0 vectors, thumbnails, and (n, k) classes in each."""
     images, classes = fashion_images()
     chosen = np.random.default_rng(seed).integers(0, len(images), (count, 4))
     present = np.zeros((count, CLASSES))
     np.put_along_axis(present, classes[chosen], 1, axis=1)
-    return embed(saved(mosaic(images, chosen), home / "mosaics"), home), present
+    return *vectors_and_thumbnails(saved(mosaic(images, chosen), home / "mosaics"), home), present
 
 
 def mosaic(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -176,13 +176,21 @@ def cifar(home: Path, data: Path, count: int) -> tuple[list[str], np.ndarray, np
 
 def embed(paths: list[str], home: Path, name: str = "lite0", size: int = 160) -> np.ndarray:
     """Return (n, d) float32 vectors of a backbone at a size in pixels."""
+    return vectors_and_thumbnails(paths, home, name, size)[0]
+
+
+def vectors_and_thumbnails(
+    paths: list[str], home: Path, name: str = "lite0", size: int = 160
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same and (n, 32, 32) uint8 thumbnails, which Winnow judges labels by as well."""
     from winnow.plugin.vision.backbones import load_backbone
     from winnow.plugin.vision.embeddings import embed_images
     from winnow.plugin.vision.preprocessing import Preprocessing
 
     backbone = load_backbone(name)
     preprocessing = Preprocessing(input=replace(backbone.input, size=size, mode="squash"))
-    return embed_images(paths, paths, backbone, preprocessing, cache_root=home / "cache").vectors
+    found = embed_images(paths, paths, backbone, preprocessing, cache_root=home / "cache")
+    return found.vectors, found.thumbnails
 
 
 def components(vectors: np.ndarray, count: int) -> np.ndarray:

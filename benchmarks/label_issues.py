@@ -40,6 +40,7 @@ from .label_cells import (
     made_wrong,
     mosaics,
     out_of_fold,
+    vectors_and_thumbnails,
 )
 from .report import Target, finish, peak_memory
 
@@ -80,8 +81,8 @@ def measure(home: Path, data: Path | None, seeds: int, quick: bool) -> tuple[lis
     if data is not None:
         paths, true, noisy = cifar(home, data, 2_000 if quick else 50_000)
         sets["CIFAR-10"] = (components(embed(paths[:_CIFAR], home), 200), true[:_CIFAR])
-        vectors = embed(paths, home, "lite0+layers", 224)
-        details["images_alone"] = _from_images(vectors, true, noisy)
+        vectors, thumbnails = vectors_and_thumbnails(paths, home, "lite0+layers", 224)
+        details["images_alone"] = _from_images(vectors, thumbnails, true, noisy)
         targets.append(Target("CIFAR-10N from images alone: average precision", details["images_alone"]["AP"], 0.70))
         targets.append(
             Target("CIFAR-10N: F1 over the best cleanlab filter's", details["images_alone"]["over_best_filter"], 1.0)
@@ -166,8 +167,8 @@ def _judge(cell: Cell) -> dict[str, Any]:
     return row
 
 
-def _from_images(vectors: np.ndarray, true: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Judge human labels from embeddings alone; cleanlab gets the probe's out-of-fold probabilities."""
+def _from_images(vectors: np.ndarray, thumbnails: np.ndarray, true: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Judge human labels from images alone; cleanlab gets the probe's out-of-fold probabilities."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     from winnow.plugin.curation.label_issues import find_label_issues
@@ -175,7 +176,7 @@ def _from_images(vectors: np.ndarray, true: np.ndarray, labels: np.ndarray) -> d
 
     wrong = labels != true
     start = time.perf_counter()
-    found = find_label_issues(labels, embeddings=vectors)
+    found = find_label_issues(labels, embeddings=vectors, thumbnails=thumbnails)
     seconds = time.perf_counter() - start
     suspicious = 1 - found.quality.astype(np.float64)
     order = np.argsort(-suspicious, kind="stable")
@@ -298,7 +299,7 @@ def _several_classes(home: Path, count: int, seed: int = 0) -> dict[str, float]:
 
     from winnow.plugin.curation.label_issues import find_label_issues
 
-    vectors, present = mosaics(home, count)
+    vectors, thumbnails, present = mosaics(home, count)
     draws = np.random.default_rng(seed).random(present.shape)
     wrong = draws < np.where(present == 1, _DROPPED, _ADDED)
     labels = np.where(wrong, 1 - present, present)
@@ -308,7 +309,8 @@ def _several_classes(home: Path, count: int, seed: int = 0) -> dict[str, float]:
         cross_val_predict(model, few, column.astype(int), cv=FOLDS, method="predict_proba")[:, 1] for column in labels.T
     ]
     probabilities = np.stack(likely, axis=1)
-    found, alone = find_label_issues(labels, probabilities), find_label_issues(labels, embeddings=vectors)
+    images = {"embeddings": vectors, "thumbnails": thumbnails}
+    found, alone = find_label_issues(labels, probabilities), find_label_issues(labels, **images)
     result = {
         "AP": float(average_precision_score(wrong.ravel(), 1 - found.quality.ravel())),
         "AP_from_images_alone": float(average_precision_score(wrong.ravel(), 1 - alone.quality.ravel())),
@@ -317,7 +319,7 @@ def _several_classes(home: Path, count: int, seed: int = 0) -> dict[str, float]:
         "wrong": int(wrong.sum()),
         "estimated": found.estimated,
         "estimated_from_images_alone": alone.estimated,
-        "clean_labels_flagged": float(find_label_issues(present, embeddings=vectors).is_issue.mean()),
+        "clean_labels_flagged": float(find_label_issues(present, **images).is_issue.mean()),
     }
     try:
         from cleanlab.multilabel_classification.rank import get_label_quality_scores_per_class

@@ -26,6 +26,7 @@ from .orientation import ORIENTATIONS, orient, oriented
 
 SIDE = 32
 _COARSE_SIDE = SIDE // 2
+PIXEL_ROWS_WIDTH = _COARSE_SIDE**2
 _ZOOMS = (1.12, 1.25, 1.4)
 _SHIFT = 2  # coarse pixels, each way
 _SHIFTS = 2 * _SHIFT + 1

@@ -101,6 +101,7 @@ def price_cleaning(
     labels: np.ndarray,
     joint: np.ndarray,
     *,
+    thumbnails: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     seed: int = 0,
     progress: Progress = silent,
@@ -111,6 +112,7 @@ def price_cleaning(
         embeddings: (n, d) float.
         labels: (n,) int in [0, k), -1 = no label; such rows are left out. Of more than 20,000, so many are drawn.
         joint: (k, k) expected number of labels by given (row) and true class (column), of `find_label_issues`.
+        thumbnails: (n, 32, 32) uint8, or None. What the labels are judged by beside the embeddings.
         groups: (n,) int. Duplicates of each other share a number >= 0 and a fold.
         seed: Of the drawing, the folds and the resampling.
         progress: Told after each fold.
@@ -130,7 +132,13 @@ def price_cleaning(
     predicted = np.zeros((3, len(rows)), np.int64)
     for fold in range(FOLDS):
         held, train = folds == fold, np.flatnonzero(folds != fold)
-        issues = find_label_issues(given[train], embeddings=vectors[train], groups=unit[train], seed=seed)
+        issues = find_label_issues(
+            given[train],
+            embeddings=vectors[train],
+            thumbnails=None if thumbnails is None else thumbnails[rows[train]],
+            groups=unit[train],
+            seed=seed,
+        )
         better = np.where(issues.is_issue, issues.suggested, given[train])
         left = train[~issues.is_issue]
         for arm, (own, own_labels) in enumerate(((train, given[train]), (left, given[left]), (train, better))):

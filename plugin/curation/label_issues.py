@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 
 from ..progress import Progress, silent
+from .alignment import SIDE
 from .label_evidence import (
     NEIGHBORS,
     GivenEvidence,
@@ -104,6 +105,7 @@ def find_label_issues(
     pred_probs: np.ndarray | None = None,
     embeddings: np.ndarray | None = None,
     *,
+    thumbnails: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     confirmed: np.ndarray | None = None,
     sensitivity: Sensitivity = "default",
@@ -117,6 +119,7 @@ def find_label_issues(
         labels: (n,) int, -1 = no label. Multi-label: (n, k) in {0, 1, NaN}, NaN = not annotated (not: absent).
         pred_probs: (n, k) float, out-of-sample probabilities. Multi-label: independent per class.
         embeddings: (n, d) float. From these, out-of-fold evidence is made here.
+        thumbnails: (n, 32, 32) uint8, grey. Neighbours are looked for by these too, see `vote_space`.
         groups: (n,) int. Duplicates of each other share a number >= 0: none is judged with the help of another.
         confirmed: (n,) bool. Labels that a person confirmed: never flagged, of quality 1, and learned from.
         sensitivity: Where to cut: "conservative" (few false flags), "default", "thorough" (few wrong labels missed).
@@ -130,16 +133,19 @@ def find_label_issues(
         DataError: Embeddings alone, and all labels of one class, or hardly any labels.
     """
     labels = np.asarray(labels)
-    _check(labels, pred_probs, embeddings, confirmed, sensitivity)
+    _check(labels, pred_probs, embeddings, thumbnails, confirmed, sensitivity)
     if labels.ndim == 2:
-        return _multilabel(labels, pred_probs, embeddings, groups, sensitivity, seed, progress)
-    return _single_label(labels, pred_probs, embeddings, groups, confirmed, sensitivity, seed, nearest_of, progress)
+        return _multilabel(labels, pred_probs, embeddings, thumbnails, groups, sensitivity, seed, progress)
+    return _single_label(
+        labels, pred_probs, embeddings, thumbnails, groups, confirmed, sensitivity, seed, nearest_of, progress
+    )
 
 
 def _single_label(
     labels: np.ndarray,
     pred_probs: np.ndarray | None,
     embeddings: np.ndarray | None,
+    thumbnails: np.ndarray | None,
     groups: np.ndarray | None,
     confirmed: np.ndarray | None,
     sensitivity: Sensitivity,
@@ -160,7 +166,16 @@ def _single_label(
         vectors = embeddings if every else embeddings[rows]
         probe = fit_probe(vectors, given, n_classes, groups=own_groups, seed=seed, progress=progress)
         make_nearest = None if nearest_of is None else nearest_of(rows)
-        nearest = nearest_images(vectors, own_groups, make_nearest=make_nearest, progress=progress)
+        pictures = thumbnails if every or thumbnails is None else thumbnails[rows]
+        nearest = nearest_images(
+            vectors,
+            own_groups,
+            thumbnails=pictures,
+            labels=given,
+            seed=seed,
+            make_nearest=make_nearest,
+            progress=progress,
+        )
         evidence += [ProbeEvidence(probe, vectors), VoteEvidence(nearest, given, n_classes)]
     if pred_probs is not None:
         evidence.append(GivenEvidence(pred_probs if every else pred_probs[rows]))
@@ -284,6 +299,7 @@ def _multilabel(
     labels: np.ndarray,
     pred_probs: np.ndarray | None,
     embeddings: np.ndarray | None,
+    thumbnails: np.ndarray | None,
     groups: np.ndarray | None,
     sensitivity: Sensitivity,
     seed: int,
@@ -299,7 +315,9 @@ def _multilabel(
     nearest = None
     if embeddings is not None:
         spare = NEIGHBORS if (present < 0).any() else 0
-        nearest = nearest_images(embeddings, groups, spare=spare, progress=progress)
+        nearest = nearest_images(
+            embeddings, groups, thumbnails=thumbnails, labels=present, spare=spare, seed=seed, progress=progress
+        )
     log_odds = np.full(shape, np.nan, np.float32)
     for column in range(shape[1]):
         given = None if pred_probs is None else pred_probs[:, column]
@@ -373,6 +391,7 @@ def _check(
     labels: np.ndarray,
     pred_probs: np.ndarray | None,
     embeddings: np.ndarray | None,
+    thumbnails: np.ndarray | None,
     confirmed: np.ndarray | None,
     sensitivity: str,
 ) -> None:
@@ -393,6 +412,8 @@ def _check(
         raise ValueError(f"pred_probs must have shape {labels.shape} like labels, got {np.shape(pred_probs)}")
     if pred_probs is not None and labels.ndim == 1 and labels.max(initial=-1) >= pred_probs.shape[1]:
         raise ValueError(f"labels go up to {labels.max()}, but pred_probs has only {pred_probs.shape[1]} columns")
+    if thumbnails is not None and np.shape(thumbnails) != (len(labels), SIDE, SIDE):
+        raise ValueError(f"thumbnails must have shape ({len(labels)}, {SIDE}, {SIDE}), got {np.shape(thumbnails)}")
     if confirmed is not None and (labels.ndim != 1 or np.shape(confirmed) != labels.shape):
         raise ValueError(f"confirmed must have shape (n,) like single-label labels, got {np.shape(confirmed)}")
 

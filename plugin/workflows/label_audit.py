@@ -98,7 +98,7 @@ def audit_labels(
     """Judge labels, those of classes whose names differ only in writing as one class, and what is found beside them.
 
     Args:
-        embedded: The collection.
+        embedded: The collection, with thumbnails.
         groups: (m,) int. Near-duplicates share a number >= 0; -1 = none.
         copies: (m,) int. The same for what counts once where odd images are looked for; None = `groups`.
         predicted: (m, k) float32, or None. Out-of-sample probabilities of the classes after `same_classes`.
@@ -125,6 +125,7 @@ def audit_labels(
         labels,
         predicted,
         vectors,
+        thumbnails=embedded.thumbnails,
         groups=groups,
         confirmed=confirmed,
         sensitivity=sensitivity,
@@ -137,7 +138,15 @@ def audit_labels(
     cleaning, not_measured = None, ""
     if measure_cleaning:
         try:
-            cleaning = price_cleaning(vectors, labels, issues.joint, groups=groups, seed=seed, progress=progress)
+            cleaning = price_cleaning(
+                vectors,
+                labels,
+                issues.joint,
+                thumbnails=embedded.thumbnails,
+                groups=groups,
+                seed=seed,
+                progress=progress,
+            )
         except DataError as error:
             not_measured = str(error)
     outliers = find_outliers(vectors, groups if copies is None else copies, progress)

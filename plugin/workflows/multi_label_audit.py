@@ -128,7 +128,13 @@ def audit_multi_labels(
     labels = np.zeros((len(given), len(original)), np.float32)
     np.maximum.at(labels.T, merged, given.T)  # NaN, which only whole rows are, stays NaN
     issues = find_label_issues(
-        labels, embeddings=embedded.vectors, groups=groups, sensitivity=sensitivity, seed=seed, progress=progress
+        labels,
+        embeddings=embedded.vectors,
+        thumbnails=embedded.thumbnails,
+        groups=groups,
+        sensitivity=sensitivity,
+        seed=seed,
+        progress=progress,
     )
     if np.isnan(issues.quality).all():
         raise DataError(

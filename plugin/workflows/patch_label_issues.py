@@ -49,7 +49,7 @@ def find_patch_label_issues(
     for name, kind in _attributes(params):
         check_label_attribute(view, path, name, FIELD_TYPES[kind])
 
-    found = embed_patches(view, field, params.vectors, need_labels=True, progress=progress)
+    found = embed_patches(view, field, params.vectors, need_labels=True, thumbnails=True, progress=progress)
     samples = found.embedded.samples
     groups, notes = patch_groups(view, found.patches, samples)
     if params.label_field not in (None, field):

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
-from winnow.plugin.curation.label_evidence import VoteEvidence, nearest_images, vote_step, whitened
+from winnow.plugin.curation.label_evidence import VoteEvidence, nearest_images, vote_step
 from winnow.plugin.curation.label_issues import LabelIssues, best_cut, find_label_issues
+from winnow.plugin.curation.neighbors import NeighborIndex
+from winnow.plugin.curation.vote_space import VoteSpace
 from winnow.plugin.errors import DataError
 
 N, K = 400, 4
@@ -195,6 +197,11 @@ def test_neither_kind_of_evidence_is_an_error() -> None:
         (np.array([0, 2]), {"pred_probs": np.full((2, 2), 0.5)}, "labels go up to 2, but pred_probs has only 2"),
         (np.zeros((2, 3)), {"pred_probs": np.full((2, 2), 0.5)}, r"pred_probs must have shape \(2, 3\).* got \(2, 2\)"),
         (np.array([[0.0, 2.0]]), {"pred_probs": np.full((1, 2), 0.5)}, "must be 0, 1 or NaN"),
+        (
+            np.array([0, 1]),
+            {"embeddings": np.ones((2, 3)), "thumbnails": np.zeros((2, 28, 28), np.uint8)},
+            r"thumbnails must have shape \(2, 32, 32\), got \(2, 28, 28\)",
+        ),
     ],
 )
 def test_arrays_that_do_not_fit_are_an_error(labels: np.ndarray, evidence: dict[str, Any], message: str) -> None:
@@ -269,13 +276,87 @@ def test_multilabel_a_class_that_is_hardly_annotated_does_not_stop_the_others() 
     assert np.isnan(found.quality[:, 1:]).all()
 
 
+def pictures(above: np.ndarray, seed: int = 3) -> np.ndarray:
+    """Return (n, 32, 32) uint8: something bright in the upper half where `above` (n,), else in the lower one."""
+    rng = np.random.default_rng(seed)
+    light = rng.integers(20, 200, (len(above), 1, 1))  # each image has its own brightness
+    drawn = light + rng.integers(-15, 15, (len(above), 32, 32))
+    drawn[np.arange(len(above))[:, None], np.arange(16) + np.where(above, 0, 16)[:, None]] += 40
+    return drawn.astype(np.uint8)
+
+
+def test_layout_tells_classes_apart_that_look_alike_to_the_network() -> None:
+    true = np.arange(N) % 2
+    embeddings = np.random.default_rng(0).normal(size=(N, 16)) + 1  # the same for both classes
+    labels, wrong = np.array(true), np.zeros(N, bool)
+    wrong[::20] = True
+    labels[wrong] = 1 - labels[wrong]
+
+    alone = find_label_issues(labels, embeddings=embeddings)
+    found = find_label_issues(labels, embeddings=embeddings, thumbnails=pictures(true == 0))
+
+    most_suspicious = np.argsort(found.quality)[: wrong.sum()]
+    assert wrong[most_suspicious].mean() >= 0.9
+    assert wrong[np.argsort(alone.quality)[: wrong.sum()]].mean() < 0.3
+    assert found.is_issue[wrong].mean() >= 0.8
+
+
+def test_layout_does_not_depend_on_brightness_and_contrast() -> None:
+    above = np.random.default_rng(0).random(50) < 0.5
+    embeddings, drawn = np.random.default_rng(1).normal(size=(50, 16)), pictures(above) // 4
+    brighter = 3 * drawn + np.uint8(40)
+
+    rows, others = (VoteSpace(*images).rows(weight=1.0) for images in ((embeddings, drawn), (3 * embeddings, brighter)))
+
+    np.testing.assert_allclose(rows @ rows.T, others @ others.T, atol=1e-3)
+
+
+def test_layout_that_foretells_no_label_does_not_count_in_full() -> None:
+    embeddings, true = blobs()
+    embeddings += 5 * np.random.default_rng(1).normal(size=embeddings.shape)
+    labels, _ = flipped(true)
+    by_chance = pictures(np.random.default_rng(0).random(N) < 0.5)
+
+    def share_of_own_class(rows: np.ndarray) -> float:
+        return float((true[rows] == true[:, None]).mean())
+
+    found = share_of_own_class(nearest_images(embeddings, thumbnails=by_chance, labels=labels).rows)
+
+    in_full = share_of_own_class(NeighborIndex(VoteSpace(embeddings, by_chance).rows(weight=1.0)).search_itself(30)[1])
+    assert found > in_full + 0.03
+
+
+@pytest.mark.parametrize("count", [1, 3, 40, 300])  # fewer images than numbers of one, and more
+def test_rows_of_the_vote_space_have_length_1_and_do_not_depend_on_which_are_asked_for(count: int) -> None:
+    rng = np.random.default_rng(0)
+    space = VoteSpace(rng.normal(size=(count, 16)), rng.integers(0, 256, (count, 32, 32)).astype(np.uint8))
+
+    rows, some = space.rows(0.35), space.rows(0.35, np.arange(0, count, 2))
+
+    if count > 1:  # one image is its own mean
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(some, rows[::2], atol=1e-6)
+
+
+def test_thumbnails_are_those_of_the_labelled_images() -> None:
+    embeddings, true = blobs()
+    labels, _ = flipped(true)
+    thumbnails = pictures(true % 2 == 0)
+    some = np.arange(N) % 7 != 0
+    few = find_label_issues(labels[some], embeddings=embeddings[some], thumbnails=thumbnails[some])
+
+    found = find_label_issues(np.where(some, labels, -1), embeddings=embeddings, thumbnails=thumbnails)
+
+    assert np.array_equal(found.quality[some], few.quality)
+
+
 def test_votes_are_those_of_a_plain_double_loop() -> None:
     embeddings, labels = blobs(n=80)
     groups = np.where(np.arange(80) < 12, np.arange(80) % 4, -1)
 
     votes = np.exp(VoteEvidence(nearest_images(embeddings, groups), labels, K)(np.arange(80)))
 
-    white = whitened(embeddings).astype(np.float64)
+    white = VoteSpace(embeddings).rows().astype(np.float64)
     expected = np.zeros((80, K))
     for row in range(80):
         others = [other for other in range(80) if other != row and (groups[row] < 0 or groups[other] != groups[row])]
