@@ -163,7 +163,9 @@ def nearest_images(
     """
     groups = np.full(len(embeddings), -1) if groups is None else groups
     space = VoteSpace(embeddings, thumbnails)
-    weight = 0.0 if thumbnails is None or labels is None else _weight_of_layout(space, groups, labels, seed)
+    weight = 0.0
+    if thumbnails is not None and labels is not None:
+        weight = _weight_of_layout(space, groups, labels, seed, progress)
     white = space.rows(weight)
     largest = int(np.bincount(groups[groups >= 0], minlength=1).max(initial=0))
     wanted = min(NEIGHBORS + spare + largest, 4 * NEIGHBORS)
@@ -184,7 +186,7 @@ def _votes_of(similarity: np.ndarray, groups: np.ndarray, own_group: np.ndarray)
     return np.asarray(weight)
 
 
-def _weight_of_layout(space: VoteSpace, groups: np.ndarray, labels: np.ndarray, seed: int) -> float:
+def _weight_of_layout(space: VoteSpace, groups: np.ndarray, labels: np.ndarray, seed: int, progress: Progress) -> float:
     """Return the weight with which the neighbours' votes, at their best temperature, make the labels likeliest."""
     rng = np.random.default_rng(seed)
     among = np.arange(len(labels))
@@ -205,6 +207,7 @@ def _weight_of_layout(space: VoteSpace, groups: np.ndarray, labels: np.ndarray, 
             if len(known):
                 scores = VoteEvidence(nearest, own, n_classes)(known)
                 total += fit_temperature(scores, own[asked][known])[1] * len(known)
+        progress("weight of the layout", LAYOUT_WEIGHTS.index(weight) + 1, len(LAYOUT_WEIGHTS))
         return total
 
     return min(LAYOUT_WEIGHTS, key=surprise)
