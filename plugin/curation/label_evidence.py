@@ -155,7 +155,7 @@ def nearest_images(
         embeddings: (n, d).
         groups: (n,) int. Members of a group (numbers >= 0) do not vote on each other; -1 = alone.
         thumbnails: (n, 32, 32) uint8, grey, or None. Layout counts by as much as helps the votes on `labels`.
-        labels: (n,) int in [0, k), or (n, k) in {0, 1}: whose votes those are; -1 = not known.
+        labels: (n,) int in [0, k), or (n, k) in {0, 1}: what the neighbours vote on; -1 = not known.
         spare: Find so many more, where some may turn out to have no label.
         seed: Of the images that the weight of the layout is chosen by.
         make_nearest: What knows the neighbours of the space's rows; None = they are compared here.

@@ -42,7 +42,7 @@ class VoteSpace:
         self._covariance = self._scatter()
 
     def rows(self, weight: float = 0.0, which: np.ndarray | None = None) -> np.ndarray:
-        """Return (m, c) float32 rows of length 1, c = min(n, 256) or less where the images have fewer numbers.
+        """Return (m, c) float32 rows of length 1, c = 256, or fewer for few or narrow images.
 
         Args:
             weight: Of the pixels, see `LAYOUT_WEIGHTS`.
